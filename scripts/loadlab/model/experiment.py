@@ -1,0 +1,196 @@
+"""What is asked: an experiment as declared before anything is measured. Units are in the names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+Statistic = Literal[
+    "cost_per_million_good",
+    "usd_per_hour_at_users",
+    "goodput",
+    "p95",
+    "memory",
+    "cpu_per_request",
+]
+Billing = Literal["provisioned", "request_billed", "per_request_memory", "usage"]
+Expectation = Literal["conclusive", "diverges", "no_divergence"]
+SettingValue = str | int | float | bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OurService:
+    """One of the lab's own services (a folder of ``services/``)."""
+
+    service: str
+    settings: Mapping[str, SettingValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandService:
+    """Anybody's own service, started here by a command; ``{port}`` in it is replaced by a free port."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    ready_path: str = "/"
+    metrics_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageService:
+    """Anybody's own service as a container image (Kubernetes only)."""
+
+    image: str
+    port: int
+    env: Mapping[str, str] = field(default_factory=dict)
+    ready_path: str = "/"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UrlService:
+    """A service that already runs elsewhere."""
+
+    url: str
+    metrics_url: str | None = None
+
+
+Service = OurService | CommandService | ImageService | UrlService
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stack:
+    """Framework + server + settings: the thing that is compared. Slots are None where a stack has no pool."""
+
+    name: str
+    service: Service
+    workers: int = 1
+    slots_per_worker: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenario:
+    """Which Locust user class sends the load. ``locustfile`` is None for the lab's own scenarios."""
+
+    user_class: str
+    locustfile: Path
+    headers_from_env: Mapping[str, str] = field(default_factory=dict)
+    """Header name to environment variable name: values never stand in the file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClosedLoad:
+    """N users, each waiting for its answer and then thinking. ``users`` is None for levels placed by the law."""
+
+    scenario: Scenario
+    users: tuple[int, ...] | None
+    think_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenLoad:
+    """Arrivals on a schedule that never waits for answers (comes with a later version)."""
+
+    scenario: Scenario
+    rate_rps: tuple[float, ...]
+    arrivals: Literal["poisson", "constant"]
+
+
+Load = ClosedLoad | OpenLoad
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upstream:
+    """The slow third party. ``latency`` as in services/upstream, such as ``constant(200ms)``."""
+
+    latency: str = "constant(200ms)"
+    error_ratio: float = 0.0
+    quota_rps: float | None = None
+    quota_burst: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionRule:
+    """Declared before the run: what is compared, the margin, the claim, what exit code 0 asks for."""
+
+    statistic: Statistic = "cost_per_million_good"
+    margin_ratio: float = 0.10
+    claimed_users: int | None = None
+    alpha: float = 0.025
+    expect: Expectation = "conclusive"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowPlan:
+    """Seconds of warm-up before and of measuring inside each window."""
+
+    warmup_s: float = 3.0
+    measure_s: float = 8.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockPlan:
+    """How often everything is repeated, and the seed of every random choice."""
+
+    count: int = 8
+    seed: int = 1
+    levels: int = 5
+    """How many levels ``users = "auto"`` places."""
+    level_step_ratio: float = 1.2
+    """Spacing of the levels that ``users = "auto"`` places."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objective:
+    """A request is good when answered as expected within latency_s; a level holds when good_ratio of them are."""
+
+    latency_s: float = 1.0
+    good_ratio: float = 0.95
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PriceRef:
+    """A price list by id, and which of its billing models."""
+
+    list_id: str
+    billing: Billing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """What one replica is given, and billed for."""
+
+    cpu: Decimal = Decimal(1)
+    memory_gib: Decimal = Decimal(2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AbortRule:
+    """Stops the load and ends the run when met for after_s seconds; a missing bound never aborts."""
+
+    error_ratio: float | None = None
+    p99_s: float | None = None
+    after_s: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Experiment:
+    """Everything that decides a run. ``stacks`` has one or two entries; the first is the one called dearer."""
+
+    id: str
+    question: str
+    decision: DecisionRule
+    stacks: tuple[Stack, ...]
+    upstream: Upstream | None
+    load: Load
+    window: WindowPlan
+    blocks: BlockPlan
+    objective: Objective
+    prices: tuple[PriceRef, ...]
+    resources: Resources
+    abort: AbortRule
+    source: Path
+    """The file it came from."""

@@ -1,0 +1,73 @@
+"""Price lists. Money is Decimal from the file to the last rounding (six digits, on output)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provisioned:
+    """Pod-hours, whatever they do. min_s is the shortest time billed for a start."""
+
+    usd_per_vcpu_hour: Decimal
+    usd_per_gib_hour: Decimal
+    usd_per_cluster_hour: Decimal = Decimal(0)
+    """Shown beside a bill, never spread over replicas."""
+    min_s: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestBilled:
+    """Instance time with at least one request in flight, rounded up to rounding_s, plus a fee per request."""
+
+    usd_per_vcpu_s: Decimal
+    usd_per_gib_s: Decimal
+    usd_per_million_requests: Decimal
+    rounding_s: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PerRequestMemory:
+    """One request per environment: its whole duration, rounded up, times memory, plus a fee per request."""
+
+    usd_per_gib_s: Decimal
+    usd_per_million_requests: Decimal
+    rounding_s: Decimal
+    mb_per_vcpu: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """max(request, usage) of processor and memory, as OpenCost charges."""
+
+    usd_per_vcpu_hour: Decimal
+    usd_per_gib_hour: Decimal
+
+
+BillingModel = Provisioned | RequestBilled | PerRequestMemory | Usage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Size:
+    """A size that the platform sells: vCPU and the GiB allowed with it (smallest, largest, step)."""
+
+    vcpu: Decimal
+    min_gib: Decimal
+    max_gib: Decimal
+    step_gib: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PriceList:
+    """One platform in one region. ``sizes`` is empty where any size is sold."""
+
+    id: str
+    title: str
+    region: str
+    as_of: str
+    source: str
+    confidence: Literal["high", "medium", "low"]
+    billing: tuple[BillingModel, ...]
+    sizes: tuple[Size, ...] = ()

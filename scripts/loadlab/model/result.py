@@ -1,0 +1,327 @@
+"""What a run says. ``Analysis`` written as JSON is results.json: field names are its keys, and an interface.
+
+Everything a report shows stands here; renderers format and never compute.
+Money is Decimal, rounded to micro-dollars when written. None is written as null and means absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from loadlab.model.experiment import Billing, Statistic
+
+SCHEMA_VERSION = 1
+
+VerdictKind = Literal["diverges", "diverged_at_first", "no_divergence", "inconclusive", "invalid", "capacity"]
+ClaimAnswer = Literal["supported", "refuted_earlier", "refuted_later", "inconclusive", "invalid"]
+FindingLevel = Literal["invalid", "warning", "not_available", "info"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """A two-sided interval; ``level`` such as 0.95."""
+
+    lower: float
+    upper: float
+    level: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A figure with its interval; ``n`` independent repeats (blocks) behind it. interval None: too few."""
+
+    value: float
+    interval: Interval | None
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One doubt, from a closed set of codes (analysis/validity.py lists them).
+
+    where: window id, level ("users=58"), "run" or "machine". got and expected are short texts with units.
+    """
+
+    code: str
+    level: FindingLevel
+    where: str
+    message: str
+    got: str | None = None
+    expected: str | None = None
+    next_step: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowSummary:
+    """One window as results.json lists it; its role tells the sweep from controls and repeats."""
+
+    id: str
+    block: int
+    stack: str
+    users: int
+    role: str
+    valid: bool
+    used: bool
+    """Whether the comparisons count it (valid, and not replaced by its repeat, and its pair is there)."""
+    reasons: tuple[str, ...]
+    """Codes of the gates that failed."""
+    not_available: tuple[str, ...]
+    """Codes of the gates that could not be judged."""
+    measure_s: float
+    sent: int
+    ok: int
+    failed: int
+    good: int
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    mean_s: float | None
+    throughput_rps: float
+    goodput_rps: float
+    cpu_s_per_request: float | None
+    cpu_cores: float | None
+    pss_bytes: int | None
+    """Peak sum of PSS over the process tree."""
+    rss_bytes: int | None
+    in_flight_mean: float | None
+    slots_busy_by_worker: tuple[float, ...]
+    """Mean busy slots of each worker process, largest first; empty where a stack has no slots."""
+    connections_by_worker: tuple[float, ...]
+    loop_lag_mean_s: float | None
+    generator_lag_p99_s: float
+    generator_cpu_ratio: float
+    steal_ratio: float | None
+    idle_cpu_cores: float | None
+    objective_held: bool
+    outcomes: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelSummary:
+    """One stack at one level over its used windows: every figure an estimate over blocks."""
+
+    stack: str
+    users: int
+    blocks: int
+    goodput_rps: Estimate | None
+    throughput_rps: Estimate | None
+    p50_s: Estimate | None
+    p95_s: Estimate | None
+    p99_s: Estimate | None
+    cpu_s_per_request: Estimate | None
+    cpu_cores: Estimate | None
+    pss_bytes: Estimate | None
+    slots_busy_by_worker: tuple[float, ...]
+    connections_by_worker: tuple[float, ...]
+    loop_lag_mean_s: float | None
+    objective_held: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Stack one over stack two at one level: ratio with its two-sided interval (95 %), and the bracket's bounds.
+
+    list and billing are None for statistics without a price. repeats counts windows that were measured twice.
+    decision_lower_ratio: simultaneous one-sided lower bound; decision_upper_ratio: one-sided upper bound.
+    """
+
+    users: int
+    statistic: Statistic
+    list: str | None
+    billing: Billing | None
+    ratio: float
+    lower_ratio: float | None
+    upper_ratio: float | None
+    decision_lower_ratio: float | None
+    decision_upper_ratio: float | None
+    blocks: int
+    repeats: int
+    missing: int
+    valid: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bracket:
+    """N* lies in (lower_users, upper_users]; an absent end is None.
+
+    estimate_users: isotonic point estimate, approximate. straddling: levels that decide neither way;
+    blocks_needed: to settle them at the noise seen.
+    """
+
+    lower_users: int | None
+    upper_users: int | None
+    kind: VerdictKind
+    estimate_users: float | None = None
+    straddling: tuple[int, ...] = ()
+    blocks_needed: int | None = None
+    reason: str | None = None
+    """Why it is absent, inconclusive or invalid."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PricedBracket:
+    """The bracket of one curve: a statistic under one price list and billing model (None without a price)."""
+
+    statistic: Statistic
+    list: str | None
+    billing: Billing | None
+    bracket: Bracket
+    is_inverse_throughput: bool
+    """The prices cancel: the ratio is nothing but the inverse ratio of goodput."""
+    note: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """The claimed threshold and what the run says of it; users None when the experiment claims nothing."""
+
+    users: int | None
+    answer: ClaimAnswer | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """What the law said before the sweep. users None: it predicts no threshold (reason says why).
+
+    miss_ratio: measured point estimate over predicted; inside: whether the bracket contains the prediction.
+    attribution: what parts the curves (pool, processor, both).
+    """
+
+    users: float | None
+    miss_ratio: float | None
+    inside: bool | None
+    attribution: Literal["pool", "processor", "both", "none"]
+    reason: str
+    textbook_users: float | None
+    """(1 + delta) c (S + Z) / S with all slots in one pool, whatever the spread of connections."""
+    curve_users: tuple[int, ...] = ()
+    curve_ratio: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AaControl:
+    """The same stack under two names. fired: its 99 % interval excludes 1. resolution_ratio: 95 % half-width.
+
+    resolution_ratio 0.02 means that a difference of 2 % is what this run could just see at this level.
+    """
+
+    fired: bool | None
+    resolution_ratio: float | None
+    stack: str
+    users: int
+    ratio: Estimate | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostEstimate:
+    """One stack at one level under one price list and billing model."""
+
+    stack: str
+    users: int
+    list: str
+    billing: Billing
+    usd_per_million_good: Decimal | None
+    usd_per_million_good_lower: Decimal | None
+    usd_per_million_good_upper: Decimal | None
+    usd_per_hour_at_users: Decimal | None
+    replicas_at_users: int | None
+    users_per_replica: int | None
+    billed_size: str
+    """Such as "1 vCPU + 2 GiB"."""
+    notes: tuple[str, ...] = ()
+    is_inverse_throughput: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackDescription:
+    """How a stack was run, for the sentence and the report."""
+
+    name: str
+    service: str
+    settings: Mapping[str, str]
+    label: str
+    """Such as "flask_gunicorn, 1 worker x 48 threads, pooled_urllib3"."""
+    slots: int | None
+    demand_service_s: float | None
+    demand_cpu_s_per_request: float | None
+    users_per_replica: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """The answer. ``sentence`` carries the configuration and every doubt that limits it."""
+
+    kind: VerdictKind
+    sentence: str
+    exit_code: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """How the windows fared; published with every run."""
+
+    windows: int
+    valid: int
+    invalid: int
+    repeated: int
+    missing_pairs: int
+    invalid_levels: tuple[int, ...]
+    interrupted_blocks: int
+    blocks: int
+    requests: int
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperimentDescription:
+    """The experiment as a report shows it (the full file is beside it in the bundle)."""
+
+    id: str
+    question: str
+    statistic: Statistic
+    margin_ratio: float
+    alpha: float
+    objective_latency_s: float
+    objective_good_ratio: float
+    scenario: str
+    think_s: float
+    upstream_latency: str | None
+    warmup_s: float
+    measure_s: float
+    blocks: int
+    seed: int
+    levels: tuple[int, ...]
+    levels_from: Literal["file", "law"]
+    prices: tuple[str, ...]
+    resources: str
+    toml: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Analysis:
+    """results.json."""
+
+    schema: int
+    run_id: str
+    experiment: ExperimentDescription
+    verdict: Verdict
+    bracket: Bracket
+    """The declared statistic under the first price list."""
+    claim: Claim
+    prediction: Prediction | None
+    aa: AaControl
+    brackets: tuple[PricedBracket, ...]
+    comparisons: tuple[Comparison, ...]
+    stacks: tuple[StackDescription, ...]
+    levels: tuple[LevelSummary, ...]
+    windows: tuple[WindowSummary, ...]
+    cost: tuple[CostEstimate, ...]
+    findings: tuple[Finding, ...]
+    counts: Counts
+    provenance: Mapping[str, object]
+    reproduce: tuple[str, ...]
+    """Commands that make this run again."""

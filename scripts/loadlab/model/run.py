@@ -1,0 +1,174 @@
+"""What was measured. None means absent (could not be measured), never zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from loadlab.model.plan import Role
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorHealth:
+    """The load generator over one window, all its workers together.
+
+    lag_*: how late a greenlet that asked to wake every 10 ms woke up. cpu_cores: processor seconds per second
+    over all worker processes; cores: how many they may use.
+    """
+
+    lag_p50_s: float
+    lag_p99_s: float
+    cpu_cores: float
+    cores: int
+    steal_ratio: float | None
+    throttled_s: float | None
+    in_flight_max: int
+    workers: int
+    workers_expected: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadWindow:
+    """Requests that ended inside one window [open, close), merged over all workers.
+
+    ok + failed = ended in the window; good = ok within the objective's latency. sent = begun in the window.
+    user_time_s: integral over the window of users in a request or thinking. request_time_s: the part in a
+    request. active_s: time with at least one request in flight. latency_ceil_ms_sum: sum of each ok or failed
+    request's latency rounded up to a whole millisecond (what per-request billing charges).
+    histogram: HdrHistogram (1 us to 600 s in microseconds, 3 digits) of ok requests, V2 compressed, base64.
+    """
+
+    state: Literal["complete", "partial"]
+    holes: tuple[str, ...]
+    opened_unix_s: float
+    measure_s: float
+    sent: int
+    ok: int
+    failed: int
+    good: int
+    outcomes: Mapping[str, int]
+    half_ok: tuple[int, int]
+    half_latency_mean_s: tuple[float | None, float | None]
+    latency_sum_s: float
+    latency_ceil_ms_sum: int
+    user_time_s: float
+    request_time_s: float
+    active_s: float
+    histogram: str
+    health: GeneratorHealth
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialBooks:
+    """The books of one trial, warm-up and drain included; they balance exactly or the window is invalid.
+
+    served: what the service counted; upstream_arrivals: None on routes that do not call it or without an upstream.
+    """
+
+    sent: int
+    answered: int
+    failed: int
+    served: int | None
+    upstream_arrivals: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSample:
+    """One process of a service at one instant; cpu_s and counters are cumulative."""
+
+    pid: int
+    role: str
+    cpu_s: float | None
+    pss_bytes: int | None
+    rss_bytes: int | None
+    uss_bytes: int | None
+    slots_busy: float | None
+    connections: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResourceSample:
+    """A service's process tree at one instant; cpu_s, throttled_s and served are cumulative."""
+
+    unix_s: float
+    cpu_s: float | None
+    pss_bytes: int | None
+    rss_bytes: int | None
+    throttled_s: float | None
+    served: int | None
+    in_flight: float | None
+    slots: float | None
+    loop_lag_mean_s: float | None
+    workers: tuple[WorkerSample, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """One measured window with everything that judges it. ``resources`` starts at open and ends at close."""
+
+    id: str
+    block: int
+    stack: str
+    users: int
+    role: Role
+    repeats: str | None
+    load: LoadWindow
+    resources: tuple[ResourceSample, ...]
+    idle_cpu_cores: float | None
+    """Processor seconds per second of the stack that was to be idle."""
+    books: TrialBooks | None
+    notes: tuple[str, ...] = ()
+    """What went wrong meanwhile, one line each (a service died, an answer did not come); any note invalidates."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demand:
+    """What one stack asks of the machine, measured before the sweep (method.md section 2).
+
+    service_s: time of a request at one user. cpu_s_per_request: at a quarter of the slots. connection_shares:
+    for each probe the sorted shares of connections per worker; empty where a stack has one worker or no count.
+    """
+
+    stack: str
+    service_s: float
+    service_requests: int
+    cpu_s_per_request: float | None
+    idle_cpu_cores: float | None
+    workers: int
+    slots_per_worker: int | None
+    connection_shares: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """Where, when and with what a run was made. ``machine_id`` is a hash: equal on one machine, names nobody."""
+
+    started_unix_s: float
+    loadlab_version: str
+    git_revision: str | None
+    git_dirty: bool | None
+    machine_id: str
+    machine: Mapping[str, str | int | float | None]
+    packages: Mapping[str, str]
+    target: str
+    isolation: Literal["pinned", "quota", "shared"]
+    isolation_detail: str
+    calibration: str
+    stack_settings: Mapping[str, Mapping[str, str]]
+    resumed: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunData:
+    """Everything that a run left behind; what analysis reads. Windows of unfinished blocks are left out of it."""
+
+    run_id: str
+    windows: tuple[Window, ...]
+    demands: tuple[Demand, ...]
+    provenance: Provenance
+    complete: bool
+    interrupted_blocks: tuple[int, ...] = ()
+    ended_by: str | None = None
+    """Why the run ended early (abort rule, interrupt, failure), one line."""
+    events: tuple[Mapping[str, object], ...] = field(default=())

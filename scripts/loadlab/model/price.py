@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+
+from loadlab.model.experiment import Billing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,12 +23,18 @@ class Provisioned:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestBilled:
-    """Instance time with at least one request in flight, rounded up to rounding_s, plus a fee per request."""
+    """Instance time with at least one request in flight, rounded up to rounding_s, plus a fee per request.
+
+    rounding_s 0: the platform's rounding is not known. usd_per_idle_*: of an instance kept without requests,
+    shown beside a bill that has none; None where not known.
+    """
 
     usd_per_vcpu_s: Decimal
     usd_per_gib_s: Decimal
     usd_per_million_requests: Decimal
     rounding_s: Decimal
+    usd_per_idle_vcpu_s: Decimal | None = None
+    usd_per_idle_gib_s: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +56,14 @@ class Usage:
 
 
 BillingModel = Provisioned | RequestBilled | PerRequestMemory | Usage
+
+BILLING_MODELS: Mapping[Billing, type[BillingModel]] = {
+    "provisioned": Provisioned,
+    "request_billed": RequestBilled,
+    "per_request_memory": PerRequestMemory,
+    "usage": Usage,
+}
+"""The record behind each name that an experiment or a price file uses."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -199,6 +199,8 @@ class Prediction:
     """(1 + delta) c (S + Z) / S with all slots in one pool, whatever the spread of connections."""
     curve_users: tuple[int, ...] = ()
     curve_ratio: tuple[float, ...] = ()
+    processor_users: float | None = None
+    """Where the law predicts none: users from which processor time alone would part the curves."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,6 +251,8 @@ class StackDescription:
     demand_service_s: float | None
     demand_cpu_s_per_request: float | None
     users_per_replica: int | None
+    slots_per_worker: int | None = None
+    """What each worker process can serve at once; None where a stack has no pool."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,31 @@
+# Every target is one line; the work is in scripts/ and in the loadlab command.
+.DEFAULT_GOAL := help
+EXP ?= quick
+TARGET ?= local
+LOADLAB := .venv/bin/loadlab
+
+.PHONY: help venv quick test check run bench lock
+
+help: ## list the targets
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
+
+venv: ## make .venv from requirements.lock (others call it)
+	@scripts/venv.sh
+
+quick: venv ## a real threshold experiment on this machine, about five minutes, report at the end
+	@$(LOADLAB) run quick
+
+test: check ## the whole test suite, after lint, types and layers
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup
+
+check: venv ## lint, types and layers alone
+	@scripts/check.sh
+
+run: venv ## one experiment: make run EXP=threshold-50
+	@$(LOADLAB) run $(EXP) --target $(TARGET)
+
+bench: venv ## the measures with their bars, as ratios in one run
+	@.venv/bin/python -m tests.bench
+
+lock: venv ## write requirements.lock anew from pyproject.toml
+	@scripts/lock.sh

@@ -1,0 +1,164 @@
+"""The worker's side: obeys the master's messages, keeps the windows that are open, sends their parts.
+
+The same code serves a plain `locust` process, whose runner hands messages from one side to the other.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from _health import CpuMeter, CpuReading, probe_lag
+from _histogram import LatencyCounts
+from _recorder import Recorder
+from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, WindowTally
+from gevent.event import Event
+from locust.exception import RPCError
+
+logger = logging.getLogger(__name__)
+
+PULSE_INTERVAL_S = 0.25
+LATE_VERDICT_S = 0.25
+"""How long a closed window waits for scenarios to judge (catch_response) what ended in it."""
+
+
+@dataclass(slots=True)
+class OpenWindow:
+    """A window on this worker from the order to open it until its part is sent."""
+
+    id: str
+    tally: WindowTally
+    nearer: Event
+    late_s: float
+    at_open: CpuReading | None = None
+
+
+class Generator:
+    """One process that makes load. ``runner`` is a WorkerRunner or a LocalRunner."""
+
+    def __init__(self, runner: Any, recorder: Recorder) -> None:
+        self._runner = runner
+        self._recorder = recorder
+        self._meter = CpuMeter()
+        self._windows: dict[str, OpenWindow] = {}
+        self._recent = LatencyCounts()
+        self._recent_failed = 0
+        self._recent_ended = 0
+        self._pulsed_s = recorder.cut_s
+        self._ending = False
+
+    def start(self) -> None:
+        """Listen to the master and say hello."""
+        self._runner.register_message("lab_ask", self._on_ask)
+        self._runner.register_message("lab_open", self._on_open)
+        self._runner.register_message("lab_close", self._on_close)
+        self._send("lab_hello", {"pid": os.getpid()})
+        gevent.spawn(probe_lag, self._recorder)
+        gevent.spawn(self._pulse)
+
+    def flush(self) -> None:
+        """Send whatever is there, because this process ends now."""
+        self._ending = True
+        self._fold()
+        for window in list(self._windows.values()):
+            self._finish(window, early=True)
+        self._send("lab_bye", self._figures())
+
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        self._runner.send_message(kind, data)
+
+    def _figures(self) -> dict[str, Any]:
+        return {"users": self._runner.user_count, "books": self._recorder.books()}
+
+    def _on_ask(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
+        ask = msg.data
+        self._fold()
+        if ask["op"] == "reset" and not self._recorder.in_flight:
+            self._recorder.reset_books()
+        answer = {"seq": ask["seq"], "clock_s": self._recorder.clock(), **self._figures()}
+        self._send("lab_reply", answer)
+
+    def _on_open(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
+        order = msg.data
+        tally = WindowTally(order["opens_s"], order["closes_s"], order["good_within_s"])
+        late_s = max(0.0, self._recorder.cut_s - tally.opens_s)
+        window = OpenWindow(order["id"], tally, Event(), late_s)
+        self._windows[window.id] = window
+        gevent.spawn(self._attend, window)
+
+    def _on_close(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
+        window = self._windows.get(msg.data["id"])
+        if window is not None:
+            nearer_s = max(msg.data["closes_s"], self._recorder.cut_s)
+            window.tally.closes_s = min(window.tally.closes_s, nearer_s)
+            window.nearer.set()
+
+    def _attend(self, window: OpenWindow) -> None:
+        clock, tally = self._recorder.clock, window.tally
+        window.nearer.wait(max(0.0, tally.opens_s - clock()))
+        window.at_open = self._meter.read()
+        while (left_s := tally.closes_s - clock()) > 0:
+            window.nearer.clear()
+            window.nearer.wait(left_s)
+        self._fold()
+        if self._recorder.awaits_verdict(tally.opens_s, tally.closes_s):
+            gevent.sleep(LATE_VERDICT_S)
+        if window.id in self._windows:
+            self._finish(window, early=False)
+
+    def _finish(self, window: OpenWindow, *, early: bool) -> None:
+        recorder, tally = self._recorder, window.tally
+        ended_s = min(tally.closes_s, recorder.clock())
+        unjudged = recorder.give_up_unjudged(tally.opens_s, ended_s)
+        self._fold()
+        del self._windows[window.id]
+        now = self._meter.read()
+        part = tally.part(recorder.name_of)
+        part["id"] = window.id
+        part["ended_s"] = ended_s - tally.opens_s
+        part["early"] = early
+        part["late_s"] = window.late_s
+        part["unjudged"] = unjudged
+        part["health"] = self._meter.between(window.at_open or now, now)
+        self._send("lab_part", part)
+
+    def _fold(self) -> None:
+        piece = self._recorder.cut()
+        for window in self._windows.values():
+            window.tally.fold(piece)
+        self._note_recent(piece)
+
+    def _note_recent(self, piece: Slice) -> None:
+        ended = piece.rows[piece.rows[:, VERDICT] != UNJUDGED]
+        self._recent_ended += len(ended)
+        self._recent_failed += int((ended[:, VERDICT] == FAILED).sum())
+        self._recent.record(ended[ended[:, VERDICT] == OK, LATENCY_MS] / 1e3)
+
+    def _pulse(self) -> None:
+        """Tell the master every quarter of a second what goes on; silence tells it that this process is gone."""
+        while not self._ending:
+            self._fold()
+            try:
+                self._send("lab_pulse", self._recently())
+            except RPCError as error:
+                logger.warning("The lab's pulse did not reach the master: %s", error)
+            gevent.sleep(PULSE_INTERVAL_S)
+
+    def _recently(self) -> dict[str, Any]:
+        since_s, self._pulsed_s = self._pulsed_s, self._recorder.cut_s
+        pulse = {
+            "span_s": self._pulsed_s - since_s,
+            "users": self._runner.user_count,
+            "in_flight": len(self._recorder.in_flight),
+            "ended": self._recent_ended,
+            "failed": self._recent_failed,
+            "latencies": self._recent.sparse(),
+        }
+        self._recent_ended = self._recent_failed = 0
+        self._recent = LatencyCounts()
+        return pulse

@@ -1,0 +1,38 @@
+"""The lab's command-line arguments; they also appear in the web form and travel from the master to its workers."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+
+def seconds(text: str) -> float:
+    """A finite number of seconds, zero or more."""
+    value = float(text)
+    if not math.isfinite(value) or value < 0:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a number of seconds, zero or more")
+    return value
+
+
+def add_options(parser: Any, **_: Any) -> None:
+    """Listener of Locust's init_command_line_parser event."""
+    group = parser.add_argument_group("loadlab", "What the lab's user classes and windows read")
+    group.add_argument(
+        "--think-s", type=seconds, default=0.0, env_var="LAB_THINK_S", help="think time between tasks, seconds"
+    )
+    group.add_argument(
+        "--phase-s",
+        type=seconds,
+        default=0.0,
+        env_var="LAB_PHASE_S",
+        help="each user starts after a seeded random wait, uniform in [0, PHASE_S)",
+    )
+    group.add_argument("--lab-seed", type=int, default=0, env_var="LAB_SEED", help="seed of the users' own randomness")
+    group.add_argument(
+        "--good-within-s",
+        type=seconds,
+        default=1.0,
+        env_var="LAB_GOOD_WITHIN_S",
+        help="an answered request is good within this latency, seconds, where a trial sets nothing else",
+    )

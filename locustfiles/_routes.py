@@ -1,0 +1,129 @@
+"""The lab's routes on Locust's web application. JSON in and out; errors are {"error": one line} with a 4xx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from _drain import Drain
+from _fleet import Fleet
+from _refusal import Refusal, number_field, text_field
+from _trials import Trials
+from _windows import Windows
+from flask import Response, jsonify, request
+
+LONGEST_WINDOW_S = 7 * 86400.0
+LONGEST_DELAY_S = 3600.0
+
+
+class Lab:
+    """What the routes do, without HTTP: every method takes the request's JSON object."""
+
+    def __init__(self, runner: Any, fleet: Fleet, trials: Trials, windows: Windows) -> None:
+        self._runner = runner
+        self._fleet = fleet
+        self._trials = trials
+        self._windows = windows
+        self._drain = Drain(runner, fleet)
+        self._phase: Mapping[str, Any] = {}
+
+    def start_trial(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /lab/trials {"id", "good_within_s"?}."""
+        good_within_s = None
+        if "good_within_s" in body:
+            good_within_s = number_field(body, "good_within_s", 1e-6, 600.0)
+        return self._trials.start(text_field(body, "id"), good_within_s)
+
+    def trial(self, trial_id: str) -> dict[str, Any]:
+        """GET /lab/trials/ID."""
+        return self._trials.get(trial_id)
+
+    def open_window(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST /lab/windows {"id", "opens_in_s", "measure_s"}."""
+        return self._windows.open(
+            text_field(body, "id"),
+            number_field(body, "opens_in_s", 0.0, LONGEST_DELAY_S),
+            number_field(body, "measure_s", 0.01, LONGEST_WINDOW_S),
+            self._trials.good_within_s,
+        )
+
+    def window(self, window_id: str) -> dict[str, Any]:
+        """GET /lab/windows/ID."""
+        return self._windows.get(window_id)
+
+    def close_window(self, window_id: str) -> dict[str, Any]:
+        """DELETE /lab/windows/ID closes it early."""
+        return self._windows.close(window_id)
+
+    def drain(self) -> dict[str, Any]:
+        """POST /lab/drain ends the swarm without cutting a request; GET /lab/status tells when it is over."""
+        self._drain.start()
+        return self.status()
+
+    def set_phase(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """POST /lab/phase keeps what the engine is doing."""
+        self._phase = body
+        return body
+
+    def phase(self) -> Mapping[str, Any]:
+        """GET /lab/phase."""
+        return self._phase
+
+    def status(self) -> dict[str, Any]:
+        """GET /lab/status: what goes on now, from the workers' last pulses (at most 0.25 s old)."""
+        living = self._fleet.living
+        state = "draining" if self._drain.running else self._runner.state
+        return {
+            "state": state,
+            "users": max(int(self._runner.user_count), sum(worker.users for worker in living)),
+            "workers": len(living),
+            "workers_expected": self._fleet.expected,
+            "in_flight": sum(worker.in_flight for worker in living),
+            **self._fleet.recent(),
+            "worker_pids": sorted(worker.pid for worker in living),
+            "trial": self._trials.active,
+        }
+
+
+def _json_object() -> Mapping[str, Any]:
+    body = request.get_json(force=True, silent=True)
+    if not isinstance(body, dict):
+        raise Refusal(400, "the body is not a JSON object; send one with Content-Type: application/json")
+    return body
+
+
+def _answer(status: int, act: Callable[[], Mapping[str, Any]]) -> Response:
+    try:
+        response = jsonify(act())
+        response.status_code = status
+    except Refusal as refusal:
+        response = jsonify({"error": str(refusal)})
+        response.status_code = refusal.status
+    return response
+
+
+def add_routes(web_ui: Any, lab: Lab) -> None:
+    """Put the routes on the web application; with --web-login they ask for the login as Locust's own do."""
+
+    def route(path: str, method: str, view: Callable[..., Response]) -> None:
+        guarded = web_ui.auth_required_if_enabled(view)
+        web_ui.app.add_url_rule(path, f"lab {method} {path}", guarded, methods=[method])
+
+    def trial(key: str) -> Response:
+        return _answer(200, lambda: lab.trial(key))
+
+    def window(key: str) -> Response:
+        return _answer(200, lambda: lab.window(key))
+
+    def close_window(key: str) -> Response:
+        return _answer(200, lambda: lab.close_window(key))
+
+    route("/lab/trials", "POST", lambda: _answer(201, lambda: lab.start_trial(_json_object())))
+    route("/lab/trials/<path:key>", "GET", trial)
+    route("/lab/windows", "POST", lambda: _answer(202, lambda: lab.open_window(_json_object())))
+    route("/lab/windows/<path:key>", "GET", window)
+    route("/lab/windows/<path:key>", "DELETE", close_window)
+    route("/lab/drain", "POST", lambda: _answer(202, lab.drain))
+    route("/lab/status", "GET", lambda: _answer(200, lab.status))
+    route("/lab/phase", "POST", lambda: _answer(200, lambda: lab.set_phase(_json_object())))
+    route("/lab/phase", "GET", lambda: _answer(200, lab.phase))

@@ -1,0 +1,95 @@
+"""The books of trials: what was sent, answered and failed from a trial's start to the end of its drain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from _fleet import Fleet, Worker
+from _refusal import Refusal
+
+KEPT_TRIALS = 64
+COUNTED = ("sent", "answered", "failed", "in_flight")
+
+
+class Trials:
+    """One trial at a time keeps books; finished ones keep their last answer."""
+
+    def __init__(self, fleet: Fleet, good_within_s: float) -> None:
+        self._fleet = fleet
+        self._finished: dict[str, dict[str, Any]] = {}
+        self._members: set[str] = set()
+        self.active: str | None = None
+        self.good_within_s = good_within_s
+
+    def start(self, trial_id: str, good_within_s: float | None) -> dict[str, Any]:
+        """Close the active trial's books and begin new ones; refused while requests are in flight."""
+        if trial_id == self.active or trial_id in self._finished:
+            raise Refusal(409, f"trial {trial_id!r} exists already; choose another id")
+        self._require_calm()
+        if self.active is not None:
+            self._finish(self.get(self.active))
+        self._fleet.ask("reset")
+        self._members = {worker.id for worker in self._fleet.living}
+        self.active = trial_id
+        if good_within_s is not None:
+            self.good_within_s = good_within_s
+        return {"id": trial_id, "good_within_s": self.good_within_s, "workers": len(self._members)}
+
+    def get(self, trial_id: str) -> dict[str, Any]:
+        """The books of a trial, fresh from every worker if it is the active one."""
+        if trial_id in self._finished:
+            return self._finished[trial_id]
+        if trial_id != self.active:
+            raise Refusal(404, f"trial {trial_id!r} is not known; start it with POST /lab/trials")
+        answers = self._fleet.ask("books")
+        holes: list[str] = []
+        books, users = [], 0
+        for worker in self._fleet.workers.values():
+            if worker.id in answers:
+                books.append(answers[worker.id]["books"])
+                users += answers[worker.id]["users"]
+            elif worker.id in self._members:
+                books += self._last_books(worker, holes)
+        return {
+            "id": trial_id,
+            **_added_up(books),
+            "users": users,
+            "workers": len(answers),
+            "holes": holes,
+        }
+
+    def greet(self, worker: Worker) -> None:
+        """A worker that joins has sent nothing yet: its books begin with it."""
+        if self.active is not None:
+            self._members.add(worker.id)
+
+    def _require_calm(self) -> None:
+        in_flight = sum(answer["books"]["in_flight"] for answer in self._fleet.ask("books").values())
+        if in_flight:
+            trial = f"trial {self.active!r}" if self.active else "the load that runs"
+            raise Refusal(409, f"{trial} has {in_flight} requests in flight; drain it first (POST /lab/drain)")
+
+    def _finish(self, last: dict[str, Any]) -> None:
+        self._finished[last["id"]] = last
+        while len(self._finished) > KEPT_TRIALS:
+            del self._finished[next(iter(self._finished))]
+
+    @staticmethod
+    def _last_books(worker: Worker, holes: list[str]) -> list[dict[str, Any]]:
+        books = worker.last_books
+        if books is None:
+            why = worker.gone or "did not answer"
+            holes.append(f"{worker.label} {why}; what it sent in this trial is unknown")
+            return []
+        if books["in_flight"]:
+            holes.append(f"{worker.label} quit with {books['in_flight']} requests in flight")
+        return [{**books, "in_flight": 0}]
+
+
+def _added_up(books: list[dict[str, Any]]) -> dict[str, Any]:
+    outcomes: Counter[str] = Counter()
+    for page in books:
+        outcomes.update(page["outcomes"])
+    totals: dict[str, Any] = {name: sum(page[name] for page in books) for name in COUNTED}
+    return {**totals, "outcomes": dict(sorted(outcomes.items()))}

@@ -1,0 +1,206 @@
+"""A judged run and its bills in, every statistical part of the result out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from loadlab.analysis.codes import finding
+from loadlab.analysis.compare import Figures, Value, make_curve, plain_figures
+from loadlab.analysis.controls import aa_control, aa_findings
+from loadlab.analysis.pairing import missing_by_level, too_many_missing
+from loadlab.analysis.summarise import Judged, level_summaries
+from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
+from loadlab.analysis.validity import unjudged
+from loadlab.analysis.verdict import Grounds, decide
+from loadlab.model.experiment import Experiment
+from loadlab.model.plan import Plan
+from loadlab.model.result import (
+    AaControl,
+    Bracket,
+    Claim,
+    Comparison,
+    Counts,
+    Finding,
+    LevelSummary,
+    PricedBracket,
+    StackDescription,
+    Verdict,
+)
+from loadlab.model.run import RunData
+
+UNCALIBRATED = "uncalibrated"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assessment:
+    """The parts of ``Analysis`` that come from windows and statistics."""
+
+    verdict: Verdict
+    bracket: Bracket
+    claim: Claim
+    aa: AaControl
+    brackets: tuple[PricedBracket, ...]
+    comparisons: tuple[Comparison, ...]
+    levels: tuple[LevelSummary, ...]
+    findings: tuple[Finding, ...]
+    counts: Counts
+
+
+def assess(
+    experiment: Experiment,
+    plan: Plan,
+    run: RunData,
+    judged: Judged,
+    bills: Sequence[Figures],
+    stacks: tuple[StackDescription, ...],
+) -> Assessment:
+    """Compare, bracket and decide. ``bills``: the priced statistics; the others are made here.
+
+    The verdict rests on the first of the figures with the declared statistic. The A/A control judges the same
+    figures, or goodput where they exist for whole blocks only. A run of one stack compares nothing.
+    """
+    plain = plain_figures(judged.windows)
+    decided, others = _decided(experiment, bills, plain)
+    result = None if decided is None else _judge(experiment, judged, decided)
+    rest = [_judge(experiment, judged, figures) for figures in others]
+    curves = [*([] if result is None else [result]), *(r for r in rest if r.comparisons or r.bracket.list)]
+    aa = aa_control(judged.pairs, _control_values(decided, plain), stack=plan.aa_stack, users=plan.aa_users)
+    grounds = _grounds(experiment, run, judged, stacks, result, aa)
+    return Assessment(
+        verdict=decide(experiment, grounds),
+        bracket=grounds.bracket,
+        claim=grounds.claim,
+        aa=aa,
+        brackets=tuple(curve.bracket for curve in curves),
+        comparisons=tuple(comparison for curve in curves for comparison in curve.comparisons),
+        levels=level_summaries(judged, experiment),
+        findings=(
+            *run_findings(run, len(plan.blocks)),
+            *(result.findings if result is not None else ()),
+            *aa_findings(aa),
+            *window_doubts(judged),
+        ),
+        counts=grounds.counts,
+    )
+
+
+def _grounds(
+    experiment: Experiment,
+    run: RunData,
+    judged: Judged,
+    stacks: tuple[StackDescription, ...],
+    result: CurveResult | None,
+    aa: AaControl,
+) -> Grounds:
+    bracket = result.bracket.bracket if result is not None else _absent_bracket(experiment)
+    trusted = run.complete and not aa.fired
+    return Grounds(
+        statistic=experiment.decision.statistic,
+        bracket=bracket,
+        bill=result.bracket if result is not None else None,
+        claim=judge_claim(experiment.decision.claimed_users, bracket, trusted=trusted),
+        aa=aa,
+        counts=count(run, judged),
+        stacks=stacks,
+        complete=run.complete,
+        ended_by=run.ended_by,
+        calibrated=_calibrated(run),
+    )
+
+
+def count(run: RunData, judged: Judged) -> Counts:
+    """Count how the windows fared; reasons counts each failed gate once per window."""
+    windows = judged.windows
+    missing = missing_by_level(judged.pairs)
+    return Counts(
+        windows=len(windows),
+        valid=sum(w.valid for w in windows),
+        invalid=sum(not w.valid for w in windows),
+        repeated=sum(w.role == "repeat" for w in windows),
+        missing_pairs=sum(lost for lost, _ in missing.values()),
+        invalid_levels=tuple(n for n, (lost, planned) in missing.items() if too_many_missing(lost, planned)),
+        interrupted_blocks=len(run.interrupted_blocks),
+        blocks=len({w.block for w in windows}),
+        requests=sum(w.ok + w.failed for w in windows),
+        reasons=dict(sorted(Counter(code for w in windows for code in w.reasons).items())),
+    )
+
+
+def run_findings(run: RunData, planned_blocks: int) -> tuple[Finding, ...]:
+    """Doubts about the run as a whole."""
+    found: list[Finding] = []
+    if not run.complete:
+        done = len({window.block for window in run.windows})
+        found.append(
+            finding(
+                "run_incomplete",
+                "warning",
+                "run",
+                got=f"{done} of {planned_blocks} blocks",
+                expected=f"{planned_blocks} blocks, fixed before the run",
+                next_step="loadlab run --resume goes on where it stopped",
+                detail=run.ended_by,
+            )
+        )
+    if run.interrupted_blocks:
+        numbers = ", ".join(str(number) for number in run.interrupted_blocks)
+        found.append(finding("interrupted_blocks", "info", "run", got=f"blocks {numbers}", expected="none"))
+    if run.provenance.resumed:
+        found.append(finding("resumed", "info", "run", got=f"{len(run.provenance.resumed)} times"))
+    if not _calibrated(run):
+        found.append(finding("uncalibrated", "warning", "machine", got=run.provenance.calibration))
+    if run.provenance.isolation == "shared":
+        found.append(
+            finding(
+                "shared_machine",
+                "warning",
+                "machine",
+                got=run.provenance.isolation_detail,
+                expected="cores of its own for the service under test",
+                next_step="loadlab doctor says what this machine allows",
+            )
+        )
+    return tuple(found)
+
+
+def window_doubts(judged: Judged) -> tuple[Finding, ...]:
+    """Every failed gate of every window, then one line for each gate that could not be judged."""
+    every = [found for findings in judged.findings.values() for found in findings]
+    failed = [found for found in every if found.level == "invalid"]
+    return (*failed, *unjudged(every, len(judged.windows)))
+
+
+def _decided(
+    experiment: Experiment, bills: Sequence[Figures], plain: Sequence[Figures]
+) -> tuple[Figures | None, tuple[Figures, ...]]:
+    if len(experiment.stacks) != 2:
+        return None, ()
+    figures = (*bills, *plain)
+    first = next((i for i, f in enumerate(figures) if f.statistic == experiment.decision.statistic), None)
+    if first is None:
+        return None, figures
+    return figures[first], (*figures[:first], *figures[first + 1 :])
+
+
+def _judge(experiment: Experiment, judged: Judged, figures: Figures) -> CurveResult:
+    names = (experiment.stacks[0].name, experiment.stacks[1].name)
+    return judge_curve(make_curve(figures, judged.pairs, names), experiment.decision)
+
+
+def _control_values(decided: Figures | None, plain: Sequence[Figures]) -> Mapping[str, Value]:
+    if decided is not None and decided.by_window is not None:
+        return decided.by_window
+    return next(f.by_window for f in plain if f.statistic == "goodput" and f.by_window is not None)
+
+
+def _absent_bracket(experiment: Experiment) -> Bracket:
+    if len(experiment.stacks) == 1:
+        return Bracket(lower_users=None, upper_users=None, kind="capacity", reason="one stack compares nothing")
+    reason = f"no figures for {experiment.decision.statistic}: the experiment names no price list that gives it"
+    return Bracket(lower_users=None, upper_users=None, kind="inconclusive", reason=reason)
+
+
+def _calibrated(run: RunData) -> bool:
+    return run.provenance.calibration != UNCALIBRATED

@@ -1,0 +1,147 @@
+"""What the deployment that ran costs for a stretch of time, under one billing model. Exact; None is absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from loadlab.analysis.billed_size import BilledSize, billed_size, billing_notes
+from loadlab.analysis.money import ceil_to, exact
+from loadlab.analysis.use import Use
+from loadlab.errors import ConfigError
+from loadlab.model.experiment import Billing, PriceRef, Resources
+from loadlab.model.price import (
+    BILLING_MODELS,
+    BillingModel,
+    PerRequestMemory,
+    PriceList,
+    Provisioned,
+    RequestBilled,
+    Usage,
+)
+
+_SECONDS_PER_HOUR = 3600
+_MILLION = 10**6
+_BYTES_PER_GIB = 1024**3
+
+
+def billing_model(price: PriceList, billing: Billing) -> BillingModel:
+    """The model of that name in a price list.
+
+    Raises:
+        ConfigError: the list does not offer it.
+    """
+    for model in price.billing:
+        if isinstance(model, BILLING_MODELS[billing]):
+            return model
+    offered = ", ".join(
+        name for name, kind in BILLING_MODELS.items() if any(isinstance(m, kind) for m in price.billing)
+    )
+    raise ConfigError(f"price list {price.id} is not billed as {billing}; expected one of: {offered}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tariff:
+    """One price list and billing model applied to the resources of one replica, ``replicas`` of which ran."""
+
+    list_id: str
+    billing: Billing
+    model: BillingModel
+    size: BilledSize
+    notes: tuple[str, ...]
+    replicas: int = 1
+
+    def usd(self, use: Use, replicas: int | None = None) -> Fraction | None:
+        """Dollars for the span of ``use`` by the replicas that ran, or by another number of them."""
+        return bill_usd(self.model, self.size, use, replicas=replicas or self.replicas)
+
+
+def make_tariff(price: PriceList, billing: Billing, asked: Resources, *, replicas: int = 1) -> Tariff:
+    """The tariff of a deployment.
+
+    Raises:
+        ConfigError: the list has no such billing model, or sells no size that is large enough.
+    """
+    model = billing_model(price, billing)
+    size = billed_size(model, asked, price.sizes)
+    if size is None:
+        wanted = BilledSize(vcpu=asked.cpu, gib=asked.memory_gib).label
+        largest = max(price.sizes, key=lambda sold: (sold.vcpu, sold.max_gib))
+        most = BilledSize(vcpu=largest.vcpu, gib=largest.max_gib).label
+        raise ConfigError(
+            f"price list {price.id} sells nothing as large as {wanted}; expected at most {most}; "
+            "lower [resources] or take another list"
+        )
+    return Tariff(
+        list_id=price.id,
+        billing=billing,
+        model=model,
+        size=size,
+        notes=billing_notes(model, size, asked),
+        replicas=replicas,
+    )
+
+
+def make_tariffs(
+    refs: Iterable[PriceRef], lists: Mapping[str, PriceList], asked: Resources, *, replicas: int = 1
+) -> tuple[Tariff, ...]:
+    """The tariffs that an experiment asks for, in its order.
+
+    Raises:
+        ConfigError: as `make_tariff`, or a list is not among ``lists``.
+    """
+    tariffs = []
+    for ref in refs:
+        if ref.list_id not in lists:
+            known = ", ".join(sorted(lists))
+            raise ConfigError(f"no price list {ref.list_id!r}; expected one of: {known}")
+        tariffs.append(make_tariff(lists[ref.list_id], ref.billing, asked, replicas=replicas))
+    return tuple(tariffs)
+
+
+def prices_cancel(tariff: Tariff, uses: Iterable[Use]) -> bool:
+    """Whether every stretch costs the same per second, so that a cost ratio is the inverse goodput ratio."""
+    bills = [(tariff.usd(use), use.span_s) for use in uses]
+    rates = {None if usd is None else usd / span_s for usd, span_s in bills}
+    return len(rates) == 1 and None not in rates
+
+
+def bill_usd(model: BillingModel, size: BilledSize, use: Use, *, replicas: int = 1) -> Fraction | None:
+    """Dollars for the span of ``use``; None where the bill depends on what was not measured.
+
+    A window is a stretch of a deployment that keeps running, so that the shortest time billed for a start does
+    not come into it.
+    """
+    match model:
+        case Provisioned():
+            return _hourly_usd(model, exact(size.vcpu), exact(size.gib), use.span_s) * replicas
+        case RequestBilled():
+            return _request_billed_usd(model, size, use) * replicas + _fees_usd(model, use)
+        case PerRequestMemory():
+            held_s = use.duration_ms / 1000
+            return held_s * exact(size.gib) * exact(model.usd_per_gib_s) + _fees_usd(model, use)
+        case Usage():
+            return _usage_usd(model, size, use, replicas)
+
+
+def _hourly_usd(model: Provisioned | Usage, vcpu: Fraction, gib: Fraction, span_s: Fraction) -> Fraction:
+    per_hour = vcpu * exact(model.usd_per_vcpu_hour) + gib * exact(model.usd_per_gib_hour)
+    return per_hour * span_s / _SECONDS_PER_HOUR
+
+
+def _request_billed_usd(model: RequestBilled, size: BilledSize, use: Use) -> Fraction:
+    per_s = exact(size.vcpu) * exact(model.usd_per_vcpu_s) + exact(size.gib) * exact(model.usd_per_gib_s)
+    return per_s * ceil_to(use.active_s, exact(model.rounding_s))
+
+
+def _fees_usd(model: RequestBilled | PerRequestMemory, use: Use) -> Fraction:
+    return use.requests * exact(model.usd_per_million_requests) / _MILLION
+
+
+def _usage_usd(model: Usage, size: BilledSize, use: Use, replicas: int) -> Fraction | None:
+    if use.cpu_s is None or use.memory_bytes is None:
+        return None
+    vcpu = max(exact(size.vcpu) * replicas, use.cpu_s / use.span_s)
+    gib = max(exact(size.gib) * replicas, use.memory_bytes / _BYTES_PER_GIB)
+    return _hourly_usd(model, vcpu, gib, use.span_s)

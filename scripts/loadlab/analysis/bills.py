@@ -1,0 +1,54 @@
+"""The priced statistics of a run: one curve for each tariff and statistic, all out of the same windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadlab.analysis.billing import Tariff
+from loadlab.analysis.compare import Figures
+from loadlab.analysis.cost import is_inverse_throughput, usd_per_million_good_by_window
+from loadlab.analysis.replicas import held_level_of, usd_per_hour_by_block
+from loadlab.analysis.summarise import Judged
+from loadlab.model.experiment import Objective
+from loadlab.model.run import RunData, Window
+
+
+def priced_figures(
+    tariffs: Sequence[Tariff], run: RunData, judged: Judged, objective: Objective
+) -> tuple[Figures, ...]:
+    """Bill every window under every tariff: cost per million good requests, then dollars per hour at N users.
+
+    The A/A windows are billed too, for the control; dollars per hour come from the windows that count alone.
+    """
+    used = {window.id for window in judged.windows if window.used}
+    counted = [window for window in run.windows if window.id in used]
+    return tuple(
+        figures
+        for tariff in tariffs
+        for figures in (_per_request(tariff, run.windows, counted), _per_hour(tariff, counted, objective))
+    )
+
+
+def _per_request(tariff: Tariff, windows: Sequence[Window], counted: Sequence[Window]) -> Figures:
+    cancels = is_inverse_throughput(tariff, counted)
+    return Figures(
+        statistic="cost_per_million_good",
+        list=tariff.list_id,
+        billing=tariff.billing,
+        by_window=usd_per_million_good_by_window(tariff, windows),
+        is_inverse_throughput=cancels,
+        note="prices cancel: the ratio is the inverse ratio of goodput" if cancels else None,
+    )
+
+
+def _per_hour(tariff: Tariff, counted: Sequence[Window], objective: Objective) -> Figures:
+    stacks = list(dict.fromkeys(window.stack for window in counted))
+    reasons = {s: held_level_of([w for w in counted if w.stack == s], objective).reason for s in stacks}
+    absent = [f"{stack}: {reason}" for stack, reason in reasons.items() if reason is not None]
+    return Figures(
+        statistic="usd_per_hour_at_users",
+        list=tariff.list_id,
+        billing=tariff.billing,
+        by_block=usd_per_hour_by_block(tariff, counted, objective),
+        note="; ".join(absent) or None,
+    )

@@ -1,0 +1,86 @@
+"""The closed set of doubts a run can carry: every Finding has one of these codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from loadlab.model.result import Finding, FindingLevel
+
+GateCode = Literal[
+    "lag",
+    "idle_stack",
+    "schedule",
+    "generator_cpu",
+    "throttled",
+    "steal",
+    "conservation",
+    "partial",
+    "halves_disagree",
+    "workers",
+    "empty",
+    "note",
+]
+RunCode = Literal[
+    "level_invalid",
+    "bracket_end_invalid",
+    "aa_fired",
+    "aa_not_judged",
+    "not_rising",
+    "no_spread",
+    "few_blocks",
+    "run_incomplete",
+    "interrupted_blocks",
+    "resumed",
+    "uncalibrated",
+    "shared_machine",
+]
+Code = GateCode | RunCode
+
+GATE_CODES: tuple[GateCode, ...] = get_args(GateCode)
+RUN_CODES: tuple[RunCode, ...] = get_args(RunCode)
+
+MEANING: Mapping[Code, str] = {
+    "lag": "the load generator woke up too late to time requests well",
+    "idle_stack": "the stack that was to be idle was busy",
+    "schedule": "the users were not all there for the whole window",
+    "generator_cpu": "the load generator came close to the limit of its processors",
+    "throttled": "the load generator was throttled by its processor quota",
+    "steal": "other machines took processor time from this one",
+    "conservation": "the books of the trial do not balance: a request was lost or counted twice",
+    "partial": "a part of the window is unknown",
+    "halves_disagree": "the first and the second half of the window differ: it was not settled",
+    "workers": "a worker of the load generator was missing",
+    "empty": "no request ended in the window",
+    "note": "something went wrong during the window",
+    "level_invalid": "more than a quarter of the pairs of this level are missing",
+    "bracket_end_invalid": "an end of the bracket rests on a level with too many missing pairs",
+    "aa_fired": "the A/A control found a difference between a stack and itself",
+    "aa_not_judged": "the A/A control could not be judged",
+    "not_rising": "the ratio is within the margin again above the bracket: the curve does not just rise",
+    "no_spread": "the blocks do not differ at all: bounds come from their number, not from a variance",
+    "few_blocks": "there are too few blocks for any interval",
+    "run_incomplete": "the run ended before all of its blocks were measured",
+    "interrupted_blocks": "blocks were interrupted; they are kept, left out, and redone whole",
+    "resumed": "the run was interrupted and resumed",
+    "uncalibrated": "the load generator was not calibrated against the golden server on this machine",
+    "shared_machine": "the service and the load generator shared processor cores",
+}
+"""What each code says, in one sentence."""
+
+
+def finding(
+    code: Code,
+    level: FindingLevel,
+    where: str,
+    *,
+    got: str | None = None,
+    expected: str | None = None,
+    next_step: str | None = None,
+    detail: str | None = None,
+) -> Finding:
+    """Make a Finding whose message is the code's meaning, with ``detail`` after a colon."""
+    message = MEANING[code] if detail is None else f"{MEANING[code]}: {detail}"
+    return Finding(
+        code=code, level=level, where=where, message=message, got=got, expected=expected, next_step=next_step
+    )

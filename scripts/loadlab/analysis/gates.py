@@ -1,0 +1,248 @@
+"""The gates of one window (docs/method.md, "Is it the generator?"): each one passes, fails or cannot be judged.
+
+Bounds hold for a quiet two-core machine; recalibrate them per machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loadlab.analysis.codes import GateCode, finding
+from loadlab.model.result import Finding
+from loadlab.model.run import TrialBooks, Window
+from loadlab.stats.histogram import Latencies
+from loadlab.units import format_cores, format_count, format_percent, format_s
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateBounds:
+    """What a window must keep to be believed."""
+
+    lag_p99_s: float = 0.005
+    lag_p99_of_measured_ratio: float = 0.05
+    """The lag's p99 may reach this share of the measured p99 where that is more than lag_p99_s."""
+    lag_p50_s: float = 0.001
+    idle_cpu_cores: float = 0.01
+    schedule_ratio: float = 0.02
+    generator_cpu_ratio: float = 0.70
+    steal_ratio: float = 0.01
+    half_count_ratio: float = 0.10
+    half_latency_ratio: float = 0.25
+    half_sigmas: float = 4.0
+
+
+Gate = Callable[[Window, Latencies, GateBounds], Finding | None]
+
+
+def lag(window: Window, latencies: Latencies, bounds: GateBounds) -> Finding | None:
+    """How late the generator's greenlets woke: p99 within 5 ms or 5 % of the measured p99, median within 1 ms."""
+    health = window.load.health
+    p99_s = latencies.quantile_s(0.99) or 0.0
+    allowed_s = max(bounds.lag_p99_s, bounds.lag_p99_of_measured_ratio * p99_s)
+    if health.lag_p99_s <= allowed_s and health.lag_p50_s <= bounds.lag_p50_s:
+        return None
+    return _failed(
+        window,
+        "lag",
+        f"p99 {format_s(health.lag_p99_s)}, median {format_s(health.lag_p50_s)}",
+        f"p99 at most {format_s(allowed_s)}, median at most {format_s(bounds.lag_p50_s)}",
+        "give the load generator more cores, or lower the load",
+    )
+
+
+def idle_stack(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """The stack that is not measured uses less than 1 % of a core."""
+    if window.idle_cpu_cores is None:
+        return _unknown(window, "idle_stack", "processor time of the idle stack")
+    if window.idle_cpu_cores < bounds.idle_cpu_cores:
+        return None
+    return _failed(
+        window,
+        "idle_stack",
+        format_cores(window.idle_cpu_cores),
+        f"below {format_cores(bounds.idle_cpu_cores)}",
+        "look for work that the idle stack does by itself (background jobs, busy waiting)",
+    )
+
+
+def closed_schedule(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """The time integral of users in a request or thinking, over the window, equals N within 2 %."""
+    there = window.load.user_time_s / window.load.measure_s
+    if abs(there / window.users - 1) <= bounds.schedule_ratio:
+        return None
+    return _failed(
+        window,
+        "schedule",
+        f"{there:.2f} users on average",
+        f"{window.users} users within {format_percent(bounds.schedule_ratio)}",
+        "lengthen window.warmup_s, or look for users that stopped with an error",
+    )
+
+
+def open_schedule(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """Open loops keep no books of planned arrivals yet: not available."""
+    del bounds
+    return _unknown(window, "schedule", "planned arrivals")
+
+
+def generator_cpu(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """The generator uses less than 70 % of its cores."""
+    health = window.load.health
+    used_ratio = health.cpu_cores / health.cores
+    if used_ratio < bounds.generator_cpu_ratio:
+        return None
+    return _failed(
+        window,
+        "generator_cpu",
+        f"{format_percent(used_ratio)} of {health.cores} cores",
+        f"below {format_percent(bounds.generator_cpu_ratio)}",
+        "give the load generator more cores, or lower the load",
+    )
+
+
+def throttled(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """The generator's processor quota never stops it."""
+    del bounds
+    stopped_s = window.load.health.throttled_s
+    if stopped_s is None:
+        return _unknown(window, "throttled", "throttled time of the load generator")
+    if stopped_s <= 0:
+        return None
+    return _failed(window, "throttled", format_s(stopped_s), "0 s", "raise the generator's processor limit")
+
+
+def steal(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """Less than 1 % of the processor time goes to other virtual machines."""
+    stolen_ratio = window.load.health.steal_ratio
+    if stolen_ratio is None:
+        return _unknown(window, "steal", "stolen processor time")
+    if stolen_ratio < bounds.steal_ratio:
+        return None
+    return _failed(
+        window,
+        "steal",
+        format_percent(stolen_ratio),
+        f"below {format_percent(bounds.steal_ratio)}",
+        "use a machine whose processors are not shared, or measure at a quieter time",
+    )
+
+
+def conservation(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """Over the whole trial: sent = answered + failed = served (= upstream arrivals where it is called)."""
+    del bounds
+    books = window.books
+    if books is None:
+        return _unknown(window, "conservation", "the books of the trial")
+    entries = _entries(books)
+    if any(count not in (None, books.sent) for count in entries.values()):
+        got = ", ".join(f"{name} {'unknown' if n is None else n}" for name, n in entries.items())
+        return _failed(
+            window,
+            "conservation",
+            got,
+            f"all equal to {books.sent} sent",
+            "look into the service's log for requests that were cut off or came from elsewhere",
+        )
+    if books.served is None:
+        return _unknown(window, "conservation", "the service's own count of requests")
+    return None
+
+
+def partial(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """The whole window is known."""
+    del bounds
+    if window.load.state == "complete":
+        return None
+    holes = "; ".join(window.load.holes) or "a hole of unknown cause"
+    return _failed(window, "partial", holes, "no hole", "see why a worker of the load generator was lost")
+
+
+def halves_disagree(window: Window, latencies: Latencies, bounds: GateBounds) -> Finding | None:
+    """Both halves end about as many requests, about as fast.
+
+    Counts may differ by 10 %, by four standard deviations of a Poisson difference, or by one request of each
+    user (a closed loop in step puts one more round into one of the halves): whatever is most. Mean latencies
+    may differ by 25 % or by four standard errors. So a settled window fails about once in ten thousand.
+    """
+    first, second = window.load.half_ok
+    allowed = max(
+        bounds.half_count_ratio * (first + second) / 2,
+        bounds.half_sigmas * math.sqrt(first + second),
+        window.users,
+    )
+    if abs(first - second) > allowed:
+        return _failed(
+            window,
+            "halves_disagree",
+            f"{format_count(first)} and {format_count(second)} requests answered",
+            f"a difference of at most {format_count(allowed)}",
+            "lengthen window.warmup_s; look for work that comes and goes on this machine",
+        )
+    return _halves_latency(window, latencies, bounds)
+
+
+def workers(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """Every worker process of the generator took part."""
+    del bounds
+    health = window.load.health
+    if health.workers == health.workers_expected:
+        return None
+    return _failed(window, "workers", str(health.workers), str(health.workers_expected), "see the load generator's log")
+
+
+def empty(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """Something ended."""
+    del bounds
+    if window.load.ok + window.load.failed > 0:
+        return None
+    return _failed(
+        window,
+        "empty",
+        "0 requests",
+        "at least 1",
+        "lengthen window.measure_s beyond the longest request, or see whether the service answers at all",
+    )
+
+
+def note(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """Nothing went wrong that somebody wrote down."""
+    del bounds
+    if not window.notes:
+        return None
+    return _failed(window, "note", "; ".join(window.notes), "nothing", "see the service's log in the bundle")
+
+
+def _entries(books: TrialBooks) -> dict[str, int | None]:
+    return {
+        "answered + failed": books.answered + books.failed,
+        "served": books.served,
+        "upstream arrivals": books.upstream_arrivals,
+    }
+
+
+def _halves_latency(window: Window, latencies: Latencies, bounds: GateBounds) -> Finding | None:
+    (first, second), (early_s, late_s) = window.load.half_ok, window.load.half_latency_mean_s
+    sd_s = latencies.sd_s
+    if early_s is None or late_s is None or sd_s is None or not (first and second):
+        return None
+    error_s = sd_s * math.sqrt(1 / first + 1 / second)
+    allowed_s = max(bounds.half_latency_ratio * (early_s + late_s) / 2, bounds.half_sigmas * error_s)
+    if abs(early_s - late_s) <= allowed_s:
+        return None
+    return _failed(
+        window,
+        "halves_disagree",
+        f"mean latency {format_s(early_s)} and {format_s(late_s)}",
+        f"a difference of at most {format_s(allowed_s)}",
+        "lengthen window.warmup_s; look for work that comes and goes on this machine",
+    )
+
+
+def _failed(window: Window, code: GateCode, got: str, expected: str, next_step: str) -> Finding:
+    return finding(code, "invalid", window.id, got=got, expected=expected, next_step=next_step)
+
+
+def _unknown(window: Window, code: GateCode, what: str) -> Finding:
+    return finding(code, "not_available", window.id, got=f"{what}: not known", expected="a figure")

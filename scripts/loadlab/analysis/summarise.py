@@ -1,0 +1,140 @@
+"""Windows into figures: each window by itself, then each stack at each level over its blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from statistics import fmean
+
+from loadlab.analysis.gates import GateBounds
+from loadlab.analysis.pairing import Pair, resolve
+from loadlab.analysis.resources import WindowResources, window_resources
+from loadlab.analysis.validity import DEFAULT_BOUNDS, is_valid, window_findings
+from loadlab.model.experiment import Experiment, Objective
+from loadlab.model.result import Estimate, Finding, LevelSummary, WindowSummary
+from loadlab.model.run import RunData, Window
+from loadlab.stats.histogram import Latencies, decode
+from loadlab.stats.paired import estimate
+
+Figure = Callable[[WindowSummary], float | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """A run with every window summarised and judged. findings: of single windows, by window id."""
+
+    windows: tuple[WindowSummary, ...]
+    pairs: tuple[Pair, ...]
+    findings: Mapping[str, tuple[Finding, ...]]
+
+
+def judge(run: RunData, experiment: Experiment, bounds: GateBounds = DEFAULT_BOUNDS) -> Judged:
+    """Summarise and judge every window of a run, and find out which of them count.
+
+    Raises BundleError when a latency histogram cannot be read.
+    """
+    findings: dict[str, tuple[Finding, ...]] = {}
+    drafts: list[WindowSummary] = []
+    for window in run.windows:
+        latencies = decode(window.load.histogram)
+        findings[window.id] = window_findings(window, experiment, bounds, latencies)
+        drafts.append(_summary(window, experiment, findings[window.id], latencies))
+    valid = {draft.id for draft in drafts if draft.valid}
+    pairs = resolve(run.windows, valid, [stack.name for stack in experiment.stacks])
+    used = {i for pair in pairs if pair.kind == "sweep" for i in pair.ids or ()}
+    return Judged(
+        windows=tuple(replace(draft, used=draft.id in used) for draft in drafts), pairs=pairs, findings=findings
+    )
+
+
+def level_summaries(judged: Judged, experiment: Experiment) -> tuple[LevelSummary, ...]:
+    """Each stack at each level over the windows that count; a level without any is left out."""
+    used = [window for window in judged.windows if window.used]
+    levels = sorted({window.users for window in used})
+    found = []
+    for users in levels:
+        for stack in experiment.stacks:
+            mine = [w for w in used if w.users == users and w.stack == stack.name]
+            if mine:
+                found.append(_level(stack.name, users, mine, experiment.objective))
+    return tuple(found)
+
+
+def _summary(
+    window: Window, experiment: Experiment, findings: Sequence[Finding], latencies: Latencies
+) -> WindowSummary:
+    load, health = window.load, window.load.health
+    ended = load.ok + load.failed
+    resources: WindowResources = window_resources(window)
+    return WindowSummary(
+        id=window.id,
+        block=window.block,
+        stack=window.stack,
+        users=window.users,
+        role=window.role,
+        valid=is_valid(findings),
+        used=False,
+        reasons=tuple(dict.fromkeys(f.code for f in findings if f.level == "invalid")),
+        not_available=tuple(dict.fromkeys(f.code for f in findings if f.level == "not_available")),
+        measure_s=load.measure_s,
+        sent=load.sent,
+        ok=load.ok,
+        failed=load.failed,
+        good=load.good,
+        p50_s=latencies.p50_s,
+        p95_s=latencies.p95_s,
+        p99_s=latencies.p99_s,
+        mean_s=latencies.mean_s,
+        throughput_rps=ended / load.measure_s,
+        goodput_rps=load.good / load.measure_s,
+        cpu_s_per_request=resources.cpu_s_per_request,
+        cpu_cores=resources.cpu_cores,
+        pss_bytes=resources.pss_bytes,
+        rss_bytes=resources.rss_bytes,
+        in_flight_mean=resources.in_flight_mean,
+        slots_busy_by_worker=resources.slots_busy_by_worker,
+        connections_by_worker=resources.connections_by_worker,
+        loop_lag_mean_s=resources.loop_lag_mean_s,
+        generator_lag_p99_s=health.lag_p99_s,
+        generator_cpu_ratio=health.cpu_cores / health.cores,
+        steal_ratio=health.steal_ratio,
+        idle_cpu_cores=window.idle_cpu_cores,
+        objective_held=_held(load.good, ended, experiment.objective),
+        outcomes=load.outcomes,
+    )
+
+
+def _level(stack: str, users: int, windows: Sequence[WindowSummary], objective: Objective) -> LevelSummary:
+    lags = [w.loop_lag_mean_s for w in windows if w.loop_lag_mean_s is not None]
+    return LevelSummary(
+        stack=stack,
+        users=users,
+        blocks=len(windows),
+        goodput_rps=_over(windows, lambda w: w.goodput_rps),
+        throughput_rps=_over(windows, lambda w: w.throughput_rps),
+        p50_s=_over(windows, lambda w: w.p50_s),
+        p95_s=_over(windows, lambda w: w.p95_s),
+        p99_s=_over(windows, lambda w: w.p99_s),
+        cpu_s_per_request=_over(windows, lambda w: w.cpu_s_per_request),
+        cpu_cores=_over(windows, lambda w: w.cpu_cores),
+        pss_bytes=_over(windows, lambda w: w.pss_bytes),
+        slots_busy_by_worker=_by_rank([w.slots_busy_by_worker for w in windows]),
+        connections_by_worker=_by_rank([w.connections_by_worker for w in windows]),
+        loop_lag_mean_s=fmean(lags) if lags else None,
+        objective_held=_held(sum(w.good for w in windows), sum(w.ok + w.failed for w in windows), objective),
+    )
+
+
+def _held(good: int, ended: int, objective: Objective) -> bool:
+    return ended > 0 and good >= Fraction(str(objective.good_ratio)) * ended
+
+
+def _over(windows: Sequence[WindowSummary], figure: Figure) -> Estimate | None:
+    return estimate([value for w in windows if (value := figure(w)) is not None])
+
+
+def _by_rank(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    """Mean of the largest, of the second largest, ...: process ids differ between blocks, ranks do not."""
+    deepest = max((len(row) for row in rows), default=0)
+    return tuple(fmean(row[rank] for row in rows if len(row) > rank) for rank in range(deepest))

@@ -1,0 +1,194 @@
+"""From a curve to the bracket of its threshold, and from the bracket to what it says of a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadlab.analysis.codes import finding
+from loadlab.analysis.compare import Curve, comparisons
+from loadlab.model.experiment import DecisionRule
+from loadlab.model.result import (
+    Bracket,
+    Claim,
+    ClaimAnswer,
+    Comparison,
+    Finding,
+    PricedBracket,
+    VerdictKind,
+)
+from loadlab.stats.bracket import BracketAnswer, find_bracket
+from loadlab.stats.level_bounds import MIN_BLOCKS
+from loadlab.stats.paired import sample
+from loadlab.units import format_users
+
+MAX_WIDTH_RATIO = 1.5
+"""A claim inside a bracket wider than this is neither supported nor refuted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CurveResult:
+    """Everything one curve says."""
+
+    bracket: PricedBracket
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...]
+
+
+def judge_curve(curve: Curve, rule: DecisionRule) -> CurveResult:
+    """Find the bracket of a curve at the declared margin and alpha, with its doubts.
+
+    A bracket with an end on an invalid level (more than a quarter of its pairs missing) is invalid.
+    """
+    answer = find_bracket(
+        curve.users,
+        curve.log_ratios,
+        margin_ratio=rule.margin_ratio,
+        alpha=rule.alpha,
+        method=curve.figures.method,
+    )
+    invalid = tuple(users for i, users in enumerate(curve.users) if not curve.valid(i))
+    rests_on = [end for end in (answer.lower_users, answer.upper_users) if end in invalid]
+    bracket = _bracket(curve, answer, rests_on)
+    figures = curve.figures
+    return CurveResult(
+        bracket=PricedBracket(
+            statistic=figures.statistic,
+            list=figures.list,
+            billing=figures.billing,
+            bracket=bracket,
+            is_inverse_throughput=figures.is_inverse_throughput,
+            note=figures.note,
+        ),
+        comparisons=comparisons(curve, answer),
+        findings=_findings(curve, answer, invalid, rests_on),
+    )
+
+
+def judge_claim(users: int | None, bracket: Bracket, *, trusted: bool = True) -> Claim:
+    """What a bracket says of the claim "it starts at T users".
+
+    supported: N_L < T <= N_U and N_U / N_L <= 1.5. refuted_earlier: N_U < T. refuted_later: N_L >= T. Otherwise
+    inconclusive; invalid with an invalid bracket. ``trusted`` False (the A/A control fired, the run is not
+    complete): inconclusive whatever the bracket says.
+    """
+    if users is None:
+        return Claim(users=None, answer=None)
+    return Claim(users=users, answer=_claim_answer(users, bracket, trusted))
+
+
+def _claim_answer(users: int, bracket: Bracket, trusted: bool) -> ClaimAnswer:
+    low, high = bracket.lower_users, bracket.upper_users
+    if bracket.kind == "invalid":
+        return "invalid"
+    if not trusted:
+        return "inconclusive"
+    if high is not None and high < users:
+        return "refuted_earlier"
+    if low is not None and low >= users:
+        return "refuted_later"
+    if low is None or high is None or high > MAX_WIDTH_RATIO * low:
+        return "inconclusive"
+    return "supported"
+
+
+def _bracket(curve: Curve, answer: BracketAnswer, rests_on: Sequence[int]) -> Bracket:
+    kind: VerdictKind = "invalid" if rests_on else answer.kind
+    return Bracket(
+        lower_users=answer.lower_users,
+        upper_users=answer.upper_users,
+        kind=kind,
+        estimate_users=answer.estimate_users,
+        straddling=answer.straddling,
+        blocks_needed=answer.blocks_needed,
+        reason=_reason(curve, answer, rests_on),
+    )
+
+
+def _reason(curve: Curve, answer: BracketAnswer, rests_on: Sequence[int]) -> str | None:
+    if rests_on:
+        return f"an end of the bracket rests on {_levels(rests_on)}, where more than a quarter of the pairs are missing"
+    if answer.kind != "inconclusive":
+        return None
+    blocks = max((level.blocks for level in answer.levels), default=0)
+    if blocks < MIN_BLOCKS:
+        note = f" ({curve.figures.note})" if curve.figures.note else ""
+        return f"at most {blocks} blocks have a figure for both stacks, and an interval needs {MIN_BLOCKS}{note}"
+    parts = [f"{_levels(answer.straddling)} decide neither way"]
+    if answer.upper_users is not None:
+        parts.append(f"the curves have parted by {format_users(answer.upper_users)}, but from where on is open")
+    if answer.lower_users is not None:
+        parts.append(f"up to {format_users(answer.lower_users)} they have not")
+    parts.append(_needed(curve, answer))
+    return "; ".join(parts)
+
+
+def _needed(curve: Curve, answer: BracketAnswer) -> str:
+    planned = len(curve.log_ratios)
+    if answer.blocks_needed is not None:
+        return f"about {answer.blocks_needed} blocks would settle them ({planned} were measured)"
+    return "no affordable number of blocks settles them: put the levels further from the margin"
+
+
+def _findings(
+    curve: Curve, answer: BracketAnswer, invalid: Sequence[int], rests_on: Sequence[int]
+) -> tuple[Finding, ...]:
+    found = [_level_invalid(curve, users) for users in invalid]
+    found += [
+        finding(
+            "bracket_end_invalid",
+            "invalid",
+            _where(users),
+            detail=_name(curve),
+            next_step="see which gate the level's windows failed, then measure again",
+        )
+        for users in rests_on
+    ]
+    if answer.back_under:
+        found.append(
+            finding(
+                "not_rising",
+                "warning",
+                _where(answer.back_under[0]),
+                got=f"within the margin at {_levels(answer.back_under)}",
+                expected=f"above it from {format_users(answer.upper_users)} on",
+                detail=_name(curve),
+            )
+        )
+    alike = [users for i, users in enumerate(curve.users) if _alike(curve.column(i))]
+    if len(alike) == len(curve.users) and curve.figures.method == "t":
+        found.append(finding("no_spread", "warning", "run", detail=_name(curve)))
+    if all(level.blocks < MIN_BLOCKS for level in answer.levels):
+        found.append(finding("few_blocks", "warning", "run", detail=_name(curve), expected=f"{MIN_BLOCKS} or more"))
+    return tuple(found)
+
+
+def _level_invalid(curve: Curve, users: int) -> Finding:
+    planned, index = len(curve.log_ratios), curve.users.index(users)
+    return finding(
+        "level_invalid",
+        "warning",
+        _where(users),
+        got=f"{planned - len(curve.column(index))} of {planned} pairs missing",
+        expected="at most a quarter",
+        next_step="see which gate the level's windows failed, or leave the level out",
+        detail=_name(curve),
+    )
+
+
+def _alike(column: Sequence[float]) -> bool:
+    got = sample(column)
+    return got is not None and got.n >= MIN_BLOCKS and not got.spread
+
+
+def _name(curve: Curve) -> str:
+    priced = [part for part in (curve.figures.list, curve.figures.billing) if part is not None]
+    return f"{curve.figures.statistic}" + (f" ({', '.join(priced)})" if priced else "")
+
+
+def _where(users: int) -> str:
+    return f"users={users}"
+
+
+def _levels(users: Sequence[int]) -> str:
+    return f"{', '.join(str(n) for n in users)} users"

@@ -1,0 +1,96 @@
+"""Which windows are believed, and which must be measured again. A failed gate makes its window invalid."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from loadlab.analysis import gates
+from loadlab.analysis.codes import GATE_CODES, GateCode, finding
+from loadlab.analysis.gates import Gate, GateBounds
+from loadlab.analysis.pairing import units
+from loadlab.model.experiment import ClosedLoad, Experiment
+from loadlab.model.plan import Trial
+from loadlab.model.result import Finding
+from loadlab.model.run import Window
+from loadlab.stats.histogram import Latencies, decode
+
+DEFAULT_BOUNDS = GateBounds()
+_ALWAYS: tuple[Gate, ...] = (
+    gates.lag,
+    gates.generator_cpu,
+    gates.throttled,
+    gates.steal,
+    gates.conservation,
+    gates.partial,
+    gates.halves_disagree,
+    gates.workers,
+    gates.empty,
+    gates.note,
+)
+
+
+def window_findings(
+    window: Window,
+    experiment: Experiment,
+    bounds: GateBounds = DEFAULT_BOUNDS,
+    latencies: Latencies | None = None,
+) -> tuple[Finding, ...]:
+    """Judge one window by every gate that applies to the experiment.
+
+    Level "invalid": a gate failed. Level "not_available": it could not be judged. ``latencies``: the window's
+    decoded histogram, where the caller has it. Raises BundleError when the histogram cannot be read.
+    """
+    seen = decode(window.load.histogram) if latencies is None else latencies
+    schedule = gates.closed_schedule if isinstance(experiment.load, ClosedLoad) else gates.open_schedule
+    idle = (gates.idle_stack,) if len(experiment.stacks) > 1 else ()
+    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, schedule, *idle))
+    return tuple(found for found in judged if found is not None)
+
+
+def is_valid(findings: Iterable[Finding]) -> bool:
+    """Whether no gate failed; a gate that could not be judged does not count against a window."""
+    return all(found.level != "invalid" for found in findings)
+
+
+def needs_repeat(
+    windows: Sequence[Window], experiment: Experiment, bounds: GateBounds = DEFAULT_BOUNDS
+) -> tuple[Trial, ...]:
+    """Return the trials of one block to repeat now, in the order they ran; empty when there is nothing left.
+
+    ``windows``: all of the block so far, repeats included. A pair with a failed window is repeated whole, once:
+    both stacks of the level, or the A/A window with its twin. What was repeated already never comes back.
+    """
+    valid = {w.id for w in windows if is_valid(window_findings(w, experiment, bounds))}
+    repeated = {w.repeats for w in windows if w.repeats is not None}
+    stacks = tuple(stack.name for stack in experiment.stacks)
+    wanted = {
+        member.id
+        for unit in units(windows, stacks)
+        for member in unit.members
+        if any(m.id not in valid for m in unit.members) and not any(m.id in repeated for m in unit.members)
+    }
+    return tuple(_trial(w) for w in windows if w.id in wanted)
+
+
+def unjudged(findings: Sequence[Finding], windows: int) -> tuple[Finding, ...]:
+    """One finding per gate that could not be judged, instead of one per window."""
+    counted = Counter(found.code for found in findings if found.level == "not_available")
+    return tuple(_unjudged(code, counted[code], windows) for code in GATE_CODES if counted[code])
+
+
+def _unjudged(code: GateCode, count: int, windows: int) -> Finding:
+    return finding(
+        code,
+        "not_available",
+        "run",
+        got=f"not judged in {count} of {windows} windows",
+        expected="judged in every window",
+        next_step="loadlab doctor says what this machine cannot tell",
+    )
+
+
+def _trial(window: Window) -> Trial:
+    return Trial(
+        id=window.id, block=window.block, stack=window.stack, users=window.users, role=window.role, repeats=None
+    )

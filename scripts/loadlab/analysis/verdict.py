@@ -1,0 +1,188 @@
+"""The answer: one sentence with the configuration and every doubt that limits it, and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadlab.errors import EXIT_CONCLUSIVE, EXIT_CONTRARY, EXIT_INCONCLUSIVE, EXIT_INVALID
+from loadlab.model.experiment import ClosedLoad, Expectation, Experiment, Statistic
+from loadlab.model.result import (
+    AaControl,
+    Bracket,
+    Claim,
+    Counts,
+    PricedBracket,
+    StackDescription,
+    Verdict,
+    VerdictKind,
+)
+from loadlab.units import format_percent, format_ratio, format_s, format_users
+
+_DEARER: dict[Statistic, tuple[str, str, str]] = {
+    "cost_per_million_good": ("costs", "cost", "more than {times} what {second} costs per million good requests"),
+    "usd_per_hour_at_users": ("costs", "cost", "more than {times} what {second} costs per hour within the objective"),
+    "goodput": ("takes", "take", "more than {times} the time of {second} for a good request"),
+    "p95": ("has", "have", "more than {times} the 95th percentile latency of {second}"),
+    "memory": ("needs", "need", "more than {times} the peak memory of {second}"),
+    "cpu_per_request": ("spends", "spend", "more than {times} the processor time of {second} on a request"),
+}
+_CONCLUSIVE: frozenset[VerdictKind] = frozenset({"diverges", "diverged_at_first", "no_divergence", "capacity"})
+_DIVERGING: frozenset[VerdictKind] = frozenset({"diverges", "diverged_at_first"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grounds:
+    """What a verdict rests on. bill: the decided curve, None where there is none. ended_by: why it stopped early."""
+
+    statistic: Statistic
+    bracket: Bracket
+    bill: PricedBracket | None
+    claim: Claim
+    aa: AaControl
+    counts: Counts
+    stacks: tuple[StackDescription, ...]
+    complete: bool
+    ended_by: str | None
+    calibrated: bool
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the bracket may be called at all: the run is whole, and its control did not fire."""
+        return self.complete and not self.aa.fired
+
+
+def decide(experiment: Experiment, grounds: Grounds) -> Verdict:
+    """Give the verdict of a run.
+
+    The bracket's kind stands unless the run is not complete or its A/A control fired (inconclusive), or no
+    window is valid (invalid). One stack makes a capacity run, which compares nothing.
+    """
+    kind = _kind(grounds)
+    head = _head(experiment, grounds, kind)
+    sentence = "; ".join([head, *_claim_words(grounds, kind), *_doubts(grounds)]) + "."
+    return Verdict(kind=kind, sentence=sentence, exit_code=exit_code(kind, experiment.decision.expect))
+
+
+def exit_code(kind: VerdictKind, expect: Expectation) -> int:
+    """Map a verdict to what the command ends with: 0 as expected, 3 contrary, 4 invalid, 5 inconclusive."""
+    if kind == "invalid":
+        return EXIT_INVALID
+    if kind not in _CONCLUSIVE:
+        return EXIT_INCONCLUSIVE
+    if expect == "conclusive" or kind == "capacity":
+        return EXIT_CONCLUSIVE
+    return EXIT_CONCLUSIVE if (kind in _DIVERGING) == (expect == "diverges") else EXIT_CONTRARY
+
+
+def _kind(grounds: Grounds) -> VerdictKind:
+    if grounds.counts.valid == 0:
+        return "invalid"
+    kind = grounds.bracket.kind
+    return kind if grounds.trusted or kind == "invalid" else "inconclusive"
+
+
+def _head(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
+    if len(experiment.stacks) == 1:
+        return _capacity_words(experiment, grounds)
+    verb, base, rest = _words(experiment, grounds)
+    first, setting = _named(grounds.stacks[0]), _setting(experiment)
+    low, high = grounds.bracket.lower_users, grounds.bracket.upper_users
+    if kind == "diverges":
+        return (
+            f"On this machine {first} {verb} {rest} from a number of concurrent users on that lies above {low} and "
+            f"at most at {high} {setting}"
+        )
+    if kind == "diverged_at_first":
+        return (
+            f"On this machine {first} {verb} {rest} already at {high} concurrent users, the lowest level tested "
+            f"{setting}"
+        )
+    if kind == "no_divergence":
+        return (
+            f"On this machine {first} does not {base} {rest} at any tested level up to {low} concurrent users {setting}"
+        )
+    if kind == "invalid":
+        reason = grounds.bracket.reason if grounds.bracket.kind == "invalid" else "no window passed its gates"
+        return f"This run is invalid and does not tell from how many users on {first} {verb} {rest} {setting}: {reason}"
+    return (
+        f"This run does not settle from how many concurrent users on {first} {verb} {rest} {setting}: "
+        f"{_why_open(grounds)}"
+    )
+
+
+def _why_open(grounds: Grounds) -> str:
+    if not grounds.complete:
+        return f"it ended before its blocks were done ({grounds.ended_by or 'cause unknown'})"
+    if grounds.aa.fired:
+        return "its A/A control found a difference between a stack and itself"
+    return grounds.bracket.reason or "the levels decide neither way"
+
+
+def _words(experiment: Experiment, grounds: Grounds) -> tuple[str, str, str]:
+    verb, base, rest = _DEARER[grounds.statistic]
+    times = format_ratio(1 + experiment.decision.margin_ratio)
+    return verb, base, rest.format(times=times, second=_named(grounds.stacks[1])) + _bill_words(grounds.bill)
+
+
+def _bill_words(bill: PricedBracket | None) -> str:
+    if bill is None or bill.list is None:
+        return ""
+    billing = (bill.billing or "").replace("_", " ")
+    same = ", where prices cancel and only goodput counts" if bill.is_inverse_throughput else ""
+    return f" on {bill.list} ({billing}{same})"
+
+
+def _named(stack: StackDescription) -> str:
+    return f"{stack.name} ({stack.label})"
+
+
+def _setting(experiment: Experiment) -> str:
+    load = experiment.load
+    parts = [load.scenario.user_class]
+    if isinstance(load, ClosedLoad):
+        parts.append(f"think time {format_s(load.think_s)}")
+    if experiment.upstream is not None:
+        parts.append(f"upstream {experiment.upstream.latency}")
+    return f"[{', '.join(parts)}]"
+
+
+def _capacity_words(experiment: Experiment, grounds: Grounds) -> str:
+    stack, goal = grounds.stacks[0], experiment.objective
+    objective = f"{format_percent(goal.good_ratio)} of requests within {format_s(goal.latency_s)}"
+    if grounds.counts.valid == 0:
+        return f"This run is invalid: no window of {_named(stack)} passed its gates {_setting(experiment)}"
+    if stack.users_per_replica is None:
+        held = "did not find where the objective breaks or did not hold it at any tested level"
+        return f"On this machine {_named(stack)} {held} ({objective}) {_setting(experiment)}"
+    held = f"holds {objective} up to {format_users(stack.users_per_replica)} among the tested levels"
+    return f"On this machine {_named(stack)} {held} {_setting(experiment)}"
+
+
+def _claim_words(grounds: Grounds, kind: VerdictKind) -> Sequence[str]:
+    claim = grounds.claim
+    if claim.users is None or claim.answer is None or kind == "capacity":
+        return ()
+    words = {
+        "supported": "is supported",
+        "refuted_earlier": "is refuted: it starts earlier",
+        "refuted_later": "is refuted: it starts later, if at all",
+        "inconclusive": "is neither supported nor refuted",
+        "invalid": "cannot be judged",
+    }
+    return (f"the claim that it starts at {format_users(claim.users)} {words[claim.answer]}",)
+
+
+def _doubts(grounds: Grounds) -> Sequence[str]:
+    found: list[str] = []
+    if grounds.aa.fired and not grounds.complete:
+        found.append("its A/A control found a difference between a stack and itself")
+    if grounds.aa.fired is None:
+        found.append(f"its A/A control could not be judged ({grounds.aa.reason or 'it was not measured'})")
+    if grounds.counts.missing_pairs:
+        found.append(f"{grounds.counts.missing_pairs} pairs of windows are missing")
+    if grounds.counts.interrupted_blocks:
+        found.append(f"{grounds.counts.interrupted_blocks} interrupted blocks are left out")
+    if not grounds.calibrated:
+        found.append("the load generator is uncalibrated")
+    return found

@@ -1,0 +1,127 @@
+"""`loadlab run | report | compare | list | doctor`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, Optional
+
+import typer
+
+from loadlab.errors import EXIT_INTERRUPTED, EXIT_USAGE, LoadlabError
+
+app = typer.Typer(
+    name="loadlab",
+    help="At how many concurrent users does one Python stack start to cost more than another, by how much, "
+    "and on whose price list? Exit codes: 0 conclusive, 2 usage, 3 contrary to [decision] expect, 4 invalid, "
+    "5 inconclusive, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder that run bundles go to.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+OutFiles = Annotated[
+    Optional[list[Path]],  # noqa: UP045 - typer reads the annotation at run time
+    typer.Option("--out", help="Also write the result to FILE: .md, .json or .xml (JUnit). Repeatable."),
+]
+RUNS = Path("runs")
+
+
+@app.command()
+def run(
+    experiment: Annotated[str, typer.Argument(help="Name (see `loadlab list`) or path of an experiment file.")] = "",
+    target: Annotated[str, typer.Option(help="Where the stacks run: local or kubernetes.")] = "local",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and its duration, measure nothing.")
+    ] = False,
+    overrides: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", help="Change one key: path=value, such as blocks.count=12. Repeatable."),
+    ] = None,
+    resume: Annotated[str, typer.Option(help="Go on with an unfinished run (path or id).")] = "",
+    allow_target: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Allow load on this host, for a url that is not loopback. Repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+    out: OutFiles = None,
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Run an experiment and report its verdict."""
+    from loadlab.cli.commands import run_command
+
+    run_command(
+        experiment=experiment or None,
+        target=target,
+        dry_run=dry_run,
+        overrides=tuple(overrides or ()),
+        resume=resume or None,
+        allowed_hosts=tuple(allow_target or ()),
+        as_json=as_json,
+        out=tuple(out or ()),
+        runs=runs,
+    )
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="Path or id of a run; `runs/latest` is the newest.")],
+    analyse: Annotated[bool, typer.Option("--analyse", help="Judge the windows again before rendering.")] = False,
+    as_json: AsJson = False,
+    out: OutFiles = None,
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Render a run's report again, offline and byte for byte, and print its verdict."""
+    from loadlab.cli.commands import report_command
+
+    report_command(run=run, analyse=analyse, as_json=as_json, out=tuple(out or ()), runs=runs)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A run.")],
+    second: Annotated[str, typer.Argument(help="Another run.")],
+    across_machines: Annotated[
+        bool, typer.Option("--across-machines", help="Compare runs of different machines; the result is marked.")
+    ] = False,
+    as_json: AsJson = False,
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Put two runs side by side: brackets, ratios level by level, settings."""
+    from loadlab.cli.commands import compare_command
+
+    compare_command(first=first, second=second, across_machines=across_machines, as_json=as_json, runs=runs)
+
+
+@app.command(name="list")
+def list_(as_json: AsJson = False, runs: RunsFolder = RUNS) -> None:
+    """List the experiments there are and the runs made."""
+    from loadlab.cli.commands import list_command
+
+    list_command(as_json=as_json, runs=runs)
+
+
+@app.command()
+def doctor(as_json: AsJson = False, runs: RunsFolder = RUNS) -> None:
+    """Say what this machine can and cannot do for a result, and what to do about it."""
+    from loadlab.cli.commands import doctor_command
+
+    doctor_command(as_json=as_json, runs=runs)
+
+
+def main() -> NoReturn:
+    """Run the command line; a user's mistake is one line on standard error, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except LoadlabError as error:
+        print(f"loadlab: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("loadlab: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(EXIT_USAGE)
+    sys.exit(0)

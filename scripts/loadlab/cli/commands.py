@@ -1,0 +1,140 @@
+"""The commands behind the names: call the pipeline, print, choose the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import typer
+from rich.console import Console
+
+from loadlab.errors import UsageError
+from loadlab.execute.durable import write_whole
+from loadlab.pipeline.finish import Report, analyse_bundle, render
+from loadlab.pipeline.layout import Layout, checkout
+from loadlab.pipeline.run import Request, find_run, run
+
+OUT_KINDS = (".md", ".json", ".xml")
+
+
+def run_command(
+    *,
+    experiment: str | None,
+    target: str,
+    dry_run: bool,
+    overrides: tuple[str, ...],
+    resume: str | None,
+    allowed_hosts: tuple[str, ...],
+    as_json: bool,
+    out: tuple[Path, ...],
+    runs: Path,
+) -> None:
+    """`loadlab run`."""
+    from loadlab.pipeline.dry_run import describe_plan
+    from loadlab.report.live import make_progress
+
+    layout = _layout(runs)
+    _check_out(out)
+    request = Request(
+        experiment=experiment,
+        resume=Path(resume) if resume else None,
+        overrides=overrides,
+        target=target,
+        allowed_hosts=allowed_hosts,
+    )
+    if dry_run:
+        typer.echo(describe_plan(request))
+        return
+    finished = run(request, layout, make_progress(sys.stderr))
+    _show(finished, as_json=as_json, out=out)
+    raise typer.Exit(int(finished.results["verdict"]["exit_code"]))
+
+
+def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, ...], runs: Path) -> None:
+    """`loadlab report`."""
+    layout = _layout(runs)
+    _check_out(out)
+    folder = find_run(run, layout)
+    fresh = analyse or not (folder / "results.json").exists()
+    _show(analyse_bundle(folder, layout) if fresh else render(folder), as_json=as_json, out=out)
+
+
+def compare_command(*, first: str, second: str, across_machines: bool, as_json: bool, runs: Path) -> None:
+    """`loadlab compare`."""
+    from loadlab.report.compare import compare_runs
+    from loadlab.report.terminal import show_comparison
+
+    layout = _layout(runs)
+    a, b = (render(find_run(name, layout)).results for name in (first, second))
+    comparison = compare_runs(a, b, allow_different_machines=across_machines)
+    if as_json:
+        _print_json(comparison)
+    else:
+        show_comparison(comparison, Console())
+
+
+def list_command(*, as_json: bool, runs: Path) -> None:
+    """`loadlab list`."""
+    from loadlab.pipeline.listing import listing, show_listing
+
+    found = listing(_layout(runs))
+    if as_json:
+        _print_json(found)
+    else:
+        show_listing(found, Console())
+
+
+def doctor_command(*, as_json: bool, runs: Path) -> None:
+    """`loadlab doctor`."""
+    from loadlab.execute.doctor import run_checks
+    from loadlab.report.terminal import show_checks
+
+    checks = run_checks(_layout(runs).root)
+    if as_json:
+        _print_json(checks)
+    else:
+        show_checks(checks, Console())
+    raise typer.Exit(2 if any(check.status == "fail" for check in checks) else 0)
+
+
+def _layout(runs: Path) -> Layout:
+    return checkout(runs.absolute())
+
+
+def _check_out(out: Sequence[Path]) -> None:
+    for path in out:
+        if path.suffix not in OUT_KINDS:
+            raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
+
+
+def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:
+    from loadlab.report.terminal import show_results
+
+    for path in out:
+        write_whole(path.absolute(), _rendered(report.results, path.suffix))
+    if as_json:
+        sys.stdout.buffer.write((report.folder / "results.json").read_bytes())
+    else:
+        show_results(report.results, Console(), report.html)
+
+
+def _rendered(results: Mapping[str, Any], suffix: str) -> bytes:
+    from loadlab.report.junit import render_junit
+    from loadlab.report.markdown import render_markdown
+
+    match suffix:
+        case ".md":
+            return render_markdown(results).encode()
+        case ".xml":
+            return render_junit(results).encode()
+        case _:
+            return orjson.dumps(results, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def _print_json(record: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(record, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -1,0 +1,92 @@
+"""The whole run, drawn from the seed before anything is measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+from random import Random
+from statistics import median_low
+
+from loadlab.design.order import Visit, visits
+from loadlab.model.experiment import Experiment
+from loadlab.model.plan import Block, Plan, Role, Trial
+
+
+def make_plan(
+    experiment: Experiment,
+    levels: tuple[int, ...],
+    *,
+    seed: int,
+    predicted_users: float | None = None,
+) -> Plan:
+    """Every block visits each (stack, level) once: random levels, stacks adjacent, ABBA, plus one A/A trial.
+
+    The A/A trial doubles the first stack at one level, on the outside of that level's pair: it touches its
+    sweep trial and leaves the two stacks adjacent, and its side follows the lead, which alternates.
+    Works for one stack too. The same arguments give the same plan.
+    """
+    if not levels or list(levels) != sorted(set(levels)) or levels[0] < 1:
+        raise ValueError(f"levels {levels} are not unique, ascending and at least 1")
+    names = tuple(stack.name for stack in experiment.stacks)
+    control = control_level(levels, predicted_users, experiment.decision.claimed_users)
+    width = max(3, len(str(levels[-1])))
+    planned = visits(levels, experiment.blocks.count, Random(seed))
+    blocks = tuple(
+        Block(number=number, trials=_block_trials(number, order, names, control, width))
+        for number, order in enumerate(planned, start=1)
+    )
+    return Plan(levels=levels, blocks=blocks, aa_users=control, aa_stack=names[0], seed=seed)
+
+
+def control_level(levels: tuple[int, ...], predicted_users: float | None, claimed_users: int | None) -> int:
+    """Where the A/A control stands: the tested level nearest below the prediction, else the claim.
+
+    There the pool is nearly full and not overloaded, as at the level that decides the bracket's lower end.
+    Without prediction and claim it is the middle level; with all levels above the reference, the lowest.
+    """
+    reference = predicted_users or claimed_users or median_low(levels)
+    return max((level for level in levels if level <= reference), default=levels[0])
+
+
+def _block_trials(
+    number: int, order: tuple[Visit, ...], names: tuple[str, ...], control: int, width: int
+) -> tuple[Trial, ...]:
+    trials: list[Trial] = []
+    for visit in order:
+        lead = names[::-1] if visit.swapped else names
+        pair = [_trial(number, stack, visit.users, "sweep", width) for stack in lead]
+        if visit.users == control:
+            twin = _trial(number, names[0], control, "aa", width)
+            pair.insert(len(pair) if visit.swapped else 0, twin)
+        trials += pair
+    return tuple(trials)
+
+
+def _trial(block: int, stack: str, users: int, role: Role, width: int) -> Trial:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stack).lstrip(".")
+    suffix = "-aa" if role == "aa" else ""
+    trial_id = f"b{block:02d}-{users:0{width}d}-{name}{suffix}"
+    return Trial(id=trial_id, block=block, stack=stack, users=users, role=role)
+
+
+def make_repeat(trial: Trial) -> Trial:
+    """The one repeat of a trial, to be run at the end of its block; a repeat is never repeated."""
+    if trial.repeats is not None:
+        raise ValueError(f"{trial.id} is a repeat of {trial.repeats}; a trial is repeated once")
+    return replace(trial, id=f"{trial.id}-r1", role="repeat", repeats=trial.id)
+
+
+def repeats_for(block: Block, failed_ids: Collection[str]) -> tuple[Trial, ...]:
+    """The repeats that a block needs after these of its trials failed, stacks adjacent, in the plan's order.
+
+    A failed sweep trial brings back all trials of its level, because a pair is only worth something when both
+    were measured one after the other; a failed A/A trial brings back itself.
+    """
+    failed = [trial for trial in block.trials if trial.id in failed_ids]
+    whole_levels = {trial.users for trial in failed if trial.role == "sweep"}
+    return tuple(
+        make_repeat(trial)
+        for trial in block.trials
+        if trial.repeats is None and (trial.users in whole_levels or trial in failed)
+    )

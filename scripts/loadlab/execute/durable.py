@@ -1,0 +1,69 @@
+"""Writes that survive the end of this process at any moment, and one line when the disk does not take them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadlab.errors import RunFailed
+
+
+class StoreFull(RunFailed):
+    """The bundle cannot be written any more; everything finished before is safe in it."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write beside, fsync, rename, fsync the folder: the file is there wholly or not at all.
+
+    Raises:
+        StoreFull: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append one line and make it durable. Raises StoreFull."""
+    with writing(path), path.open("ab") as file:
+        file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def drop_half_line(path: Path) -> None:
+    """Cut off what a crash in the middle of append_line left behind."""
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        with writing(path):
+            os.truncate(path, content.rfind(b"\n") + 1)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a full disk or a read-only folder into StoreFull with the next step."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "the disk is full" if full else f"cannot be written: {error.strerror}"
+        raise StoreFull(
+            f"{path}: {what}; every window finished before is safe. {'Free some space' if full else 'Mend that'}, "
+            f"then go on with: loadlab run --resume {_run_folder(path)}"
+        ) from None
+
+
+def _run_folder(path: Path) -> Path:
+    return next((p for p in (path, *path.parents) if (p / "events.jsonl").exists()), path.parent)

@@ -1,0 +1,273 @@
+"""Deployer for one machine: gunicorn, uvicorn and the upstream as child processes on cores of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import urllib3
+
+from loadlab.errors import DeployError
+from loadlab.execute.ports import Clock, Endpoint, Isolation
+from loadlab.execute.processes import Child, ChildProcesses, Command, free_port, process_cpu_s, process_tree
+from loadlab.model.experiment import (
+    CommandService,
+    Experiment,
+    ImageService,
+    OurService,
+    SettingValue,
+    Stack,
+    Upstream,
+    UrlService,
+)
+
+HOST = "127.0.0.1"
+READY_TIMEOUT_S = 30.0
+READY_POLL_S = 0.03
+STOP_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cores:
+    """Which cores the stack under test gets and which everything else gets; equal when there is only one."""
+
+    sut: frozenset[int]
+    rest: frozenset[int]
+
+    @property
+    def shared(self) -> bool:
+        """Whether the stack has to share its cores with the load generator."""
+        return bool(self.sut & self.rest)
+
+
+def split_cores(available: frozenset[int], sut_cores: int) -> Cores:
+    """The last sut_cores cores for the stack under test, the others for everything else.
+
+    Raises:
+        DeployError: more cores are asked for than there are.
+    """
+    ordered = sorted(available)
+    if sut_cores > len(ordered):
+        raise DeployError(
+            f"resources.cpu: got {sut_cores}, but this machine lets loadlab use {len(ordered)} core(s); "
+            "lower resources.cpu or use a larger machine"
+        )
+    if sut_cores == len(ordered):
+        return Cores(sut=available, rest=available)
+    return Cores(sut=frozenset(ordered[-sut_cores:]), rest=frozenset(ordered[:-sut_cores]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Running:
+    child: Child | None
+    endpoint: Endpoint
+    ready_url: str
+
+
+class LocalDeployer:
+    """Deployer port on this machine."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        *,
+        cores: Cores,
+        children: ChildProcesses,
+        services: Path,
+        logs: Path,
+        clock: Clock,
+    ) -> None:
+        self._experiment = experiment
+        self._cores = cores
+        self._children = children
+        self._services = services
+        self._logs = logs
+        self._clock = clock
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=2.0, read=5.0))
+        self._stacks: dict[str, _Running] = {}
+        self._upstream: _Running | None = None
+
+    def isolation(self) -> Isolation:
+        """Pinned cores, or shared on a machine that has none to spare."""
+        sut, rest = _cpu_list(self._cores.sut), _cpu_list(self._cores.rest)
+        if any(isinstance(s.service, UrlService) for s in self._experiment.stacks):
+            return Isolation(level="shared", detail="a stack runs elsewhere: its isolation is not known")
+        if self._cores.shared:
+            return Isolation(level="shared", detail=f"stack, load generator and upstream share core(s) {sut}")
+        return Isolation(
+            level="pinned", detail=f"the stack alone on core(s) {sut}; load generator, upstream and engine on {rest}"
+        )
+
+    def prepare(self, block: int) -> Mapping[str, Endpoint]:
+        """Start the upstream if it is down and every stack fresh; wait until all are ready."""
+        self.release()
+        if self._experiment.upstream and (self._upstream is None or _fell(self._upstream)):
+            self._upstream = self._start_upstream(self._experiment.upstream)
+            self._wait_ready("upstream", self._upstream)
+        for stack in self._experiment.stacks:
+            self._stacks[stack.name] = self._start_stack(stack, block)
+        for name, running in self._stacks.items():
+            self._wait_ready(name, running)
+        return {name: running.endpoint for name, running in self._stacks.items()}
+
+    def activate(self, stack: Stack) -> Endpoint:
+        """The stack's endpoint; the other one gets no load, which the idle gate checks in every window."""
+        return self._stacks[stack.name].endpoint
+
+    def fallen(self) -> Sequence[str]:
+        """What has ended by itself."""
+        watched = [*self._stacks.values(), *([self._upstream] if self._upstream else [])]
+        return [line for running in watched if (line := _fell(running))]
+
+    def endpoint(self, stack: str) -> Endpoint:
+        """Where a prepared stack answers."""
+        return self._stacks[stack].endpoint
+
+    def root_pid(self, stack: str) -> int | None:
+        """The process that leads a stack; None where it runs elsewhere."""
+        running = self._stacks.get(stack)
+        return running.child.pid if running and running.child else None
+
+    def cpu_s(self, stack: str) -> float | None:
+        """Processor seconds of the stack's living processes."""
+        root = self.root_pid(stack)
+        known = [s for pid in process_tree(root) if (s := process_cpu_s(pid)) is not None] if root else []
+        return sum(known) if known else None
+
+    def upstream_arrivals(self) -> int | None:
+        """The upstream's own count of arrivals."""
+        if self._upstream is None:
+            return None
+        try:
+            answer = self._http.request("GET", f"{self._upstream.endpoint.url}/counters")
+            return int(answer.json()["arrivals"])
+        except (urllib3.exceptions.HTTPError, ValueError, KeyError):
+            return None
+
+    def release(self) -> None:
+        """End the stacks."""
+        children = [r.child for r in self._stacks.values() if r.child]
+        self._stacks.clear()
+        self._children.end(children, STOP_GRACE_S)
+
+    def close(self) -> None:
+        """End the stacks and the upstream."""
+        self.release()
+        if self._upstream and self._upstream.child:
+            self._children.end([self._upstream.child], STOP_GRACE_S)
+        self._upstream = None
+
+    def _start_upstream(self, upstream: Upstream) -> _Running:
+        port = free_port()
+        env = {
+            "UPSTREAM_HOST": HOST,
+            "UPSTREAM_PORT": str(port),
+            "UPSTREAM_LATENCY": upstream.latency,
+            "UPSTREAM_ERROR_RATIO": str(upstream.error_ratio),
+            "UPSTREAM_SEED": str(self._experiment.blocks.seed),
+        }
+        if upstream.quota_rps is not None:
+            env["UPSTREAM_QUOTA_RPS"] = str(upstream.quota_rps)
+        if upstream.quota_burst is not None:
+            env["UPSTREAM_QUOTA_BURST"] = str(upstream.quota_burst)
+        child = self._start(
+            "upstream", [sys.executable, "-m", "upstream"], {**self._python_path(), **env}, self._cores.rest
+        )
+        url = f"http://{HOST}:{port}"
+        return _Running(
+            child=child, endpoint=Endpoint(url=url, metrics_url=f"{url}/metrics"), ready_url=f"{url}/readyz"
+        )
+
+    def _start_stack(self, stack: Stack, block: int) -> _Running:
+        match stack.service:
+            case OurService(service=service, settings=settings):
+                return self._start_ours(stack.name, service, settings, block)
+            case CommandService():
+                return self._start_command(stack.name, stack.service, block)
+            case UrlService(url=url, metrics_url=metrics_url):
+                endpoint = Endpoint(url=url.rstrip("/"), metrics_url=metrics_url)
+                return _Running(child=None, endpoint=endpoint, ready_url=url)
+            case ImageService():
+                raise DeployError(
+                    f"stack {stack.name}: a container image cannot run on the local target; "
+                    "use --target kubernetes, or give the stack a command"
+                )
+
+    def _start_ours(self, name: str, service: str, settings: Mapping[str, SettingValue], block: int) -> _Running:
+        port, metrics_port = free_port(), free_port()
+        env = {f"SVC_{key.upper()}": _env_text(value) for key, value in settings.items()}
+        env |= {"SVC_HOST": HOST, "SVC_PORT": str(port), "SVC_METRICS_PORT": str(metrics_port)}
+        if self._upstream:
+            env["SVC_UPSTREAM_URL"] = self._upstream.endpoint.url
+        argv = [sys.executable, "-m", service]
+        child = self._start(name, argv, {**self._python_path(), **env}, self._cores.sut, block)
+        url = f"http://{HOST}:{port}"
+        metrics = None if settings.get("metrics") == "off" else f"http://{HOST}:{metrics_port}/metrics"
+        return _Running(child=child, endpoint=Endpoint(url=url, metrics_url=metrics), ready_url=f"{url}/readyz")
+
+    def _start_command(self, name: str, service: CommandService, block: int) -> _Running:
+        port = free_port()
+        argv = [word.replace("{port}", str(port)) for word in service.command]
+        env = {**service.env, "PORT": str(port)}
+        if self._upstream:
+            env["UPSTREAM_URL"] = self._upstream.endpoint.url
+        child = self._start(name, argv, env, self._cores.sut, block, service.cwd)
+        url = f"http://{HOST}:{port}"
+        metrics = service.metrics_url.replace("{port}", str(port)) if service.metrics_url else None
+        return _Running(
+            child=child, endpoint=Endpoint(url=url, metrics_url=metrics), ready_url=url + service.ready_path
+        )
+
+    def _start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cpus: frozenset[int],
+        block: int | None = None,
+        cwd: Path | None = None,
+    ) -> Child:
+        log = self._logs / (f"{name}.log" if block is None else f"{name}-b{block:02d}.log")
+        return self._children.start(Command(name=name, argv=argv, env=env, cpus=cpus, log=log, cwd=cwd))
+
+    def _python_path(self) -> Mapping[str, str]:
+        path = os.pathsep.join([str(self._services), str(self._services / "common")])
+        return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+
+    def _wait_ready(self, name: str, running: _Running) -> None:
+        deadline = self._clock.monotonic_s() + READY_TIMEOUT_S
+        last = "no answer"
+        while self._clock.monotonic_s() < deadline:
+            if fell := _fell(running):
+                raise DeployError(f"{fell}; it never got ready. Mend its settings or command and run again")
+            status = self._status(running.ready_url)
+            if isinstance(status, int) and status < 400:
+                return
+            last = f"status {status}" if isinstance(status, int) else status
+            self._clock.sleep(READY_POLL_S)
+        tail = running.child.log_tail() if running.child else ""
+        raise DeployError(
+            f"{name}: not ready at {running.ready_url} after {READY_TIMEOUT_S:.0f} s (last: {last}){tail}. "
+            "Start it by hand with the same settings to see why"
+        )
+
+    def _status(self, url: str) -> int | str:
+        try:
+            return self._http.request("GET", url, preload_content=True).status
+        except urllib3.exceptions.HTTPError as error:
+            return type(error).__name__
+
+
+def _fell(running: _Running) -> str | None:
+    return running.child.fell() if running.child else None
+
+
+def _env_text(value: SettingValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _cpu_list(cpus: frozenset[int]) -> str:
+    return ",".join(str(c) for c in sorted(cpus))

@@ -1,0 +1,199 @@
+"""LoadGenerator over Locust's own web interface; the same on one machine and in a cluster.
+
+Windows, books and health come from the routes that ``locustfiles/_window.py`` adds to Locust's web app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import orjson
+import urllib3
+from pydantic import TypeAdapter, ValidationError
+
+from loadlab.errors import LoadError
+from loadlab.execute.ports import Clock, GeneratorBooks, LiveStatus, Swarm
+from loadlab.model.run import GeneratorHealth, LoadWindow
+
+POLL_S = 0.05
+SWARM_TIMEOUT_S = 30.0
+COLLECT_TIMEOUT_S = 20.0
+DRAIN_TIMEOUT_S = 160.0
+START_TIMEOUT_S = 30.0
+HEALTH_FIELDS = tuple(GeneratorHealth.__dataclass_fields__)
+WINDOW_FIELDS = tuple(LoadWindow.__dataclass_fields__)
+
+
+class LocustHost(Protocol):
+    """Whatever runs Locust's processes: children here, pods in a cluster."""
+
+    @property
+    def url(self) -> str:
+        """Base address of the master's web interface."""
+
+    def start(self) -> None:
+        """Start master and workers."""
+
+    def fallen(self) -> Sequence[str]:
+        """One line for each process that has ended by itself."""
+
+    def replace_fallen(self) -> None:
+        """Start new ones in their place. Raises LoadError when the master is gone."""
+
+    def workers(self) -> int:
+        """How many workers there shall be."""
+
+    def close(self) -> None:
+        """End them."""
+
+
+class LocustGenerator:
+    """LoadGenerator port."""
+
+    def __init__(self, host: LocustHost, clock: Clock) -> None:
+        self._host = host
+        self._clock = clock
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=2.0, read=30.0))
+
+    def start(self) -> None:
+        """Start Locust and wait until every worker has joined."""
+        self._host.start()
+        self._wait_for_workers()
+
+    def heal(self) -> Sequence[str]:
+        """Replace what has fallen."""
+        fallen = self._host.fallen()
+        if fallen:
+            self._host.replace_fallen()
+            self._wait_for_workers()
+        return fallen
+
+    def swarm(self, swarm: Swarm) -> None:
+        """Open the trial's books, then start its users and wait until all are there."""
+        self._call("POST", "/lab/trials", {"id": swarm.trial, "good_within_s": swarm.good_within_s})
+        form = {
+            "user_count": str(swarm.users),
+            "spawn_rate": str(max(swarm.users * 10, 100)),
+            "host": swarm.url,
+            "user_classes": swarm.scenario.user_class,
+            "think_s": str(swarm.think_s),
+            "phase_s": str(swarm.phase_s),
+            "lab_seed": str(swarm.seed),
+            "good_within_s": str(swarm.good_within_s),
+        }
+        answer = self._form("/swarm", form)
+        if not answer.get("success"):
+            raise LoadError(f"Locust refused to start {swarm.scenario.user_class}: {answer.get('message')}")
+        deadline = self._clock.monotonic_s() + SWARM_TIMEOUT_S
+        while (users := self.status().users) != swarm.users:
+            self._give_up_after(deadline, f"only {users} of {swarm.users} users were started")
+
+    def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
+        """Ask for a window."""
+        self._call("POST", "/lab/windows", {"id": window, "opens_in_s": opens_in_s, "measure_s": measure_s})
+
+    def status(self) -> LiveStatus:
+        """Live figures of the last two seconds."""
+        raw = self._call("GET", "/lab/status")
+        return LiveStatus(
+            users=raw["users"],
+            rps=raw["rps"],
+            p50_s=raw["p50_s"],
+            p99_s=raw["p99_s"],
+            workers=raw["workers"],
+            workers_expected=self._host.workers(),
+            in_flight=raw["in_flight"],
+        )
+
+    def books(self, trial: str) -> GeneratorBooks:
+        """The books now."""
+        raw = self._call("GET", f"/lab/trials/{trial}")
+        return GeneratorBooks(
+            sent=raw["sent"],
+            answered=raw["answered"],
+            failed=raw["failed"],
+            in_flight=raw["in_flight"],
+            outcomes=raw["outcomes"],
+            holes=tuple(raw["holes"]),
+        )
+
+    def collect(self, window: str) -> LoadWindow:
+        """Wait for the parts of all workers."""
+        deadline = self._clock.monotonic_s() + COLLECT_TIMEOUT_S
+        while (raw := self._call("GET", f"/lab/windows/{window}"))["state"] not in ("complete", "partial"):
+            self._give_up_after(deadline, f"window {window} is still {raw['state']}")
+        health = {**raw["health"], "workers_expected": self._host.workers()}
+        record = {name: raw[name] for name in WINDOW_FIELDS if name != "health"}
+        record["health"] = {name: health[name] for name in HEALTH_FIELDS}
+        try:
+            return TypeAdapter(LoadWindow).validate_python(record)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise LoadError(f"window {window}: Locust sent {first['loc']}: {first['msg']}") from None
+
+    def stop(self, trial: str) -> GeneratorBooks:
+        """Stop, drain, close the books."""
+        self._call("POST", "/lab/drain", {})
+        deadline = self._clock.monotonic_s() + DRAIN_TIMEOUT_S
+        while (books := self._drained(trial)) is None:
+            self._give_up_after(deadline, f"trial {trial} still has requests in flight")
+        return books
+
+    def close(self) -> None:
+        """End Locust."""
+        self._host.close()
+
+    def _drained(self, trial: str) -> GeneratorBooks | None:
+        status = self.status()
+        if status.users or status.in_flight:
+            return None
+        books = self.books(trial)
+        return books if books.in_flight == 0 else None
+
+    def _wait_for_workers(self) -> None:
+        deadline = self._clock.monotonic_s() + START_TIMEOUT_S
+        wanted, there = self._host.workers(), 0
+        while there != wanted:
+            if fallen := self._host.fallen():
+                raise LoadError(f"the load generator did not start: {fallen[0]}")
+            self._give_up_after(deadline, f"only {there} of {wanted} Locust workers joined")
+            there = self._workers_now()
+
+    def _workers_now(self) -> int:
+        try:
+            return int(self._call("GET", "/lab/status")["workers"])
+        except LoadError:
+            return 0
+
+    def _give_up_after(self, deadline_s: float, what: str) -> None:
+        if self._clock.monotonic_s() > deadline_s:
+            fallen = self._host.fallen()
+            raise LoadError(f"load generator: {what}{'; ' + fallen[0] if fallen else ''}; see the logs in the bundle")
+        self._clock.sleep(POLL_S)
+
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        return self._answer(method, path, orjson.dumps(body) if body is not None else None, headers)
+
+    def _form(self, path: str, form: Mapping[str, str]) -> dict[str, Any]:
+        body = urllib3.filepost.encode_multipart_formdata(list(form.items()))
+        return self._answer("POST", path, body[0], {"Content-Type": body[1]})
+
+    def _answer(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, self._host.url + path, body=body, headers=dict(headers))
+        except urllib3.exceptions.HTTPError as error:
+            fallen = self._host.fallen()
+            why = fallen[0] if fallen else type(error).__name__
+            raise LoadError(f"load generator: {method} {path} got no answer: {why}") from None
+        try:
+            decoded = orjson.loads(answer.data)
+        except orjson.JSONDecodeError:
+            decoded = {}
+        if answer.status >= 400 or not isinstance(decoded, dict):
+            reason = decoded.get("error") if isinstance(decoded, dict) else ""
+            raise LoadError(
+                f"load generator: {method} {path} got status {answer.status}: {reason or answer.data[:200]!r}"
+            )
+        return decoded

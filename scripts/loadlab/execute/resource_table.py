@@ -1,0 +1,58 @@
+"""Resource samples as one table: a row for the tree (pid null) and one for each of its processes, per instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow
+
+from loadlab.model.run import ResourceSample, WorkerSample
+
+COLUMNS: dict[str, pyarrow.DataType] = {
+    "unix_s": pyarrow.float64(),
+    "pid": pyarrow.int64(),
+    "role": pyarrow.string(),
+    "cpu_s": pyarrow.float64(),
+    "pss_bytes": pyarrow.int64(),
+    "rss_bytes": pyarrow.int64(),
+    "uss_bytes": pyarrow.int64(),
+    "slots_busy": pyarrow.float64(),
+    "connections": pyarrow.int64(),
+    "throttled_s": pyarrow.float64(),
+    "served": pyarrow.int64(),
+    "in_flight": pyarrow.float64(),
+    "slots": pyarrow.float64(),
+    "loop_lag_mean_s": pyarrow.float64(),
+}
+SCHEMA = pyarrow.schema(COLUMNS)
+TREE = ("cpu_s", "pss_bytes", "rss_bytes", "throttled_s", "served", "in_flight", "slots", "loop_lag_mean_s")
+WORKER = ("pid", "role", "cpu_s", "pss_bytes", "rss_bytes", "uss_bytes", "slots_busy", "connections")
+
+
+def to_table(samples: Sequence[ResourceSample]) -> pyarrow.Table:
+    """Samples in, table out (SCHEMA); nulls stay null."""
+    return pyarrow.Table.from_pylist(list(_rows(samples)), schema=SCHEMA)
+
+
+def _rows(samples: Sequence[ResourceSample]) -> Iterator[dict[str, Any]]:
+    for sample in samples:
+        yield {"unix_s": sample.unix_s, **{name: getattr(sample, name) for name in TREE}}
+        for worker in sample.workers:
+            yield {"unix_s": sample.unix_s, **{name: getattr(worker, name) for name in WORKER}}
+
+
+def from_table(table: pyarrow.Table) -> tuple[ResourceSample, ...]:
+    """The way back; samples in the order they were taken."""
+    trees: list[dict[str, Any]] = []
+    workers: list[list[WorkerSample]] = []
+    for row in table.to_pylist():
+        if row["pid"] is None:
+            trees.append(row)
+            workers.append([])
+        else:
+            workers[-1].append(WorkerSample(**{name: row[name] for name in WORKER}))
+    return tuple(
+        ResourceSample(unix_s=tree["unix_s"], **{name: tree[name] for name in TREE}, workers=tuple(mine))
+        for tree, mine in zip(trees, workers, strict=True)
+    )

@@ -1,0 +1,226 @@
+"""The run bundle on disk. Appended to only; a window is there wholly or not at all.
+
+Every file is written beside its place, fsynced and renamed; the folder is fsynced after it. A window exists when
+its ``windows/<id>.json`` exists, which is written after its histogram, resources and scrapes. A block counts when
+``events.jsonl`` says that it was finished; windows of interrupted attempts stay and are left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import orjson
+import pyarrow
+import pyarrow.parquet
+from pydantic import TypeAdapter, ValidationError
+
+from loadlab.errors import BundleError
+from loadlab.execute.durable import append_line, drop_half_line, write_whole, writing
+from loadlab.execute.ports import BlockProgress, Clock
+from loadlab.execute.resource_table import from_table, to_table
+from loadlab.model.plan import Plan
+from loadlab.model.run import Demand, Provenance, RunData, Window
+
+BUNDLE_FORMAT = 1
+FOLDERS = ("windows", "resources", "scrapes", "logs")
+
+Record = TypeVar("Record")
+
+
+class BundleStore:
+    """RunStore in a folder. A context manager that holds the bundle's lock."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.folder = folder
+        self._clock = clock
+        self._lock: int | None = None
+
+    def __enter__(self) -> BundleStore:
+        with writing(self.folder):
+            for name in FOLDERS:
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise BundleError(f"{self.folder}: another loadlab is writing this run; wait for it or end it") from None
+        drop_half_line(self.folder / "events.jsonl")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def logs(self) -> Path:
+        """Where children write their logs."""
+        return self.folder / "logs"
+
+    def event(self, kind: str, fields: Mapping[str, object]) -> None:
+        """Append one line to events.jsonl and make it durable."""
+        line = {"unix_s": self._clock.unix_s(), "monotonic_s": self._clock.monotonic_s(), "event": kind, **fields}
+        append_line(self.folder / "events.jsonl", orjson.dumps(line, default=str))
+
+    def put_text(self, name: str, text: str) -> None:
+        """Write a text file of the bundle, such as experiment.toml."""
+        write_whole(self.folder / name, text.encode())
+
+    def put_provenance(self, provenance: Provenance) -> None:
+        """Write provenance.json."""
+        record = {"bundle_format": BUNDLE_FORMAT, **asdict(provenance)}
+        write_whole(self.folder / "provenance.json", _pretty(record))
+
+    def put_plan(self, plan: Plan) -> None:
+        """Write plan.json."""
+        write_whole(self.folder / "plan.json", _pretty(asdict(plan)))
+
+    def put_demands(self, demands: Sequence[Demand]) -> None:
+        """Write demands.json."""
+        write_whole(self.folder / "demands.json", _pretty([asdict(d) for d in demands]))
+
+    def put_window(self, window: Window, scrapes: str) -> None:
+        """Write one window's four files, its JSON last."""
+        if scrapes:
+            write_whole(self.folder / "scrapes" / f"{window.id}.om", scrapes.encode())
+        if window.resources:
+            buffer = BytesIO()
+            pyarrow.parquet.write_table(to_table(window.resources), buffer, compression="zstd")
+            write_whole(self.folder / "resources" / f"{window.id}.parquet", buffer.getvalue())
+        write_whole(self.folder / "windows" / f"{window.id}.hdr", window.load.histogram.encode())
+        slim = replace(window, resources=(), load=replace(window.load, histogram=""))
+        write_whole(self.folder / "windows" / f"{window.id}.json", _pretty(asdict(slim)))
+
+    def progress(self) -> BlockProgress:
+        """Where the run stands."""
+        begun: dict[int, int] = {}
+        for event in self._events():
+            if event.get("event") == "block_started":
+                number = int(event["block"])
+                begun[number] = begun.get(number, 0) + 1
+        plan = self._optional("plan.json", Plan)
+        demands = self._optional("demands.json", tuple[Demand, ...])
+        return BlockProgress(plan=plan, demands=demands or (), finished=frozenset(self._finished()), attempts=begun)
+
+    def load(self) -> RunData:
+        """Everything that counts, in the order it was measured."""
+        provenance = self.provenance()
+        events = self._events()
+        plan = self._optional("plan.json", Plan)
+        finished = self._finished()
+        begun = [int(e["block"]) for e in events if e.get("event") == "block_started"]
+        ended = next((str(e.get("reason")) for e in reversed(events) if e.get("event") == "run_ended_early"), None)
+        complete = plan is not None and {b.number for b in plan.blocks} <= set(finished)
+        return RunData(
+            run_id=self.folder.name,
+            windows=tuple(self._windows([w for ids in finished.values() for w in ids])),
+            demands=self._optional("demands.json", tuple[Demand, ...]) or (),
+            provenance=provenance,
+            complete=complete,
+            interrupted_blocks=tuple(sorted({n for n in begun if begun.count(n) > (n in finished)})),
+            ended_by=None if complete else ended,
+            events=tuple(events),
+        )
+
+    def provenance(self) -> Provenance:
+        """provenance.json. Raises BundleError when it is missing, garbled, or of a newer format."""
+        raw = self._json(self.folder / "provenance.json")
+        found = raw.pop("bundle_format", None) if isinstance(raw, dict) else None
+        if not isinstance(found, int):
+            raise BundleError(f"{self.folder / 'provenance.json'}: not a run bundle: bundle_format is missing")
+        if found > BUNDLE_FORMAT:
+            raise BundleError(
+                f"{self.folder}: written by a newer loadlab (bundle format {found}); this one reads up to "
+                f"{BUNDLE_FORMAT}. Upgrade loadlab to read it"
+            )
+        return _validated(raw, Provenance, self.folder / "provenance.json")
+
+    def _events(self) -> list[dict[str, Any]]:
+        path = self.folder / "events.jsonl"
+        if not path.exists():
+            return []
+        whole = [line for line in path.read_bytes().split(b"\n")[:-1] if line]
+        events: list[dict[str, Any]] = []
+        for number, line in enumerate(whole, start=1):
+            try:
+                events.append(orjson.loads(line))
+            except orjson.JSONDecodeError:
+                raise BundleError(
+                    f"{path}: line {number} is not JSON; the file was changed by hand or the disk is damaged"
+                ) from None
+        return events
+
+    def _finished(self) -> dict[int, list[str]]:
+        """Block number to the ids of its windows, from the attempt that was finished."""
+        finished = [e for e in self._events() if e.get("event") == "block_finished"]
+        return {int(e["block"]): [str(w) for w in e["windows"]] for e in finished}
+
+    def _windows(self, ids: Sequence[str]) -> list[Window]:
+        return [self._window(one) for one in ids]
+
+    def _window(self, window_id: str) -> Window:
+        path = self.folder / "windows" / f"{window_id}.json"
+        window = _validated(self._json(path), Window, path)
+        histogram = self._bytes(path.with_suffix(".hdr")).decode(errors="replace")
+        table = self.folder / "resources" / f"{window_id}.parquet"
+        resources = _read_resources(table) if table.exists() else ()
+        return replace(window, resources=resources, load=replace(window.load, histogram=histogram))
+
+    def _optional(self, name: str, kind: type[Record]) -> Record | None:
+        path = self.folder / name
+        return _validated(self._json(path), kind, path) if path.exists() else None
+
+    def _json(self, path: Path) -> Any:
+        try:
+            return orjson.loads(self._bytes(path))
+        except orjson.JSONDecodeError as error:
+            raise BundleError(f"{path}: not JSON ({error}); the bundle is damaged, use another copy") from None
+
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{path}: cannot be read ({error.strerror}); the bundle is half-written or not a run. "
+                "`loadlab list` names the runs here"
+            ) from None
+
+
+def latest_link(runs: Path, folder: Path) -> None:
+    """Point runs/latest at the newest run."""
+    link, fresh = runs / "latest", runs / f".latest-{os.getpid()}"
+    with contextlib.suppress(OSError):
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(folder.name)
+        fresh.replace(link)
+
+
+def _pretty(record: object) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _validated(raw: object, kind: type[Record], path: Path) -> Record:
+    try:
+        return TypeAdapter(kind).validate_python(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path}: {where}: {first['msg']}; the bundle is damaged, use another copy") from None
+
+
+def _read_resources(path: Path) -> tuple[Any, ...]:
+    try:
+        return from_table(pyarrow.parquet.read_table(path))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise BundleError(f"{path}: not a parquet file ({error}); the bundle is damaged, use another copy") from None

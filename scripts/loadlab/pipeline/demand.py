@@ -1,0 +1,131 @@
+"""What each stack asks of the machine, measured before the sweep (method.md section 2)."""
+
+from __future__ import annotations
+
+from loadlab.errors import DeployError, LoadError
+from loadlab.execute.ports import Swarm
+from loadlab.model.experiment import Stack
+from loadlab.model.plan import Trial
+from loadlab.model.run import Demand, Window
+from loadlab.pipeline.rig import Rig
+from loadlab.pipeline.trial import Timing, run_trial
+
+REQUESTS_AT_ONE_USER = 24
+PEEK_S = 1.0
+CPU_WINDOW_S = 3.0
+SPREAD_PROBES = 3
+SPREAD_S = 1.0
+SPREAD_LOAD = 0.7
+LONGEST_S = 60.0
+
+
+def measure_demands(rig: Rig) -> tuple[Demand, ...]:
+    """Service time, processor time per request and connection spread of every stack, at low load.
+
+    Raises:
+        DeployError: a stack did not get ready, or its requests fail.
+        LoadError: the load generator did not do its part.
+    """
+    rig.progress.stage("starting both stacks and the load generator")
+    rig.deployer.prepare(0)
+    demands = tuple(_measure(rig, stack) for stack in rig.experiment.stacks)
+    rig.deployer.release()
+    return demands
+
+
+def _measure(rig: Rig, stack: Stack) -> Demand:
+    rig.progress.stage(f"measuring the demand of {stack.name}")
+    alone_s = _seconds_for_one_user(rig, stack)
+    alone = _window(rig, stack, 1, "s", Timing(warmup_s=0.3, measure_s=alone_s, phase_s=0.0))
+    if alone.load.ok == 0:
+        raise DeployError(
+            f"{stack.name}: none of {alone.load.failed} requests at one user was answered as expected "
+            f"(got {dict(alone.load.outcomes)}); check its settings, the scenario and the upstream"
+        )
+    users = max(2, _slots(rig) // 4)
+    busy = _window(rig, stack, users, "cpu", Timing(warmup_s=0.5, measure_s=CPU_WINDOW_S, phase_s=alone_s / 20))
+    idle = _idle_cores(rig, stack)
+    return Demand(
+        stack=stack.name,
+        service_s=alone.load.latency_sum_s / (alone.load.ok + alone.load.failed),
+        service_requests=alone.load.ok,
+        cpu_s_per_request=_cpu_s_per_request(busy, idle),
+        idle_cpu_cores=idle,
+        workers=stack.workers,
+        slots_per_worker=stack.slots_per_worker,
+        connection_shares=_spread(rig, stack) if stack.workers > 1 else (),
+    )
+
+
+def _slots(rig: Rig) -> int:
+    pools = [s.workers * s.slots_per_worker for s in rig.experiment.stacks if s.slots_per_worker]
+    return min(pools, default=16)
+
+
+def _seconds_for_one_user(rig: Rig, stack: Stack) -> float:
+    """How long one user needs for REQUESTS_AT_ONE_USER requests, from a short look."""
+    peek = f"demand-{stack.name}-peek"
+    endpoint = rig.deployer.activate(stack)
+    swarm = Swarm(
+        trial=peek,
+        url=endpoint.url,
+        scenario=rig.load.scenario,
+        users=1,
+        think_s=rig.load.think_s,
+        phase_s=0.0,
+        seed=rig.experiment.blocks.seed,
+        good_within_s=rig.experiment.objective.latency_s,
+    )
+    began_s = rig.clock.monotonic_s()
+    rig.generator.swarm(swarm)
+    rig.clock.sleep(PEEK_S)
+    books = rig.generator.stop(peek)
+    spent_s = rig.clock.monotonic_s() - began_s
+    ended = books.answered + books.failed
+    if ended == 0:
+        raise LoadError(f"{stack.name}: one user got no answer in {spent_s:.0f} s; see the service's log in the bundle")
+    return min(LONGEST_S, max(1.0, REQUESTS_AT_ONE_USER * spent_s / ended))
+
+
+def _window(rig: Rig, stack: Stack, users: int, what: str, timing: Timing) -> Window:
+    trial = Trial(id=f"demand-{stack.name}-{what}", block=0, stack=stack.name, users=users)
+    measured = run_trial(rig, trial, timing)
+    rig.store.put_window(measured.window, measured.scrapes)
+    return measured.window
+
+
+def _idle_cores(rig: Rig, stack: Stack) -> float | None:
+    """Processor seconds per second of the stack without load, scrapes excluded."""
+    before, began_s = rig.deployer.cpu_s(stack.name), rig.clock.monotonic_s()
+    rig.clock.sleep(0.5)
+    after, seconds = rig.deployer.cpu_s(stack.name), rig.clock.monotonic_s() - began_s
+    return None if before is None or after is None else max(0.0, after - before) / seconds
+
+
+def _cpu_s_per_request(window: Window, idle_cores: float | None) -> float | None:
+    first, last = window.resources[0], window.resources[-1]
+    ended = window.load.ok + window.load.failed
+    if first.cpu_s is None or last.cpu_s is None or not ended or last.unix_s <= first.unix_s:
+        return None
+    cores = (last.cpu_s - first.cpu_s) / (last.unix_s - first.unix_s) - (idle_cores or 0.0)
+    return max(0.0, cores) * window.load.measure_s / ended
+
+
+def _spread(rig: Rig, stack: Stack) -> tuple[tuple[float, ...], ...]:
+    """Shares of the connections that each worker got, largest first, for each of a few fresh sets of connections."""
+    users = max(2, round(SPREAD_LOAD * stack.workers * (stack.slots_per_worker or 1)))
+    probes = []
+    for number in range(SPREAD_PROBES):
+        timing = Timing(warmup_s=0.5, measure_s=SPREAD_S, phase_s=0.0)
+        probes.append(shares(_window(rig, stack, users, f"spread{number}", timing)))
+    return tuple(probe for probe in probes if probe)
+
+
+def shares(window: Window) -> tuple[float, ...]:
+    """Each worker's share of the open connections in the middle of a window, largest first; empty when unknown."""
+    if not window.resources:
+        return ()
+    middle = window.resources[len(window.resources) // 2]
+    held = [w.connections for w in middle.workers if w.role == "worker" and w.connections is not None]
+    total = sum(held)
+    return tuple(sorted((n / total for n in held), reverse=True)) if total else ()

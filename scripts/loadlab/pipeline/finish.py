@@ -1,0 +1,72 @@
+"""From a bundle to results.json, report.html and report.md; from results.json alone to the reports again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadlab.analysis.analyse import analyse
+from loadlab.config import load_experiment
+from loadlab.config.prices import load_price_lists
+from loadlab.errors import BundleError
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.durable import write_whole
+from loadlab.execute.store import BundleStore
+from loadlab.model.result import Analysis
+from loadlab.pipeline.layout import Layout
+from loadlab.report.html import render_html
+from loadlab.report.markdown import render_markdown
+from loadlab.report.results import from_json, to_json
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a run left for people: its folder and its results as data."""
+
+    folder: Path
+    results: Mapping[str, Any]
+
+    @property
+    def html(self) -> Path:
+        """The page to open."""
+        return self.folder / "report.html"
+
+
+def analyse_bundle(folder: Path, layout: Layout) -> Report:
+    """Judge what a bundle holds and write results and reports into it.
+
+    Raises:
+        BundleError: the bundle is not a run, damaged, newer than this program, or holds no finished block.
+    """
+    store = BundleStore(folder, SystemClock())
+    analysis = _analysis(store, folder, layout)
+    write_whole(folder / RESULTS, to_json(analysis))
+    return render(folder)
+
+
+def render(folder: Path) -> Report:
+    """Write the reports from results.json; byte for byte the same every time, without network."""
+    path = folder / RESULTS
+    if not path.exists():
+        raise BundleError(f"{path}: there is none; go on with: loadlab run --resume {folder}")
+    results = from_json(path.read_bytes(), str(path))
+    write_whole(folder / "report.html", render_html(results).encode())
+    write_whole(folder / "report.md", render_markdown(results).encode())
+    return Report(folder=folder, results=results)
+
+
+def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
+    run = store.load()
+    progress = store.progress()
+    if progress.plan is None or not run.windows:
+        raise BundleError(
+            f"{folder}: no block was finished, so there is nothing to judge yet; "
+            f"go on with: loadlab run --resume {folder}"
+        )
+    experiment = load_experiment(str(folder / "experiment.toml"))
+    prices = load_price_lists(layout.prices)
+    return analyse(experiment, progress.plan, run, prices, (folder / "experiment.toml").read_text())

@@ -1,0 +1,40 @@
+"""Where things are in a checkout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of one checkout and the folder that runs go to."""
+
+    root: Path
+    runs: Path
+
+    @property
+    def services(self) -> Path:
+        """The systems under test."""
+        return self.root / "services"
+
+    @property
+    def locustfiles(self) -> Path:
+        """The lab's own scenarios and hooks."""
+        return self.root / "locustfiles"
+
+    @property
+    def experiments(self) -> Path:
+        """Experiment files found by name."""
+        return self.root / "scripts" / "experiments"
+
+    @property
+    def prices(self) -> Path:
+        """Price lists."""
+        return self.root / "scripts" / "prices"
+
+
+def checkout(runs: Path | None = None) -> Layout:
+    """The checkout this code lies in; runs go below the current folder unless told otherwise."""
+    root = Path(__file__).resolve().parents[3]
+    return Layout(root=root, runs=runs or Path.cwd() / "runs")

@@ -1,0 +1,100 @@
+"""The adapters of the local target, built and ended together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from loadlab.errors import UsageError
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.local import Cores, LocalDeployer, split_cores
+from loadlab.execute.locust import LocustGenerator
+from loadlab.execute.locust_processes import LocalLocust
+from loadlab.execute.process_probe import ProcessProbe
+from loadlab.execute.processes import ChildProcesses
+from loadlab.execute.prometheus import MetricsProbe
+from loadlab.execute.store import BundleStore
+from loadlab.model.experiment import ClosedLoad, Experiment, Scenario
+from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.rig import Progress, Rig
+
+
+@contextmanager
+def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progress: Progress) -> Iterator[Rig]:
+    """Everything a run needs on this machine; all that it started is ended when the block is left."""
+    load = closed_load(experiment)
+    env = {"LAB_HEADERS_JSON": orjson.dumps(headers(load.scenario)).decode(), "PYTHONWARNINGS": "ignore"}
+    clock = SystemClock()
+    cores = cores_for(experiment)
+    with ChildProcesses() as children:
+        deployer = LocalDeployer(
+            experiment, cores=cores, children=children, services=layout.services, logs=store.logs, clock=clock
+        )
+        locust = LocalLocust(
+            files=locust_files(load.scenario, layout.locustfiles),
+            cpus=cores.rest,
+            env=env,
+            children=children,
+            logs=store.logs,
+        )
+        generator = LocustGenerator(locust, clock)
+        probe = ProcessProbe(MetricsProbe(deployer.endpoint, clock), deployer.root_pid)
+        mine = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores.rest)
+        try:
+            yield Rig(
+                experiment=experiment,
+                load=load,
+                deployer=deployer,
+                generator=generator,
+                probe=probe,
+                store=store,
+                clock=clock,
+                progress=progress,
+            )
+        finally:
+            os.sched_setaffinity(0, mine)
+            generator.close()
+            deployer.close()
+
+
+def closed_load(experiment: Experiment) -> ClosedLoad:
+    """The experiment's load. Raises UsageError for an open one, which this version cannot send."""
+    if isinstance(experiment.load, ClosedLoad):
+        return experiment.load
+    raise UsageError(
+        f'{experiment.source}: load.kind: got "open", but this version sends closed loads only; use kind = "closed"'
+    )
+
+
+def cores_for(experiment: Experiment) -> Cores:
+    """Whole cores only on this target. Raises UsageError for a fraction."""
+    asked = experiment.resources.cpu
+    if asked != int(asked):
+        raise UsageError(
+            f"{experiment.source}: resources.cpu: got {asked}, but the local target gives whole cores only; "
+            "use a whole number, or --target kubernetes for a quota"
+        )
+    return split_cores(frozenset(os.sched_getaffinity(0)), int(asked))
+
+
+def locust_files(scenario: Scenario, lab: Path) -> list[Path]:
+    """Every lab scenario, or somebody's own locustfile with the lab's hooks beside it."""
+    ours = sorted(f for f in lab.glob("*.py") if not f.name.startswith("_"))
+    if scenario.locustfile.resolve() in {f.resolve() for f in ours}:
+        return ours
+    return [scenario.locustfile, lab / "lab_plugin.py"]
+
+
+def headers(scenario: Scenario) -> Mapping[str, str]:
+    """The scenario's headers with their values out of the environment. Raises UsageError for one that is not set."""
+    values = {}
+    for header, variable in scenario.headers_from_env.items():
+        if variable not in os.environ:
+            raise UsageError(f"header {header}: environment variable {variable} is not set; set it and run again")
+        values[header] = os.environ[variable]
+    return values

@@ -1,0 +1,102 @@
+"""A run from its first event to its last: fresh or resumed, finished, interrupted or failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loadlab.analysis.prediction import Conditions, predict
+from loadlab.design.levels import levels_around, levels_without_prediction
+from loadlab.design.plan import make_plan
+from loadlab.design.replication import Overhead, estimated_duration_s
+from loadlab.errors import LoadlabError
+from loadlab.execute.ports import BlockProgress
+from loadlab.model.plan import Plan
+from loadlab.model.result import Prediction
+from loadlab.model.run import Demand
+from loadlab.pipeline.block import Counter, run_block
+from loadlab.pipeline.demand import measure_demands
+from loadlab.pipeline.rig import Rig
+
+OVERHEAD = Overhead(per_window_s=0.7, per_block_s=3.0)
+
+
+def run_session(rig: Rig, progress: BlockProgress) -> None:
+    """Do what is left to do. When this returns the run is complete.
+
+    Raises:
+        LoadlabError: the run could not go on; the bundle says why and where to resume.
+        KeyboardInterrupt: the user asked to stop; the bundle says so.
+    """
+    rig.store.event("run_started", {"resumed": progress.plan is not None})
+    block: int | None = None
+    try:
+        rig.generator.start()
+        demands = progress.demands or _demands(rig)
+        plan = progress.plan or _plan(rig, demands)
+        todo = replace(progress, plan=plan).remaining()
+        counter = Counter(done=0, total=sum(len(b.trials) for b in todo))
+        rig.progress.run_started(windows=counter.total, estimated_s=_estimate_s(rig, plan, demands, len(todo)))
+        for one in todo:
+            block = one.number
+            run_block(rig, one, demands, progress.attempts.get(one.number, 0) + 1, counter)
+            block = None
+    except (KeyboardInterrupt, LoadlabError) as error:
+        _say_why(rig, block, error)
+        raise
+    rig.store.event("run_finished", {})
+
+
+def _say_why(rig: Rig, block: int | None, error: BaseException) -> None:
+    reason = "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
+    if block is not None:
+        rig.store.event("block_interrupted", {"block": block, "reason": reason})
+    rig.store.event("run_ended_early", {"reason": reason})
+
+
+def _demands(rig: Rig) -> tuple[Demand, ...]:
+    demands = measure_demands(rig)
+    rig.store.put_demands(demands)
+    return demands
+
+
+def predicted(rig: Rig, demands: tuple[Demand, ...]) -> Prediction | None:
+    """What the law says of these demands; None for a single stack."""
+    if len(demands) < 2:
+        return None
+    experiment = rig.experiment
+    conditions = Conditions(
+        margin_ratio=experiment.decision.margin_ratio,
+        think_s=rig.load.think_s,
+        cores=float(experiment.resources.cpu),
+    )
+    return predict(demands[0], demands[1], conditions)
+
+
+def _plan(rig: Rig, demands: tuple[Demand, ...]) -> Plan:
+    experiment, prediction = rig.experiment, predicted(rig, demands)
+    users = prediction.users if prediction else None
+    levels = rig.load.users or _levels(rig, demands, prediction)
+    if prediction and prediction.users:
+        rig.progress.message(f"the law predicts the threshold near {prediction.users:.1f} users")
+    elif prediction:
+        rig.progress.message(f"the law predicts no threshold: {prediction.reason}")
+    plan = make_plan(experiment, levels, seed=experiment.blocks.seed, predicted_users=users)
+    rig.store.put_plan(plan)
+    return plan
+
+
+def _levels(rig: Rig, demands: tuple[Demand, ...], prediction: Prediction | None) -> tuple[int, ...]:
+    blocks = rig.experiment.blocks
+    centre = (prediction.users or prediction.processor_users) if prediction else None
+    if centre:
+        return levels_around(centre, count=blocks.levels, step_ratio=blocks.level_step_ratio)
+    pools = [d.workers * d.slots_per_worker for d in demands if d.slots_per_worker]
+    return levels_without_prediction(min(pools, default=None), count=blocks.levels)
+
+
+def _estimate_s(rig: Rig, plan: Plan, demands: tuple[Demand, ...], blocks_left: int) -> float:
+    response_s = max(d.service_s for d in demands)
+    whole_s = estimated_duration_s(
+        plan, rig.experiment.window, OVERHEAD, response_s=response_s, think_s=rig.load.think_s
+    )
+    return whole_s * blocks_left / max(1, len(plan.blocks))

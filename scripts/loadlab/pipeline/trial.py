@@ -1,0 +1,152 @@
+"""One trial: users start, warm up, a window is measured, everything in flight is answered, the books are closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loadlab.execute.ports import GeneratorBooks, Swarm
+from loadlab.model.plan import Trial
+from loadlab.model.run import ResourceSample, TrialBooks, Window
+from loadlab.pipeline.abort import AbortWatch
+from loadlab.pipeline.rig import Measured, Rig
+
+SAMPLE_EVERY_S = 1.0
+CLOCK_JUMP_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timing:
+    """Seconds of one trial; phase_s is the span over which users' starts are spread."""
+
+    warmup_s: float
+    measure_s: float
+    phase_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Counted:
+    served: int | None
+    arrivals: int | None
+
+
+def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
+    """Measure one window.
+
+    Raises:
+        LoadError: the load generator did not do its part; nothing of this trial can be used.
+        AbortedByRule: the experiment's abort rule was met; the load is stopped.
+    """
+    before = _counted(rig, trial.stack)
+    rig.probe.take_scrapes(trial.stack)
+    try:
+        rig.generator.swarm(_swarm(rig, trial, timing))
+        seen = _watch_window(rig, trial, timing)
+        load = rig.generator.collect(trial.id)
+    finally:
+        generator = rig.generator.stop(trial.id)
+    after = _counted(rig, trial.stack)
+    window = Window(
+        id=trial.id,
+        block=trial.block,
+        stack=trial.stack,
+        users=trial.users,
+        role=trial.role,
+        repeats=trial.repeats,
+        load=load,
+        resources=seen.samples,
+        idle_cpu_cores=seen.idle_cpu_cores,
+        books=_books(generator, before, after),
+        notes=(*rig.deployer.fallen(), *seen.notes),
+    )
+    return Measured(window=window, scrapes=rig.probe.take_scrapes(trial.stack))
+
+
+def run_warmup(rig: Rig, trial: Trial, seconds: float) -> None:
+    """Load without a window, as each stack gets at a block's start."""
+    timing = Timing(warmup_s=0.0, measure_s=0.0, phase_s=0.0)
+    rig.generator.swarm(_swarm(rig, trial, timing))
+    try:
+        rig.clock.sleep(seconds)
+    finally:
+        rig.generator.stop(trial.id)
+
+
+def _swarm(rig: Rig, trial: Trial, timing: Timing) -> Swarm:
+    endpoint = rig.deployer.activate(rig.stack(trial.stack))
+    return Swarm(
+        trial=trial.id,
+        url=endpoint.url,
+        scenario=rig.load.scenario,
+        users=trial.users,
+        think_s=rig.load.think_s,
+        phase_s=timing.phase_s,
+        seed=rig.experiment.blocks.seed + trial.block,
+        good_within_s=rig.experiment.objective.latency_s,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Seen:
+    samples: tuple[ResourceSample, ...]
+    idle_cpu_cores: float | None
+    notes: tuple[str, ...]
+
+
+def _watch_window(rig: Rig, trial: Trial, timing: Timing) -> _Seen:
+    """Sleep through warm-up and window, reading resources at open, every second and at close."""
+    clock, watch = rig.clock, AbortWatch(rig.experiment.abort)
+    rig.generator.open_window(trial.id, opens_in_s=timing.warmup_s, measure_s=timing.measure_s)
+    opens_s = clock.monotonic_s() + timing.warmup_s
+    closes_s = opens_s + timing.measure_s
+    offset_s = clock.unix_s() - clock.monotonic_s()
+    while (left_s := opens_s - clock.monotonic_s()) > SAMPLE_EVERY_S:
+        clock.sleep(min(SAMPLE_EVERY_S, left_s - SAMPLE_EVERY_S / 2))
+        _tick(rig, trial, watch)
+    clock.sleep(opens_s - clock.monotonic_s())
+    idle_before = _cpu_s(rig, trial.stack)
+    began_s = clock.monotonic_s()
+    samples = [rig.probe.sample(trial.stack)]
+    while (left_s := closes_s - clock.monotonic_s()) > 0:
+        clock.sleep(min(SAMPLE_EVERY_S, left_s))
+        samples.append(rig.probe.sample(trial.stack))
+        if clock.monotonic_s() < closes_s:
+            _tick(rig, trial, watch)
+    idle_cores = _rate(idle_before, _cpu_s(rig, trial.stack), clock.monotonic_s() - began_s)
+    jump_s = abs(clock.unix_s() - clock.monotonic_s() - offset_s)
+    notes = (f"the wall clock jumped by {jump_s:.1f} s",) if jump_s > CLOCK_JUMP_S else ()
+    return _Seen(samples=tuple(samples), idle_cpu_cores=idle_cores, notes=notes)
+
+
+def _tick(rig: Rig, trial: Trial, watch: AbortWatch) -> None:
+    status = rig.generator.status()
+    books = rig.generator.books(trial.id) if watch.needs_books else None
+    rig.progress.tick(users=status.users, rps=status.rps, p50_s=status.p50_s, p99_s=status.p99_s)
+    watch.observe(rig.clock.monotonic_s(), status, books)
+
+
+def _cpu_s(rig: Rig, active: str) -> dict[str, float | None]:
+    return {name: rig.deployer.cpu_s(name) for name in rig.others(active)}
+
+
+def _rate(before: dict[str, float | None], after: dict[str, float | None], seconds: float) -> float | None:
+    """The busiest idle stack's processor seconds per second; None when none could be read."""
+    spent = [b - a for name, a in before.items() if a is not None and (b := after[name]) is not None]
+    return max(spent) / seconds if spent and seconds > 0 else None
+
+
+def _counted(rig: Rig, stack: str) -> _Counted:
+    return _Counted(served=rig.probe.sample(stack).served, arrivals=rig.deployer.upstream_arrivals())
+
+
+def _books(generator: GeneratorBooks, before: _Counted, after: _Counted) -> TrialBooks:
+    return TrialBooks(
+        sent=generator.sent,
+        answered=generator.answered,
+        failed=generator.failed,
+        served=_less(after.served, before.served),
+        upstream_arrivals=_less(after.arrivals, before.arrivals),
+    )
+
+
+def _less(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else after - before

@@ -1,0 +1,117 @@
+"""The charts of load, latency, resources and what explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from loadlab.report.charts import Chart, Level, Point, Quantity, Series
+from loadlab.report.curves import TONES, Show, by_stack, marks_of, point_at, spoken, tested_users
+from loadlab.report.results import Results
+from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_P99, NO_PSS
+from loadlab.units import format_bytes, format_rps, format_s
+
+
+def load_charts(results: Results) -> Iterable[Chart]:
+    """Rates, latencies, memory and processor time against users."""
+    objective = results["experiment"]["objective_latency_s"]
+    yield _level_chart(results, "goodput_rps", "Good requests per second", "rps", format_rps, NO_ESTIMATE)
+    yield _level_chart(results, "throughput_rps", "Answered requests per second", "rps", format_rps, NO_ESTIMATE)
+    for field, title, reason in (
+        ("p50_s", "Latency, p50", NO_ESTIMATE),
+        ("p95_s", "Latency, p95", NO_ESTIMATE),
+        ("p99_s", "Latency, p99", NO_P99),
+    ):
+        yield _level_chart(results, field, title, "s", format_s, reason, Level(value=objective, label="objective"))
+    yield _level_chart(results, "pss_bytes", "Peak memory (sum of PSS)", "bytes", format_bytes, NO_PSS)
+    yield _level_chart(results, "cpu_s_per_request", "Processor time per request", "s", format_s, NO_CPU)
+
+
+def _level_chart(
+    results: Results, field: str, title: str, quantity: Quantity, show: Show, reason: str, level: Level | None = None
+) -> Chart:
+    def make(row: Results) -> Point | None:
+        figure = row[field]
+        if figure is None or figure["value"] is None:
+            return None
+        ends = figure["interval"] or {"lower": None, "upper": None}
+        return point_at(row, figure["value"], ends["lower"], ends["upper"], show)
+
+    series = by_stack(results, results["levels"], make)
+    top = max((point.upper or point.value for line in series for point in line.points), default=0.0)
+    return Chart(
+        key=field.replace("_", "-"),
+        title=title,
+        description=f"{title} against concurrent users. {spoken(series)}",
+        quantity=quantity,
+        users=tested_users(results),
+        series=series,
+        marks=marks_of(results, results["bracket"]),
+        levels=(level,) if level is not None and level.value <= 1.5 * top else (),
+        absent=None if series else reason,
+    )
+
+
+def cause_charts(results: Results) -> Iterable[Chart]:
+    """Busy slots and connections of each worker, and the lag of the event loop: why the curves part."""
+    for index, stack in enumerate(results["stacks"]):
+        limit = stack["slots_per_worker"]
+        levels = (Level(value=limit, label=f"{limit} slots", strong=True),) if limit is not None else ()
+        title = f"{stack['name']}: busy slots per worker"
+        yield _worker_chart(results, index, "slots_busy_by_worker", title, "the stack has no pool of slots", levels)
+        title = f"{stack['name']}: connections per worker"
+        yield _worker_chart(results, index, "connections_by_worker", title, "the stack exports no connections", ())
+    lag = by_stack(results, results["levels"], _lag_point)
+    yield Chart(
+        key="loop-lag",
+        title="Event loop lag, mean",
+        description=f"Mean lag of the event loop against concurrent users. {spoken(lag)}",
+        quantity="s",
+        users=tested_users(results),
+        series=lag,
+        marks=marks_of(results, results["bracket"]),
+        absent=None if lag else "no stack exports the lag of an event loop",
+    )
+
+
+def _lag_point(row: Results) -> Point | None:
+    value = row["loop_lag_mean_s"]
+    return None if value is None else point_at(row, value, None, None, format_s)
+
+
+def _worker_chart(
+    results: Results, index: int, field: str, title: str, reason: str, levels: tuple[Level, ...]
+) -> Chart:
+    name = results["stacks"][index]["name"]
+    rows = sorted((row for row in results["levels"] if row["stack"] == name), key=lambda row: row["users"])
+    ranks = max((len(row[field]) for row in rows), default=0)
+    series = tuple(
+        Series(
+            label=_rank_label(rank, ranks),
+            tone=TONES[index % 2] if rank == 0 else "worker",
+            points=tuple(_worker_point(row, field, rank) for row in rows if len(row[field]) > rank),
+        )
+        for rank in range(ranks)
+    )
+    return Chart(
+        key=f"{field.replace('_', '-')}-{index}",
+        title=title,
+        description=f"{title}, against concurrent users. {spoken(series)}",
+        quantity="count",
+        users=tested_users(results),
+        series=series,
+        marks=marks_of(results, results["bracket"]),
+        levels=levels,
+        absent=None if series else reason,
+    )
+
+
+def _rank_label(rank: int, ranks: int) -> str:
+    if ranks == 1:
+        return "only worker"
+    return {0: "busiest", ranks - 1: "least busy"}.get(rank, "")
+
+
+def _worker_point(row: Results, field: str, rank: int) -> Point:
+    value = row[field][rank]
+    text = f"worker {rank + 1} of {len(row[field])} at {row['users']} users: {value:.1f}"
+    return Point(users=row["users"], value=value, text=text)

@@ -1,0 +1,148 @@
+"""Lists of a term and its value: the prediction, the control, the counts, the settings and the provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from loadlab.report.cells import Cell, estimate, figure, words
+from loadlab.report.curves import headline_curve
+from loadlab.report.results import Results
+from loadlab.report.words import ATTRIBUTIONS, STATISTICS, bracket_text, margin_text, price_text, users_text, utc_text
+from loadlab.units import ABSENT, format_count, format_percent, format_ratio, format_s
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One line of a list."""
+
+    term: str
+    cell: Cell
+
+
+def prediction_items(results: Results) -> tuple[Item, ...]:
+    """What the law said before the sweep, beside what was measured."""
+    prediction, bracket = results["prediction"], results["bracket"]
+    measured = Item(term="Measured", cell=figure(bracket_text(bracket), bracket["reason"] or "no bracket was found"))
+    if prediction is None:
+        return (
+            Item(term="Predicted", cell=figure(ABSENT, "nothing was predicted: the demands are not known")),
+            measured,
+        )
+    return (
+        Item(term="Predicted", cell=figure(users_text(prediction["users"]), prediction["reason"])),
+        measured,
+        Item(term="Estimate (approximate)", cell=figure(users_text(bracket["estimate_users"]), "no crossing was seen")),
+        Item(
+            term="Measured over predicted",
+            cell=figure(format_ratio(prediction["miss_ratio"]), "one of the two is absent"),
+        ),
+        Item(term="Bracket holds the prediction", cell=_yes_no(prediction["inside"], "one of the two is absent")),
+        Item(
+            term="Textbook, all slots in one pool",
+            cell=figure(users_text(prediction["textbook_users"]), "no pool of slots"),
+        ),
+        Item(
+            term="Processor time alone would part them at",
+            cell=figure(users_text(prediction["processor_users"]), "not asked: see the prediction"),
+        ),
+        Item(term="What parts the curves", cell=words(ATTRIBUTIONS[prediction["attribution"]])),
+        Item(term="Why", cell=words(prediction["reason"])),
+    )
+
+
+def control_items(results: Results) -> tuple[Item, ...]:
+    """The A/A control and the resolution it gives this run."""
+    control = results["aa"]
+    reason = control["reason"] or "the control has too few blocks"
+    quiet = {True: "fired: the same stack differs from itself", False: "quiet", None: ABSENT}[control["fired"]]
+    return (
+        Item(
+            term="A/A control", cell=Cell(text=quiet, figure=False, reason=reason if control["fired"] is None else None)
+        ),
+        Item(term="Measured on", cell=words(f"{control['stack']} at {control['users']} users, against itself")),
+        Item(term="Its ratio", cell=estimate(control["ratio"], lambda value: format_ratio(value, 4), reason)),
+        Item(
+            term="Resolution (smallest visible difference)",
+            cell=figure(format_percent(control["resolution_ratio"]), reason),
+        ),
+    )
+
+
+def count_items(results: Results) -> tuple[Item, ...]:
+    """How the windows fared."""
+    counts = results["counts"]
+    names = {
+        "windows": "Windows measured",
+        "valid": "Valid",
+        "invalid": "Invalid",
+        "repeated": "Repeated",
+        "missing_pairs": "Pairs missing after the repeat",
+        "blocks": "Blocks",
+        "interrupted_blocks": "Interrupted blocks, left out and redone",
+        "requests": "Requests sent",
+    }
+    reasons = "; ".join(f"{code}: {format_count(number)}" for code, number in sorted(counts["reasons"].items()))
+    levels = ", ".join(map(str, counts["invalid_levels"]))
+    return (
+        *(Item(term=term, cell=figure(format_count(counts[name]))) for name, term in names.items()),
+        Item(term="Invalid levels", cell=words(levels or "none")),
+        Item(term="Failed gates", cell=words(reasons or "none")),
+    )
+
+
+def setting_items(results: Results) -> tuple[Item, ...]:
+    """The declared experiment."""
+    asked = results["experiment"]
+    levels = ", ".join(map(str, asked["levels"]))
+    placed = {"law": "placed by the law", "file": "from the file"}[asked["levels_from"]]
+    return tuple(
+        Item(term=term, cell=words(text))
+        for term, text in (
+            ("Statistic", f"{STATISTICS[asked['statistic']]} ({price_text(headline_curve(results))})"),
+            ("Threshold", f"ratio above {margin_text(asked['margin_ratio'])}, alpha {asked['alpha']:g}"),
+            ("Good", f"answered as expected within {format_s(asked['objective_latency_s'])}"),
+            ("Objective of a level", f"{format_percent(asked['objective_good_ratio'])} of requests good"),
+            ("Load", f"{asked['scenario']}, think time {format_s(asked['think_s'])}"),
+            ("Upstream", asked["upstream_latency"] or "none"),
+            ("Levels", f"{levels} users, {placed}"),
+            ("Windows", f"{format_s(asked['warmup_s'])} warm-up, {format_s(asked['measure_s'])} measured"),
+            ("Blocks", f"{asked['blocks']}, seed {asked['seed']}"),
+            ("A replica", asked["resources"]),
+            ("Price lists", "; ".join(asked["prices"])),
+        )
+    )
+
+
+def provenance_items(results: Results) -> tuple[Item, ...]:
+    """Where, when and with what the run was made; nested facts are flattened."""
+    return tuple(_flat("", results["provenance"]))
+
+
+def _flat(prefix: str, facts: Mapping[str, object]) -> Iterator[Item]:
+    for key, value in sorted(facts.items()):
+        term = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(f"{term}.", value)
+        elif key.endswith("unix_s"):
+            yield Item(term=term.removesuffix("_unix_s"), cell=words(utc_text(value)))
+        else:
+            yield Item(term=term, cell=_fact(key, value))
+
+
+def _fact(key: str, value: object) -> Cell:
+    if value is None:
+        return Cell(text=ABSENT, figure=False, reason="not available on this machine")
+    if key == "resumed" and isinstance(value, Sequence):
+        return words("; ".join(map(utc_text, value)) or "never")
+    if isinstance(value, list | tuple):
+        return words(", ".join(map(str, value)) or "none")
+    if isinstance(value, bool):
+        return words("yes" if value else "no")
+    return words(str(value))
+
+
+def _yes_no(answer: bool | None, reason: str) -> Cell:
+    if answer is None:
+        return Cell(text=ABSENT, figure=False, reason=reason)
+    return words("yes" if answer else "no")

@@ -1,0 +1,47 @@
+"""What one worker process holds: its upstream client, its pool for offloaded work, and whether it is stopping."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from svc_common import work
+from svc_common.clients_sync import MeteredUpstream, open_upstream
+from svc_common.cpu_offload import open_cpu_pool
+from svc_common.metrics import ServiceMetrics
+from svc_common.outbound import describe
+from svc_common.settings import Settings
+
+__all__ = ["WorkerProcess", "open_process"]
+
+logger = logging.getLogger("gunicorn.error")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerProcess:
+    """The resources of this process. `is_stopping` tells whether it has been asked to stop."""
+
+    upstream: MeteredUpstream
+    cpu_pool: Executor | None
+    is_stopping: Callable[[], bool]
+
+    def burn(self, iterations: int) -> int:
+        """Run the CPU-bound burst where the settings say and wait for it."""
+        if self.cpu_pool is None:
+            return work.burn(iterations)
+        return self.cpu_pool.submit(work.burn, iterations).result()
+
+    def close(self) -> None:
+        """Give everything back; requests must be over."""
+        self.upstream.close()
+        if self.cpu_pool is not None:
+            self.cpu_pool.shutdown(cancel_futures=True)
+
+
+def open_process(settings: Settings, metrics: ServiceMetrics | None, is_stopping: Callable[[], bool]) -> WorkerProcess:
+    """Make the resources, after the fork, and log the client's limits in one line."""
+    logger.info(describe(settings))
+    upstream = open_upstream(settings, None if metrics is None else metrics.upstream)
+    return WorkerProcess(upstream=upstream, cpu_pool=open_cpu_pool(settings.cpu_mode), is_stopping=is_stopping)

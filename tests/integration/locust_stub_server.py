@@ -1,0 +1,97 @@
+"""A tiny HTTP server that answers the contract's paths and counts: python locust_stub_server.py PORT.
+
+GET /counters -> {"served", "open", "connections"} (not itself counted). GET /data waits 50 ms, GET /hold?s= waits
+s seconds, GET /status/503 answers that status, GET /drop closes the connection without an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+DATA_S = 0.05
+
+
+class Stub(asyncio.Protocol):
+    """One connection; requests are answered one after another."""
+
+    served = 0
+    open_now = 0
+    connections = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        Stub.connections += 1
+        self.transport = transport
+        self.buffer = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (head_end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:head_end].decode("latin-1")
+            length = 0
+            for line in head.split("\r\n")[1:]:
+                name, _, value = line.partition(":")
+                if name.lower() == "content-length":
+                    length = int(value)
+            if len(self.buffer) < head_end + 4 + length:
+                return
+            body = self.buffer[head_end + 4 : head_end + 4 + length]
+            self.buffer = self.buffer[head_end + 4 + length :]
+            method, target, _ = head.split(" ", 2)
+            self.handle(method, target, head, body)
+
+    def handle(self, method: str, target: str, head: str, body: bytes) -> None:
+        url = urlsplit(target)
+        if url.path == "/counters":
+            counters = {"served": Stub.served, "open": Stub.open_now, "connections": Stub.connections}
+            self.answer(200, json.dumps(counters).encode())
+            return
+        if url.path == "/drop":
+            self.transport.close()
+            return
+        stamped = "X-Request-Start: t=" in head
+        status, delay_s = self.outcome(method, url.path, parse_qs(url.query), body)
+        Stub.open_now += 1
+        answer = json.dumps({"stamped": stamped}).encode()
+        if delay_s:
+            asyncio.get_running_loop().call_later(delay_s, self.finish, status, answer)
+        else:
+            self.finish(status, answer)
+
+    def outcome(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, float]:
+        if path.startswith("/status/"):
+            return int(path.rpartition("/")[2]), 0.0
+        if path == "/hold":
+            return 200, float(query["s"][0])
+        if path == "/data" and method == "POST":
+            return (201 if {"name", "quantity"} <= json.loads(body).keys() else 422), 0.0
+        if path == "/payload":
+            return (200 if all({"id", "value", "label"} == row.keys() for row in json.loads(body)) else 422), 0.0
+        if path == "/data":
+            return 200, DATA_S
+        if path.startswith("/items/"):
+            return (200 if 1 <= int(path.rpartition("/")[2]) <= 1000 else 404), 0.0
+        return (200 if path in ("/items", "/cpu") else 404), 0.0
+
+    def finish(self, status: int, answer: bytes) -> None:
+        Stub.open_now -= 1
+        Stub.served += 1
+        self.answer(status, answer)
+
+    def answer(self, status: int, body: bytes) -> None:
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.transport.write(head.encode() + body)
+
+
+async def main(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Stub, "127.0.0.1", port, backlog=1024)
+    async with server:
+        print("ready", flush=True)
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

@@ -1,0 +1,335 @@
+"""A rig without processes: a clock, a pair of stacks with known demands, and the ports of execute/ over them.
+
+``pool`` has slots and saturates at ``slots / service_s``; ``loop`` has none. Their cost curves part where the law
+says. Everything is a function of the clock and of crc32 of the trial's id, so that two runs agree.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+
+from builders import make_load_window, make_provenance
+from loadlab.errors import LoadError
+from loadlab.execute.ports import Endpoint, GeneratorBooks, Isolation, LiveStatus, Swarm
+from loadlab.execute.process_probe import ProcessProbe
+from loadlab.execute.prometheus import absent_sample
+from loadlab.execute.store import BundleStore
+from loadlab.model.experiment import ClosedLoad, Experiment, Stack
+from loadlab.model.run import LoadWindow, ResourceSample
+from loadlab.pipeline.rig import Rig
+from loadlab.pipeline.session import run_session
+
+NOISE_RATIO = 0.003
+Action = Callable[[], None]
+
+
+class FakeClock:
+    """Clock port that moves when it is slept on; alarms go off on the way."""
+
+    def __init__(self) -> None:
+        self._now_s = 1000.0
+        self._offset_s = 1_790_000_000.0
+        self._alarms: list[tuple[float, Action]] = []
+
+    def monotonic_s(self) -> float:
+        return self._now_s
+
+    def unix_s(self) -> float:
+        return self._now_s + self._offset_s
+
+    def sleep(self, seconds: float) -> None:
+        until_s = self._now_s + max(0.0, seconds)
+        for due in sorted((a for a in self._alarms if a[0] <= until_s), key=lambda a: a[0]):
+            self._alarms.remove(due)
+            self._now_s = max(self._now_s, due[0])
+            due[1]()
+        self._now_s = until_s
+
+    def jump(self, seconds: float) -> None:
+        """The wall clock is set."""
+        self._offset_s += seconds
+
+    def after(self, seconds: float, action: Action) -> None:
+        """Do something when so many seconds have been slept."""
+        self._alarms.append((self._now_s + seconds, action))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Truth:
+    """What a simulated stack is made of."""
+
+    service_s: float = 0.2
+    slots: int | None = None
+    cpu_s: float = 0.001
+    has_metrics: bool = True
+
+    def throughput_rps(self, users: int) -> float:
+        """Closed loop without think time."""
+        return min(users, self.slots or users) / self.service_s
+
+
+@dataclass(slots=True)
+class World:
+    """The simulated machine: what lives, what was counted, and what shall go wrong when."""
+
+    clock: FakeClock
+    truths: Mapping[str, Truth]
+    has_upstream: bool = True
+    served: dict[str, int] = field(default_factory=dict)
+    arrivals: int = 0
+    fallen: dict[str, str] = field(default_factory=dict)
+    lost_workers: int = 0
+    prepared: list[int] = field(default_factory=list)
+    during: dict[str, Action] = field(default_factory=dict)
+    """Trial or window id to what happens in the middle of its window."""
+    refusals: dict[str, int] = field(default_factory=dict)
+    """Trial id to how often its swarm is refused; "" for every trial."""
+    live: dict[str, LiveStatus] = field(default_factory=dict)
+    """Trial id to what its status says instead of the truth."""
+    error_ratio: float = 0.0
+    swarmed: list[str] = field(default_factory=list)
+
+    def kill(self, stack: str) -> None:
+        self.fallen[stack] = f"{stack} was killed by SIGKILL; its log is empty"
+
+    def lose_worker(self) -> None:
+        self.lost_workers += 1
+
+
+class SimulatedDeployer:
+    """Deployer port."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def isolation(self) -> Isolation:
+        return Isolation(level="pinned", detail="simulated")
+
+    def prepare(self, block: int) -> Mapping[str, Endpoint]:
+        self._world.prepared.append(block)
+        self._world.fallen.clear()
+        self._world.served = dict.fromkeys(self._world.truths, 0)
+        return {name: self.endpoint(name) for name in self._world.truths}
+
+    def endpoint(self, stack: str) -> Endpoint:
+        metrics = "http://simulated/metrics" if self._world.truths[stack].has_metrics else None
+        return Endpoint(url=f"http://{stack}", metrics_url=metrics)
+
+    def activate(self, stack: Stack) -> Endpoint:
+        return self.endpoint(stack.name)
+
+    def fallen(self) -> Sequence[str]:
+        return list(self._world.fallen.values())
+
+    def upstream_arrivals(self) -> int | None:
+        return self._world.arrivals if self._world.has_upstream else None
+
+    def cpu_s(self, stack: str) -> float | None:
+        truth = self._world.truths[stack]
+        return self._world.served[stack] * truth.cpu_s if truth.has_metrics else None
+
+    def release(self) -> None:
+        self._world.fallen.clear()
+
+    def close(self) -> None:
+        self.release()
+
+
+class SimulatedProbe:
+    """ResourceProbe port."""
+
+    def __init__(self, world: World, generator: SimulatedGenerator) -> None:
+        self._world = world
+        self._generator = generator
+
+    def sample(self, stack: str) -> ResourceSample:
+        truth, now_s = self._world.truths[stack], self._world.clock.unix_s()
+        if not truth.has_metrics or stack in self._world.fallen:
+            return absent_sample(now_s)
+        served = self._world.served[stack] + self._generator.sent_so_far(stack)
+        return replace(
+            absent_sample(now_s),
+            cpu_s=served * truth.cpu_s,
+            pss_bytes=90_000_000,
+            rss_bytes=120_000_000,
+            served=served,
+            slots=None if truth.slots is None else float(truth.slots),
+        )
+
+    def take_scrapes(self, stack: str) -> str:
+        return f"# scraped {self._world.clock.unix_s():.6f}\n" if self._world.truths[stack].has_metrics else ""
+
+
+class SimulatedGenerator:
+    """LoadGenerator port: two workers, a closed loop."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._swarm: Swarm | None = None
+        self._since_s = 0.0
+        self._measure_s = 0.0
+
+    def start(self) -> None:
+        self._world.lost_workers = 0
+
+    def heal(self) -> Sequence[str]:
+        lost, self._world.lost_workers = self._world.lost_workers, 0
+        return ["locust-worker-0 was killed by SIGKILL; its log is empty"] * lost
+
+    def swarm(self, swarm: Swarm) -> None:
+        self._world.swarmed.append(swarm.trial)
+        for name in (swarm.trial, ""):
+            if self._world.refusals.get(name, 0):
+                self._world.refusals[name] -= 1
+                raise LoadError(f"load generator: POST /swarm got no answer: simulated for {swarm.trial}")
+        self._swarm, self._since_s = swarm, self._world.clock.monotonic_s()
+
+    def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
+        self._measure_s = measure_s
+        if action := self._world.during.pop(window, None):
+            self._world.clock.after(opens_in_s + measure_s / 2, action)
+
+    def status(self) -> LiveStatus:
+        swarm = self._running()
+        scripted = self._world.live.get(swarm.trial)
+        return scripted or LiveStatus(
+            users=swarm.users,
+            rps=self._rate_rps(),
+            p50_s=0.2,
+            p99_s=0.2,
+            workers=2,
+            workers_expected=2,
+            in_flight=swarm.users,
+        )
+
+    def books(self, trial: str) -> GeneratorBooks:
+        sent = self.sent_so_far(self._stack()) if self._swarm else 0
+        failed = round(sent * self._world.error_ratio)
+        return GeneratorBooks(
+            sent=sent, answered=sent - failed, failed=failed, in_flight=0, outcomes={"200": sent - failed}
+        )
+
+    def collect(self, window: str) -> LoadWindow:
+        swarm, truth = self._running(), self._world.truths[self._stack()]
+        ok = round(self._rate_rps() * self._measure_s)
+        load = make_load_window(
+            ok=ok, latency_s=swarm.users / truth.throughput_rps(swarm.users), measure_s=self._measure_s,
+            users=swarm.users,
+        )  # fmt: skip
+        load = replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2))
+        if self._world.lost_workers:
+            return replace(load, state="partial", holes=("worker 0 disappeared",))
+        return load
+
+    def stop(self, trial: str) -> GeneratorBooks:
+        if self._swarm is None:
+            return GeneratorBooks(sent=0, answered=0, failed=0, in_flight=0, outcomes={})
+        books, stack = self.books(trial), self._stack()
+        self._world.served[stack] += books.sent
+        self._world.arrivals += books.sent
+        self._swarm = None
+        return books
+
+    def close(self) -> None:
+        self._swarm = None
+
+    def sent_so_far(self, stack: str) -> int:
+        """Requests of the running trial to this stack."""
+        if self._swarm is None or self._stack() != stack:
+            return 0
+        return round(self._rate_rps() * (self._world.clock.monotonic_s() - self._since_s))
+
+    def _running(self) -> Swarm:
+        assert self._swarm is not None, "no trial is running"
+        return self._swarm
+
+    def _stack(self) -> str:
+        return self._running().url.removeprefix("http://")
+
+    def _rate_rps(self) -> float:
+        swarm = self._running()
+        noise = Random(zlib.crc32(swarm.trial.encode())).gauss(1.0, NOISE_RATIO)
+        return self._world.truths[self._stack()].throughput_rps(swarm.users) * noise
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Progress that remembers."""
+
+    messages: list[str] = field(default_factory=list)
+    windows: list[tuple[str, bool, tuple[str, ...]]] = field(default_factory=list)
+    ticks: int = 0
+    total: int = 0
+
+    def run_started(self, *, windows: int, estimated_s: float) -> None:
+        assert estimated_s > 0
+        self.total = windows
+
+    def stage(self, text: str) -> None:
+        self.messages.append(text)
+
+    def window_started(self, *, index: int, total: int, label: str) -> None:
+        assert 1 <= index <= total
+
+    def tick(self, *, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
+        self.ticks += 1
+
+    def window_finished(self, *, label: str, valid: bool, reasons: tuple[str, ...]) -> None:
+        self.windows.append((label, valid, reasons))
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def finished(self) -> None:
+        self.messages.append("finished")
+
+
+@dataclass(slots=True)
+class Lab:
+    """A simulated run: its world, and how to run, stop and resume it in one bundle."""
+
+    experiment: Experiment
+    folder: Path
+    world: World
+    watcher: Watcher = field(default_factory=Watcher)
+
+    def rig(self, store: BundleStore) -> Rig:
+        """The ports over this world."""
+        assert isinstance(self.experiment.load, ClosedLoad)
+        generator = SimulatedGenerator(self.world)
+        probe = ProcessProbe(SimulatedProbe(self.world, generator), lambda _: None)
+        return Rig(
+            experiment=self.experiment,
+            load=self.experiment.load,
+            deployer=SimulatedDeployer(self.world),
+            generator=generator,
+            probe=probe,
+            store=store,
+            clock=self.world.clock,
+            progress=self.watcher,
+        )
+
+    @contextmanager
+    def opened(self) -> Iterator[BundleStore]:
+        """The bundle, with its provenance, locked."""
+        with BundleStore(self.folder, self.world.clock) as store:
+            if not (self.folder / "provenance.json").exists():
+                store.put_text("experiment.toml", 'id = "unit"\n')
+                store.put_provenance(make_provenance())
+            yield store
+
+    def run(self) -> None:
+        """Run what is left to do, to its end or to whatever stops it."""
+        with self.opened() as store:
+            run_session(self.rig(store), store.progress())
+
+
+def make_lab(experiment: Experiment, folder: Path, truths: Mapping[str, Truth] | None = None) -> Lab:
+    """A lab with a pool of 8 slots against a loop without any, unless told otherwise."""
+    known = truths or {"pool": Truth(slots=8), "loop": Truth()}
+    return Lab(experiment=experiment, folder=folder, world=World(clock=FakeClock(), truths=known))

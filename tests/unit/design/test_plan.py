@@ -1,0 +1,143 @@
+"""A plan visits everything once a block, keeps stacks adjacent, balances the lead, and depends on the seed only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from builders_cost import experiment
+from loadlab.design.order import visits
+from loadlab.design.plan import control_level, make_plan, make_repeat, repeats_for
+from loadlab.model.plan import Block, Plan, Trial
+
+LEVELS = (40, 48, 58, 69, 83)
+
+
+def plan(seed: int = 1, blocks: int = 4, stacks: tuple[str, ...] = ("flask", "fastapi")) -> Plan:
+    return make_plan(experiment(stacks=stacks, blocks=blocks), LEVELS, seed=seed, predicted_users=52.8)
+
+
+def leads(block: Block) -> dict[int, str]:
+    """Which stack went first at each level, in the order of the block."""
+    first: dict[int, str] = {}
+    for trial in block.trials:
+        if trial.role == "sweep":
+            first.setdefault(trial.users, trial.stack)
+    return first
+
+
+def test_the_quick_plan_has_44_windows() -> None:
+    assert sum(len(block.trials) for block in plan().blocks) == 44
+
+
+def test_every_block_visits_each_stack_and_level_once() -> None:
+    for block in plan(blocks=5).blocks:
+        swept = Counter((t.stack, t.users) for t in block.trials if t.role == "sweep")
+        assert swept == Counter({(stack, users): 1 for stack in ("flask", "fastapi") for users in LEVELS})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_stacks_of_a_level_are_adjacent_and_so_is_the_control(seed: int) -> None:
+    for block in plan(seed).blocks:
+        place = {(t.stack, t.users, t.role): n for n, t in enumerate(block.trials)}
+        for users in LEVELS:
+            assert abs(place["flask", users, "sweep"] - place["fastapi", users, "sweep"]) == 1
+        assert abs(place["flask", 48, "aa"] - place["flask", 48, "sweep"]) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_lead_alternates_within_a_block_and_from_block_to_block(seed: int) -> None:
+    blocks = plan(seed).blocks
+    for block in blocks:
+        order = list(leads(block).values())
+        assert all(here != there for here, there in pairwise(order))
+    starts = [next(iter(leads(block).values())) for block in blocks]
+    assert all(here != there for here, there in pairwise(starts))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_level_has_either_lead_equally_often_over_an_even_number_of_blocks(seed: int) -> None:
+    lead = Counter((users, stack) for block in plan(seed).blocks for users, stack in leads(block).items())
+    assert lead == Counter({(users, stack): 2 for users in LEVELS for stack in ("flask", "fastapi")})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_control_comes_first_as_often_as_its_twin(seed: int) -> None:
+    first = Counter(next(t.role for t in b.trials if t.users == 48 and t.stack == "flask") for b in plan(seed).blocks)
+    assert first == Counter({"aa": 2, "sweep": 2})
+
+
+def test_levels_are_shuffled_anew_in_every_block() -> None:
+    """Over many blocks each level stands at each place about equally often."""
+    planned = visits(LEVELS, 1000, Random(3))
+    at_first = Counter(block[0].users for block in planned)
+    assert all(140 < at_first[users] < 260 for users in LEVELS)
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_does_not() -> None:
+    assert plan(1) == plan(1)
+    assert plan(1) != plan(2)
+
+
+def test_ids_are_unique_and_readable() -> None:
+    ids = [trial.id for block in plan(blocks=12).blocks for trial in block.trials]
+    assert len(set(ids)) == len(ids)
+    assert "b02-058-flask" in ids
+    assert "b12-048-flask-aa" in ids
+
+
+def test_ids_name_files_whatever_a_stack_is_called() -> None:
+    made = make_plan(experiment(stacks=("../my app", "b"), blocks=1), (5,), seed=1)
+    assert {t.id for t in made.blocks[0].trials} == {"b01-005--my-app", "b01-005--my-app-aa", "b01-005-b"}
+
+
+def test_one_stack_alone_is_planned_with_its_control() -> None:
+    made = plan(stacks=("flask",))
+    assert all(len(block.trials) == len(LEVELS) + 1 for block in made.blocks)
+    for block in made.blocks:
+        roles = [t.role for t in block.trials if t.users == 48]
+        assert sorted(roles) == ["aa", "sweep"]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "claimed", "control"),
+    [(52.8, 60, 48), (None, 60, 58), (None, None, 58), (30.0, None, 40), (500.0, None, 83), (58.0, None, 58)],
+)
+def test_the_control_stands_below_the_prediction_else_the_claim(
+    predicted: float | None, claimed: int | None, control: int
+) -> None:
+    assert control_level(LEVELS, predicted, claimed) == control
+    made = make_plan(experiment(claimed_users=claimed), LEVELS, seed=1, predicted_users=predicted)
+    assert (made.aa_users, made.aa_stack) == (control, "flask")
+
+
+@pytest.mark.parametrize("levels", [(), (5, 5), (8, 5), (0, 5)])
+def test_levels_out_of_order_are_refused(levels: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="not unique, ascending and at least 1"):
+        make_plan(experiment(), levels, seed=1)
+
+
+def test_a_repeat_names_its_origin_and_is_never_repeated() -> None:
+    trial = plan().blocks[0].trials[0]
+    repeat = make_repeat(trial)
+    assert (repeat.id, repeat.role, repeat.repeats) == (f"{trial.id}-r1", "repeat", trial.id)
+    assert (repeat.block, repeat.stack, repeat.users) == (trial.block, trial.stack, trial.users)
+    with pytest.raises(ValueError, match="a trial is repeated once"):
+        make_repeat(repeat)
+
+
+def by_id(block: Block, suffix: str) -> Trial:
+    return next(trial for trial in block.trials if trial.id.endswith(suffix))
+
+
+def test_a_failed_trial_brings_back_its_whole_level_and_a_failed_control_itself() -> None:
+    block = plan().blocks[0]
+    pair = repeats_for(block, {by_id(block, "058-fastapi").id})
+    assert sorted(t.repeats or "" for t in pair) == ["b01-058-fastapi", "b01-058-flask"]
+    with_control = repeats_for(block, {by_id(block, "048-fastapi").id})
+    assert sorted(t.repeats or "" for t in with_control) == ["b01-048-fastapi", "b01-048-flask", "b01-048-flask-aa"]
+    assert [t.repeats for t in repeats_for(block, {"b01-048-flask-aa"})] == ["b01-048-flask-aa"]
+    assert repeats_for(block, set()) == ()

@@ -1,0 +1,234 @@
+"""A whole simulated run, and what goes wrong in the middle of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builders import make_experiment
+from loadlab.errors import AbortedByRule, LoadError
+from loadlab.execute.ports import LiveStatus
+from loadlab.model.experiment import AbortRule
+from loadlab.model.run import RunData
+from simulated import Lab, Truth, make_lab
+
+
+def _measured(lab: Lab) -> RunData:
+    with lab.opened() as store:
+        return store.load()
+
+
+def _events(lab: Lab, kind: str) -> list[dict[str, object]]:
+    return [dict(e) for e in _measured(lab).events if e["event"] == kind]
+
+
+def test_a_whole_run_leaves_every_planned_window_once_and_says_what_the_truth_is(lab: Lab) -> None:
+    lab.run()
+    run = _measured(lab)
+    assert run.complete
+    assert run.ended_by is None
+    assert run.interrupted_blocks == ()
+    planned = {(b, u, s) for b in (1, 2) for u in (6, 8, 10, 12) for s in ("pool", "loop")}
+    sweep = [(w.block, w.users, w.stack) for w in run.windows if w.role == "sweep"]
+    assert len(sweep) == len(planned)
+    assert set(sweep) == planned
+    assert [w.role for w in run.windows].count("aa") == 2
+    rate = {w.stack: w.load.ok / w.load.measure_s for w in run.windows if w.users == 12 and w.role == "sweep"}
+    assert rate["pool"] == pytest.approx(40, rel=0.02)
+    assert rate["loop"] == pytest.approx(60, rel=0.02)
+    for window in run.windows:
+        assert window.books is not None
+        assert window.books.sent == window.books.served == window.books.upstream_arrivals
+
+
+def test_the_demands_are_the_truth_and_the_law_places_the_levels_around_its_prediction(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(users=None, measure_s=2.0), tmp_path / "unit-run")
+    lab.run()
+    run = _measured(lab)
+    assert [d.service_s for d in run.demands] == [pytest.approx(0.2, rel=0.01)] * 2
+    assert [d.cpu_s_per_request for d in run.demands] == [pytest.approx(0.001, rel=0.05)] * 2
+    levels = sorted({w.users for w in run.windows})
+    assert len(levels) == lab.experiment.blocks.levels
+    assert levels[0] < 8.8 < levels[-1]
+    assert any("8.8 users" in m for m in lab.watcher.messages)
+
+
+def test_two_runs_of_one_seed_measure_the_same(tmp_path: Path) -> None:
+    labs = [make_lab(make_experiment(), tmp_path / name) for name in ("a", "b")]
+    for one in labs:
+        one.run()
+    first, second = (_measured(one).windows for one in labs)
+    assert first == second
+
+
+def test_a_lost_worker_makes_the_window_partial_and_its_pair_is_repeated(lab: Lab) -> None:
+    lab.world.during["b01-010-pool"] = lab.world.lose_worker
+    lab.run()
+    windows = {w.id: w for w in _measured(lab).windows}
+    assert windows["b01-010-pool"].load.state == "partial"
+    assert windows["b01-010-pool"].load.holes == ("worker 0 disappeared",)
+    assert {i for i, w in windows.items() if w.repeats} == {"b01-010-pool-r1", "b01-010-loop-r1"}
+    assert [e["reason"] for e in _events(lab, "generator_healed")] == [
+        "locust-worker-0 was killed by SIGKILL; its log is empty"
+    ]
+    assert len(windows) == lab.watcher.total + 2
+
+
+def test_a_stack_that_falls_is_noted_started_again_and_its_pair_repeated_once(lab: Lab) -> None:
+    lab.world.during["b01-008-loop"] = lambda: lab.world.kill("loop")
+    lab.run()
+    windows = {w.id: w for w in _measured(lab).windows}
+    assert windows["b01-008-loop"].notes == ("loop was killed by SIGKILL; its log is empty",)
+    assert windows["b01-008-loop-r1"].notes == ()
+    assert [w.id for w in windows.values() if w.notes] == ["b01-008-loop"]
+    assert lab.world.prepared == [0, 1, 1, 2]
+    assert _events(lab, "stacks_restarted")[0]["reason"] == ["loop was killed by SIGKILL; its log is empty"]
+    assert ("loop, 8 users", False) in [(label, valid) for label, valid, _ in lab.watcher.windows]
+
+
+def test_a_window_that_fails_twice_is_not_repeated_again(lab: Lab) -> None:
+    for trial in ("b01-008-loop", "b01-008-loop-r1"):
+        lab.world.during[trial] = lambda: lab.world.kill("loop")
+    lab.run()
+    ids = [w.id for w in _measured(lab).windows if w.block == 1 and w.users == 8 and w.stack == "loop"]
+    assert ids == ["b01-008-loop", "b01-008-loop-r1"]
+
+
+def test_a_wall_clock_that_jumps_is_noted(lab: Lab) -> None:
+    lab.world.during["b02-006-pool"] = lambda: lab.world.clock.jump(-3600.0)
+    lab.run()
+    noted = {w.id: w.notes for w in _measured(lab).windows if w.notes}
+    assert noted == {"b02-006-pool": ("the wall clock jumped by 3600.0 s",)}
+
+
+def test_a_generator_that_breaks_once_is_mended_and_the_trial_done_again(lab: Lab) -> None:
+    lab.world.refusals["b01-010-loop"] = 2
+    lab.run()
+    assert _measured(lab).complete
+    assert len(_events(lab, "trial_lost")) == 2
+    assert lab.world.swarmed.count("b01-010-loop") == 3
+
+
+def test_a_generator_that_breaks_in_a_warm_up_is_mended_too(lab: Lab) -> None:
+    lab.world.refusals["b02-warmup-pool-t1"] = 1
+    lab.run()
+    assert _measured(lab).complete
+
+
+def test_a_generator_that_stays_broken_ends_the_run_which_can_be_resumed(lab: Lab) -> None:
+    lab.world.refusals["b02-010-loop"] = 99
+    with pytest.raises(LoadError, match="simulated for b02-010-loop"):
+        lab.run()
+    run = _measured(lab)
+    assert not run.complete
+    assert "simulated" in (run.ended_by or "")
+    assert {w.block for w in run.windows} == {1}
+    lab.world.refusals.clear()
+    lab.run()
+    again = _measured(lab)
+    assert again.complete
+    assert again.interrupted_blocks == (2,)
+    assert {w.id.endswith("-t2") for w in again.windows if w.block == 2} == {True}
+
+
+def _slow(p99_s: float, trial: str) -> Callable[[Lab], None]:
+    def script(lab: Lab) -> None:
+        lab.world.live[trial] = LiveStatus(
+            users=8, rps=40, p50_s=p99_s, p99_s=p99_s, workers=2, workers_expected=2, in_flight=8
+        )
+
+    return script
+
+
+def _aborting(tmp_path: Path, rule: AbortRule) -> Lab:
+    return make_lab(make_experiment(abort=rule, measure_s=8.0, blocks=1), tmp_path / "unit-run")
+
+
+def test_latency_above_the_bound_for_long_ends_the_run_with_the_rule_as_its_reason(tmp_path: Path) -> None:
+    lab = _aborting(tmp_path, AbortRule(p99_s=2.0, after_s=3.0))
+    _slow(9.0, "b01-010-pool")(lab)
+    with pytest.raises(AbortedByRule, match=r"p99 of 9.00 s is above p99_s = 2 for 3 s"):
+        lab.run()
+    assert "p99 of 9.00 s" in (_measured(lab).ended_by or "")
+    assert lab.world.swarmed.count("b01-010-pool") == 1
+
+
+def test_a_short_spike_of_latency_does_not_end_the_run(tmp_path: Path) -> None:
+    lab = _aborting(tmp_path, AbortRule(p99_s=2.0, after_s=3.0))
+    _slow(9.0, "b01-010-pool")(lab)
+    lab.world.during["b01-010-pool"] = lab.world.live.clear
+    lab.run()
+    assert _measured(lab).complete
+
+
+def test_errors_above_the_bound_end_the_run(tmp_path: Path) -> None:
+    lab = _aborting(tmp_path, AbortRule(error_ratio=0.5, after_s=2.0))
+
+    def break_everything() -> None:
+        lab.world.error_ratio = 0.9
+
+    lab.world.during["b01-010-pool"] = break_everything
+    with pytest.raises(AbortedByRule, match=r"of the requests failed, above error_ratio = 0.5"):
+        lab.run()
+
+
+def test_the_drain_after_an_abort_may_fail_without_hiding_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = _aborting(tmp_path, AbortRule(p99_s=2.0, after_s=1.0))
+    _slow(9.0, "b01-010-pool")(lab)
+    with lab.opened() as store:
+        rig = lab.rig(store)
+        stop = rig.generator.stop
+
+        def stuck(trial: str) -> object:
+            if trial == "b01-010-pool":
+                raise LoadError("trial b01-010-pool still has requests in flight")
+            return stop(trial)
+
+        monkeypatch.setattr(rig.generator, "stop", stuck)
+        from loadlab.pipeline.session import run_session
+
+        with pytest.raises(AbortedByRule, match="p99"):
+            run_session(rig, store.progress())
+
+
+def test_what_a_foreign_stack_does_not_tell_is_absent_and_not_zero(tmp_path: Path) -> None:
+    truths = {"pool": Truth(slots=8), "loop": Truth(has_metrics=False)}
+    lab = make_lab(make_experiment(), tmp_path / "unit-run", truths)
+    lab.world.has_upstream = False
+    lab.run()
+    run = _measured(lab)
+    foreign = [w for w in run.windows if w.stack == "loop"]
+    assert {s.cpu_s for w in foreign for s in w.resources} == {None}
+    assert {s.pss_bytes for w in foreign for s in w.resources} == {None}
+    assert {w.books.served for w in foreign if w.books} == {None}
+    assert {w.books.upstream_arrivals for w in run.windows if w.books} == {None}
+    assert {w.idle_cpu_cores for w in run.windows if w.stack == "pool"} == {None}
+    assert run.demands[1].cpu_s_per_request is None
+    assert run.demands[1].idle_cpu_cores is None
+
+
+def test_a_stack_whose_first_requests_all_fail_is_told_before_the_sweep(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from builders import make_load_window
+    from loadlab.errors import DeployError
+    from simulated import SimulatedGenerator
+
+    monkeypatch.setattr(SimulatedGenerator, "collect", lambda *_: make_load_window(ok=0, failed=5, users=1))
+    with pytest.raises(DeployError, match=r"pool: none of 5 requests at one user was answered as expected"):
+        lab.run()
+
+
+def test_one_stack_alone_runs_without_law_and_idle_figures(tmp_path: Path) -> None:
+    experiment = make_experiment()
+    single = replace(experiment, stacks=experiment.stacks[:1])
+    lab = make_lab(single, tmp_path / "unit-run", {"pool": Truth(slots=8)})
+    lab.run()
+    run = _measured(lab)
+    assert run.complete
+    assert {w.idle_cpu_cores for w in run.windows} == {None}

@@ -47,8 +47,11 @@ class Drain:
         if not self.running:
             self._greenlet = gevent.spawn(self._run)
 
-    def _users(self) -> int:
-        return max(int(self._runner.user_count), sum(worker.users for worker in self._fleet.living))
+    def _is_busy(self) -> bool:
+        if self._runner.user_count:
+            return True
+        answers = self._fleet.ask("books").values()
+        return any(answer["users"] or answer["books"]["in_flight"] for answer in answers)
 
     def _run(self) -> None:
         if not isinstance(self._runner, MasterRunner):
@@ -58,9 +61,10 @@ class Drain:
             return
         workers = self._runner.worker_count
         deadline_s = perf_counter() + max(LONGEST_ANSWER_S, float(self._runner.environment.stop_timeout))
-        gevent.spawn(self._runner.start, 0, max(1, self._users()) * RATE_PER_USER)
-        while self._users() and perf_counter() < deadline_s:
+        ramp = gevent.spawn(self._runner.start, 0, max(1, int(self._runner.user_count)) * RATE_PER_USER)
+        while self._is_busy() and perf_counter() < deadline_s:
             gevent.sleep(POLL_S)
+        ramp.join()  # it declares the test running when it ends, so it has to end before the stop
         self._runner.stop()
         while len(self._runner.clients.ready) < workers and perf_counter() < deadline_s:
             gevent.sleep(POLL_S)

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import count
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import _window  # noqa: F401
 from locust import events
 from locust.contrib.fasthttp import FastHttpUser
+from locust.exception import StopUser
 
 LONGEST_ANSWER_S = 120.0
 _ordinals = count()
@@ -59,7 +61,8 @@ class LabUser(FastHttpUser):
     def on_start(self) -> None:
         """Wait for this user's phase; a swarm that starts at once would stay in step."""
         if self.options.phase_s:
-            self.pause(self.random.uniform(0.0, self.options.phase_s))
+            with suppress(StopUser):  # the task set sees the stop itself before its first task
+                self.pause(self.random.uniform(0.0, self.options.phase_s))
 
     def wait_time(self) -> float:
         """Seconds until the next task."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
@@ -39,12 +40,13 @@ from loadlab.model.run import (
 
 HDR_LOWEST_US, HDR_HIGHEST_US, HDR_DIGITS = 1, 600_000_000, 3
 UNIX_S = 1_790_000_000.0
+_Histogram: Any = HdrHistogram
 
 
 @lru_cache(maxsize=1024)
 def histogram(latency_us: int, count: int) -> str:
     """An encoded HdrHistogram of ``count`` requests that all took as long."""
-    recorded = HdrHistogram(HDR_LOWEST_US, HDR_HIGHEST_US, HDR_DIGITS)
+    recorded = _Histogram(HDR_LOWEST_US, HDR_HIGHEST_US, HDR_DIGITS)
     if count:
         recorded.record_value(latency_us, count)
     encoded: bytes = recorded.encode()

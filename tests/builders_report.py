@@ -16,6 +16,7 @@ from loadlab.model.result import (
     Analysis,
     Bracket,
     Claim,
+    ClaimAnswer,
     Comparison,
     CostEstimate,
     Counts,
@@ -74,7 +75,7 @@ def build_analysis(shape: Shape | None = None) -> Analysis:
         experiment=_experiment(shape),
         verdict=Verdict(kind=bracket.kind, sentence=_sentence(shape, bracket), exit_code=0),
         bracket=bracket,
-        claim=Claim(users=50, answer="supported"),
+        claim=Claim(users=50, answer=_answer(bracket)),
         prediction=_prediction(shape),
         aa=_aa(shape),
         brackets=tuple(_priced(shape)),
@@ -271,6 +272,12 @@ def _bracket(shape: Shape) -> Bracket:
     lower = max((users for users in shape.levels if upper is None or users < upper), default=None)
     kind: VerdictKind = "diverges" if upper and lower else "diverged_at_first" if upper else "no_divergence"
     return Bracket(lower_users=lower, upper_users=upper, kind=kind, estimate_users=upper and (upper + (lower or 1)) / 2)
+
+
+def _answer(bracket: Bracket) -> ClaimAnswer:
+    if bracket.upper_users is not None and bracket.upper_users < 50:
+        return "refuted_earlier"
+    return "supported" if bracket.kind == "diverges" else "inconclusive"
 
 
 def _priced(shape: Shape) -> list[PricedBracket]:

@@ -267,7 +267,7 @@ class Watcher:
     total: int = 0
 
     def run_started(self, *, windows: int, estimated_s: float) -> None:
-        assert estimated_s > 0
+        assert (estimated_s > 0) == (windows > 0)
         self.total = windows
 
     def stage(self, text: str) -> None:

@@ -6,7 +6,7 @@ import signal
 import sys
 
 from svc_common.environment import exit_on_settings_error
-from svc_common.multiprocess_dir import forget_multiprocess_dir
+from svc_common.listening import check_port
 from svc_common.open_files import raise_open_file_limit
 from svc_common.settings import load_or_exit
 
@@ -17,8 +17,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     settings = load_or_exit("async")
+    with exit_on_settings_error():
+        check_port(settings)
     raise_open_file_limit()
-    forget_multiprocess_dir()
 
     from fastapi_uvicorn.server import make_server
     from svc_common.logging_line import configure_logging

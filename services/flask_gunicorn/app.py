@@ -52,14 +52,14 @@ def create_app(settings: Settings, metrics: ServiceMetrics | None) -> Flask:
     `metrics` None leaves the middleware out altogether.
     """
     app = _ContractFlask(__name__, static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.extensions[OPENER] = lambda is_stopping: open_process(settings, metrics, is_stopping)
     _add_reads(app)
     _add_writes(app, settings)
     _add_waits_and_work(app)
     _add_probes(app)
-    _add_error_handlers(app, settings)
+    _add_error_handlers(app)
     if metrics is not None:
         _leave_route_templates(app)
         app.wsgi_app = WsgiMetrics(app.wsgi_app, metrics)  # type: ignore[method-assign]
@@ -103,11 +103,11 @@ def _add_writes(app: Flask, settings: Settings) -> None:
     @app.post("/data")
     @authenticated(authenticator(settings))
     def post_data() -> Response:
-        return json_response(work.accept_order(**schemas.load_order(read_json())), status=201)
+        return json_response(work.accept_order(**schemas.load_order(read_json(settings.max_body_bytes))), status=201)
 
     @app.post("/payload")
     def post_payload() -> Response:
-        records = schemas.load_records(read_json())
+        records = schemas.load_records(read_json(settings.max_body_bytes))
         return json_response(work.summarise((item["id"], item["value"], item["label"]) for item in records))
 
 
@@ -144,12 +144,12 @@ def _add_probes(app: Flask) -> None:
         return json_response(contract.document_json())
 
 
-def _add_error_handlers(app: Flask, settings: Settings) -> None:
+def _add_error_handlers(app: Flask) -> None:
     app.register_error_handler(problem.ProblemError, problem_response)
 
     @app.errorhandler(HTTPException)
     def answer_http_error(error: HTTPException) -> Response:
-        return problem_response(translate(error, settings.max_body_bytes))
+        return problem_response(translate(error))
 
 
 def _leave_route_templates(app: Flask) -> None:

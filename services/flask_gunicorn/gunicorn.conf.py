@@ -10,8 +10,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client.multiprocess import mark_process_dead
-
 from svc_common.environment import exit_on_settings_error
 from svc_common.metrics_server import arbiter_registry, start_metrics_server
 from svc_common.settings import load_or_exit
@@ -64,9 +62,3 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
         from flask_gunicorn.app import close_worker
 
         close_worker(worker.wsgi)
-
-
-def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Forget the live gauges of a worker that is gone; its counters stay."""
-    if _settings.metrics:
-        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

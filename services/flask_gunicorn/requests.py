@@ -7,7 +7,7 @@ from functools import wraps
 from typing import ParamSpec
 
 from flask import Response, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from svc_common import problem
 from svc_common.auth import API_KEY_HEADER, Authenticator
@@ -32,34 +32,44 @@ def problem_response(error: problem.ProblemError) -> Response:
     return Response(found.body(), status=found.status, headers=dict(found.headers), content_type=JSON)
 
 
-def translate(error: HTTPException, max_body_bytes: int) -> problem.ProblemError:
+def translate(error: HTTPException) -> problem.ProblemError:
     """werkzeug's errors as the contract's."""
     match error:
         case NotFound():
             return problem.not_found()
         case MethodNotAllowed(valid_methods=methods):
             return problem.method_not_allowed(methods or ())
-        case RequestEntityTooLarge():
-            return problem.body_too_large(max_body_bytes)
-        case ClientDisconnected():
-            return problem.body_broken()
         case _:
             return problem.internal()
 
 
-def read_json() -> object:
+def read_json(max_body_bytes: int) -> object:
     """The request's body as one JSON document.
 
     Raises:
         ProblemError: 415, 413, 400 or 422.
     """
     require_json(request.content_type)
+    return decode(_read_body(max_body_bytes))
+
+
+def _read_body(max_body_bytes: int) -> bytes:
+    """The body from the server's own stream, which ends where the body ends, chunked or not.
+
+    werkzeug's limited stream would do, but it answers a chunked body beyond the limit with its first part.
+    """
+    declared_bytes = request.content_length
+    if declared_bytes is not None and declared_bytes > max_body_bytes:
+        raise problem.body_too_large(max_body_bytes)
     try:
-        body = request.get_data(cache=False)
+        body: bytes = request.environ["wsgi.input"].read(max_body_bytes + 1)
     except OSError:
-        # The server's stream found the framing of a chunked body broken.
         raise problem.body_broken() from None
-    return decode(body)
+    if len(body) > max_body_bytes:
+        raise problem.body_too_large(max_body_bytes)
+    if declared_bytes is not None and len(body) < declared_bytes:
+        raise problem.body_broken()
+    return body
 
 
 def parameters() -> dict[str, str]:

@@ -30,7 +30,7 @@ REFUSED_ORDERS = {
     "null for an optional key": ('{"name":"a","quantity":1,"tags":null}', ["tags"]),
     "a text for a list": ('{"name":"a","quantity":1,"tags":"red"}', ["tags"]),
     "an object for a list": ('{"name":"a","quantity":1,"tags":{}}', ["tags"]),
-    "17 tags": ('{"name":"a","quantity":1,"tags":[%s]}' % ",".join(['"t"'] * 17), ["tags"]),
+    "17 tags": ('{"name":"a","quantity":1,"tags":' + str(["t"] * 17).replace("'", '"') + "}", ["tags"]),
     "a tag of 33 characters": ('{"name":"a","quantity":1,"tags":["%s"]}' % ("x" * 33), ["tags.0"]),
     "a number among tags": ('{"name":"a","quantity":1,"tags":["a",2]}', ["tags.1"]),
     "a list for an object": ("[]", [""]),
@@ -60,7 +60,7 @@ REFUSED_RECORDS = {
     "an id beyond 31 bits": ('[{"id":2147483648,"value":1,"label":"a"}]', ["0.id"]),
     "an extra key": ('[{"id":1,"value":1,"label":"a","x":1}]', ["0.x"]),
     "an object for the list": ('{"id":1,"value":1,"label":"a"}', [""]),
-    "10001 records": ("[%s]" % ",".join(['{"id":1,"value":1,"label":"a"}'] * 10_001), [""]),
+    "10001 records": ("[" + '{"id":1,"value":1,"label":"a"},' * 10_000 + '{"id":1,"value":1,"label":"a"}]', [""]),
 }
 
 REFUSED_QUERIES = {
@@ -101,7 +101,7 @@ ELSEWHERE = {
     ("GET", "/"): 404,
     ("GET", "/nothing"): 404,
     ("GET", "/items/"): 404,
-    ("GET", "//items"): 404,
+    ("GET", "/items//1"): 404,
     ("GET", "/items/1/"): 404,
     ("GET", "/items/a%2Fb"): 404,
     ("GET", "/ITEMS"): 404,
@@ -191,7 +191,7 @@ def test_allow_lists_every_method_of_the_path(ask: Callable[..., httpx.Response]
 
 
 def test_only_the_first_16_faults_are_listed(post: Callable[..., httpx.Response]) -> None:
-    response = post("/payload", "[%s]" % ",".join(["0"] * 40))
+    response = post("/payload", str([0] * 40))
     assert len(response.json()["error"]["details"]) == 16
 
 
@@ -217,15 +217,9 @@ def test_an_order_at_its_limits_comes_back_as_it_was_sent(
 
 
 def test_the_id_of_an_order_depends_on_its_content_alone(post: Callable[..., httpx.Response]) -> None:
-    first, spaced, other = (
-        post("/data", body).json()["id"]
-        for body in (
-            '{"name":"a","quantity":1}',
-            '{ "quantity": 1, "tags": [], "name": "a" }',
-            '{"name":"a","quantity":2}',
-        )
-    )
-    assert first == spaced != other
+    plain, reordered, other = '{"name":"a","quantity":1}', '{"quantity":1, "name":"a"}', '{"name":"a","quantity":2}'
+    first, second, third = (post("/data", body).json()["id"] for body in (plain, reordered, other))
+    assert first == second != third
 
 
 def test_a_payload_is_summed_up(post: Callable[..., httpx.Response]) -> None:

@@ -30,7 +30,7 @@ def _schema() -> schemathesis.BaseSchema:
 schema = _schema()
 
 
-def _make_cheap(case: schemathesis.Case) -> None:
+def _make_cheap(case: schemathesis.Case[Any]) -> None:
     """Keep valid waits and bursts valid, but short."""
     query = case.query or {}
     if case.operation.path == "/hold" and _within(query.get("s"), 0, 120):
@@ -58,7 +58,7 @@ def _within(value: object, low: float, high: float) -> bool:
 @schema.parametrize()
 @settings(suppress_health_check=list(HealthCheck), deadline=None)
 def test_generated_requests_are_answered_as_the_contract_says_and_alike(
-    case: schemathesis.Case, both: tuple[Any, Any], comparable: Callable[[Any], object]
+    case: schemathesis.Case[Any], both: tuple[Any, Any], comparable: Callable[[Any], object]
 ) -> None:
     _make_cheap(case)
     case.body = _whole(case.body)

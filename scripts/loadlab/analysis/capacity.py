@@ -28,7 +28,7 @@ class Pool:
     """One pool of slots (None: no pool, as on an event loop) and the processor behind it.
 
     service_s: time of a request that never waits, cpu_s of it on the processor (0: the processor never binds;
-    more than service_s counts as service_s). cores: whole processors, or a fraction of one (a quota).
+    more than service_s counts as service_s). cores: processors; a fraction is a quota, which slows them all alike.
     """
 
     service_s: float
@@ -49,12 +49,12 @@ class Pool:
     @property
     def servers(self) -> int:
         """Requests that can be on a processor at once."""
-        return max(1, int(self.cores))
+        return math.ceil(self.cores)
 
     @property
     def busy_s(self) -> float:
-        """Seconds that a request needs a processor alone, stretched by a quota below one core."""
-        return min(self.cpu_s, self.service_s) / min(1.0, self.cores)
+        """Seconds that a request needs a processor alone, stretched where a quota slows the processors."""
+        return min(self.cpu_s, self.service_s) * self.servers / self.cores
 
     @property
     def wait_s(self) -> float:
@@ -78,12 +78,11 @@ def operating_point(pool: Pool, users: float) -> OperatingPoint:
     if users <= 0:
         raise ValueError(f"users is {users}, expected more than 0")
     rate = throughput_rps(pool, users)
-    capacity = pool.servers if pool.cores >= 1 else pool.cores
     return OperatingPoint(
         users=users,
         throughput_rps=rate,
         response_s=users / rate - pool.think_s,
-        cpu_ratio=rate * min(pool.cpu_s, pool.service_s) / capacity,
+        cpu_ratio=rate * min(pool.cpu_s, pool.service_s) / pool.cores,
         slots_busy=None if pool.slots is None else _interpolated(_slots_busy, pool, users),
     )
 

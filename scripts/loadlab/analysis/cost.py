@@ -52,18 +52,17 @@ def cost_estimates(
 ) -> tuple[CostEstimate, ...]:
     """One estimate for each tariff, stack and level, in this order; stacks as they first appear."""
     stacks = list(dict.fromkeys(window.stack for window in windows))
-    return tuple(
-        estimate
-        for tariff in tariffs
-        for stack in stacks
-        for estimate in _stack_estimates(tariff, stack, windows, objective)
-    )
+    by_stack = [[window for window in windows if window.stack == stack] for stack in stacks]
+    estimates: list[CostEstimate] = []
+    for tariff in tariffs:
+        cancels = is_inverse_throughput(tariff, windows)
+        for own in by_stack:
+            estimates += _stack_estimates(tariff, own, objective, cancels)
+    return tuple(estimates)
 
 
-def _stack_estimates(tariff: Tariff, stack: str, windows: Sequence[Window], objective: Objective) -> list[CostEstimate]:
-    own = [window for window in windows if window.stack == stack]
+def _stack_estimates(tariff: Tariff, own: Sequence[Window], objective: Objective, cancels: bool) -> list[CostEstimate]:
     held = held_level_of(own, objective)
-    cancels = is_inverse_throughput(tariff, windows)
     return [
         _estimate(tariff, held, [window for window in own if window.users == users], hourly, cancels)
         for users, hourly in usd_per_hour_by_level(tariff, own, objective).items()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from loadlab.analysis.codes import GateCode, finding
 from loadlab.model.result import Finding
-from loadlab.model.run import TrialBooks, Window
+from loadlab.model.run import Window
 from loadlab.stats.histogram import Latencies
 from loadlab.units import format_cores, format_count, format_percent, format_s
 
@@ -130,19 +130,21 @@ def steal(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
 
 
 def conservation(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
-    """Over the whole trial: sent = answered + failed = served (= upstream arrivals where it is called)."""
+    """Over the whole trial: sent = answered + failed = served, and the service's upstream calls = upstream arrivals."""
     del bounds
     books = window.books
     if books is None:
         return _unknown(window, "conservation", "the books of the trial")
-    entries = _entries(books)
-    if any(count not in (None, books.sent) for count in entries.values()):
-        got = ", ".join(f"{name} {'unknown' if n is None else n}" for name, n in entries.items())
+    calls, arrivals = books.upstream_calls, books.upstream_arrivals
+    upstream_balances = None in (calls, arrivals) or calls == arrivals
+    entries = {"answered + failed": books.answered + books.failed, "served": books.served}
+    if not upstream_balances or any(count not in (None, books.sent) for count in entries.values()):
+        every = {**entries, "upstream calls": calls, "upstream arrivals": arrivals}
         return _failed(
             window,
             "conservation",
-            got,
-            f"all equal to {books.sent} sent",
+            ", ".join(f"{name} {'unknown' if n is None else n}" for name, n in every.items()),
+            f"answered + failed and served equal to {books.sent} sent, upstream calls equal to its arrivals",
             "look into the service's log for requests that were cut off or came from elsewhere",
         )
     if books.served is None:
@@ -212,14 +214,6 @@ def note(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
     if not window.notes:
         return None
     return _failed(window, "note", "; ".join(window.notes), "nothing", "see the service's log in the bundle")
-
-
-def _entries(books: TrialBooks) -> dict[str, int | None]:
-    return {
-        "answered + failed": books.answered + books.failed,
-        "served": books.served,
-        "upstream arrivals": books.upstream_arrivals,
-    }
 
 
 def _halves_latency(window: Window, latencies: Latencies, bounds: GateBounds) -> Finding | None:

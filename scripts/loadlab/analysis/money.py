@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 _MICRO = 10**6
 
 
+@lru_cache(maxsize=4096, typed=True)
 def exact(value: Decimal | float | int) -> Fraction:
     """The number as written: a float counts as the shortest decimal that reads back as it.
 

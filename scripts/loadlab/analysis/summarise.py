@@ -9,7 +9,7 @@ from statistics import fmean
 
 from loadlab.analysis.gates import GateBounds
 from loadlab.analysis.pairing import Pair, resolve
-from loadlab.analysis.resources import WindowResources, window_resources
+from loadlab.analysis.resources import window_resources
 from loadlab.analysis.validity import DEFAULT_BOUNDS, is_valid, window_findings
 from loadlab.model.experiment import Experiment, Objective
 from loadlab.model.result import Estimate, Finding, LevelSummary, WindowSummary
@@ -39,7 +39,7 @@ def judge(run: RunData, experiment: Experiment, bounds: GateBounds = DEFAULT_BOU
     for window in run.windows:
         latencies = decode(window.load.histogram)
         findings[window.id] = window_findings(window, experiment, bounds, latencies)
-        drafts.append(_summary(window, experiment, findings[window.id], latencies))
+        drafts.append(_summary(window, experiment.objective, findings[window.id], latencies))
     valid = {draft.id for draft in drafts if draft.valid}
     pairs = resolve(run.windows, valid, [stack.name for stack in experiment.stacks])
     used = {i for pair in pairs if pair.kind == "sweep" for i in pair.ids or ()}
@@ -61,12 +61,10 @@ def level_summaries(judged: Judged, experiment: Experiment) -> tuple[LevelSummar
     return tuple(found)
 
 
-def _summary(
-    window: Window, experiment: Experiment, findings: Sequence[Finding], latencies: Latencies
-) -> WindowSummary:
+def _summary(window: Window, goal: Objective, findings: Sequence[Finding], seen: Latencies) -> WindowSummary:
     load, health = window.load, window.load.health
     ended = load.ok + load.failed
-    resources: WindowResources = window_resources(window)
+    resources = window_resources(window)
     return WindowSummary(
         id=window.id,
         block=window.block,
@@ -82,10 +80,10 @@ def _summary(
         ok=load.ok,
         failed=load.failed,
         good=load.good,
-        p50_s=latencies.p50_s,
-        p95_s=latencies.p95_s,
-        p99_s=latencies.p99_s,
-        mean_s=latencies.mean_s,
+        p50_s=seen.p50_s,
+        p95_s=seen.p95_s,
+        p99_s=seen.p99_s,
+        mean_s=seen.mean_s,
         throughput_rps=ended / load.measure_s,
         goodput_rps=load.good / load.measure_s,
         cpu_s_per_request=resources.cpu_s_per_request,
@@ -100,7 +98,7 @@ def _summary(
         generator_cpu_ratio=health.cpu_cores / health.cores,
         steal_ratio=health.steal_ratio,
         idle_cpu_cores=window.idle_cpu_cores,
-        objective_held=_held(load.good, ended, experiment.objective),
+        objective_held=_held(load.good, ended, goal),
         outcomes=load.outcomes,
     )
 

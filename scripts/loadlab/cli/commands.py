@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def run_command(
 ) -> None:
     """`loadlab run`."""
     from loadlab.pipeline.dry_run import describe_plan
-    from loadlab.report.live import make_progress
+    from loadlab.report.live import progress_for
 
     layout = _layout(runs)
     _check_out(out)
@@ -48,7 +49,7 @@ def run_command(
     if dry_run:
         typer.echo(describe_plan(request))
         return
-    finished = run(request, layout, make_progress(sys.stderr))
+    finished = run(request, layout, progress_for(Console(stderr=True), time.monotonic))
     _show(finished, as_json=as_json, out=out)
     raise typer.Exit(int(finished.results["verdict"]["exit_code"]))
 
@@ -64,8 +65,8 @@ def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, .
 
 def compare_command(*, first: str, second: str, across_machines: bool, as_json: bool, runs: Path) -> None:
     """`loadlab compare`."""
-    from loadlab.report.compare import compare_runs
-    from loadlab.report.terminal import show_comparison
+    from loadlab.report.comparison import compare_runs
+    from loadlab.report.comparison_text import print_comparison
 
     layout = _layout(runs)
     a, b = (render(find_run(name, layout)).results for name in (first, second))
@@ -73,7 +74,7 @@ def compare_command(*, first: str, second: str, across_machines: bool, as_json: 
     if as_json:
         _print_json(comparison)
     else:
-        show_comparison(comparison, Console())
+        print_comparison(comparison, Console())
 
 
 def list_command(*, as_json: bool, runs: Path) -> None:
@@ -113,14 +114,15 @@ def _check_out(out: Sequence[Path]) -> None:
 
 
 def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:
-    from loadlab.report.terminal import show_results
+    from loadlab.report.terminal import print_summary
 
     for path in out:
         write_whole(path.absolute(), _rendered(report.results, path.suffix))
     if as_json:
         sys.stdout.buffer.write((report.folder / "results.json").read_bytes())
     else:
-        show_results(report.results, Console(), report.html)
+        print_summary(report.results, Console())
+        typer.echo(f"report: {report.html}")
 
 
 def _rendered(results: Mapping[str, Any], suffix: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,7 @@ from loadlab.model.experiment import (
 
 Entry = tuple[str, object]
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -113,11 +115,15 @@ def _value(value: object) -> str:
         case str() | Path():
             return _quoted(str(value))
         case Mapping():
-            inner = ", ".join(f"{_quoted(str(key))} = {_value(item)}" for key, item in value.items())
+            inner = ", ".join(f"{_key(str(key))} = {_value(item)}" for key, item in value.items())
             return f"{{ {inner} }}" if inner else "{}"
         case Sequence():
             return f"[{', '.join(_value(item) for item in value)}]"
     raise TypeError(f"no TOML for {value!r}")
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _quoted(name)
 
 
 def _quoted(text: str) -> str:

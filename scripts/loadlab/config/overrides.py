@@ -1,7 +1,7 @@
 """Values given on the command line, ``--set path=value``, put into a parsed experiment before it is checked.
 
-A path is the keys from the top, joined by points: ``blocks.count``, ``price.0.billing``, ``stack.flask.settings.threads``
-(stacks by name or position). A value follows TOML (``3``, ``[10, 20]``, ``{ threads = 16 }``); what is no TOML is text.
+A path is the keys from the top, joined by points: ``blocks.count``, ``price.0.billing``, ``stack.flask.name`` (stacks
+by name or position). A value follows TOML (``3``, ``[10, 20]``, ``{ threads = 16 }``); anything else is text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Never
 
 from loadlab.config.nearest import suggestion
 from loadlab.config.table import Source, dotted
@@ -72,7 +71,7 @@ def _step(here: object, key: str, path: Path, option: str) -> str | int:
     if isinstance(here, list):
         return _position(here, key, path, option)
     if not isinstance(here, dict):
-        _refuse(option, f"{dotted(path)} is no table and has no {key}; set {dotted(path)} itself")
+        raise _wrong(option, f"{dotted(path)} is no table and has no {key}; set {dotted(path)} itself")
     return key
 
 
@@ -80,14 +79,13 @@ def _position(items: Sequence[object], key: str, path: Path, option: str) -> int
     if key.isdecimal():
         if int(key) < len(items):
             return int(key)
-        _refuse(option, f"{dotted(path)} has {len(items)} entries, from 0 on; there is no {key}")
+        raise _wrong(option, f"{dotted(path)} has {len(items)} entries, from 0 on; there is no {key}")
     names = [str(item["name"]) for item in items if isinstance(item, Mapping) and "name" in item]
     if key in names:
         return names.index(key)
-    _refuse(
-        option, f"{dotted(path)} has no {key}; {suggestion(key, names, 'name')}; give a name or a position from 0 on"
-    )
+    hint = suggestion(key, names, "name")
+    raise _wrong(option, f"{dotted(path)} has no {key}; {hint}; give a name or a position from 0 on")
 
 
-def _refuse(option: str, problem: str) -> Never:
-    raise UsageError(f"--set {option}: {problem}")
+def _wrong(option: str, problem: str) -> UsageError:
+    return UsageError(f"--set {option}: {problem}")

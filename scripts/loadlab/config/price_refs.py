@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 from loadlab.config.nearest import suggestion
 from loadlab.config.prices import load_price_list, price_list_ids
 from loadlab.config.table import Table
 from loadlab.config.values import choice, text
-from loadlab.model.experiment import Billing, PriceRef
+from loadlab.model.experiment import PriceRef
 from loadlab.model.price import BILLING_MODELS
 
 PRICE_KEYS = ("list", "billing")
@@ -41,4 +40,4 @@ def _read(table: Table, known: Sequence[str], folder: Path) -> PriceRef:
     offered = [name for name, model in BILLING_MODELS.items() if any(isinstance(m, model) for m in models)]
     if billing not in offered:
         table.refuse("billing", f"a billing model that {list_id} offers: {', '.join(offered)}")
-    return PriceRef(list_id=list_id, billing=cast(Billing, billing))
+    return PriceRef(list_id=list_id, billing=billing)

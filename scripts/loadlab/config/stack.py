@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from loadlab.config.nearest import suggestion
 from loadlab.config.service_settings import SERVICES, read_settings, settings_known_to, workers_and_slots
 from loadlab.config.table import Table
-from loadlab.config.values import Reader, checked, environment_name, integer, mapping, matching, sequence, text
+from loadlab.config.values import checked, environment_name, integer, mapping, matching, sequence, text
 from loadlab.model.experiment import CommandService, ImageService, OurService, Service, Stack, UrlService
 
 MAX_STACKS = 2
@@ -29,7 +29,7 @@ _NAME = matching(
 )
 _COMMAND = sequence(text, 'a list of words, such as ["python", "server.py", "--port", "{port}"]')
 _PATH = matching(r"/\S*", "a path that begins with /, such as /readyz")
-_ENV = mapping(environment_name, lambda value: _any_text(value), 'names with texts, such as { WORKERS = "2" }')
+_ENV = mapping(environment_name, matching(r"(?s).*", "text"), 'names with texts, such as { WORKERS = "2" }')
 
 
 def read_stack(table: Table, folder: Path) -> Stack:
@@ -97,10 +97,6 @@ def _url_service(table: Table, _folder: Path) -> Service:
         url=table.required("url", _URL),
         metrics_url=table.optional("metrics_url", _METRICS_URL, None),
     )
-
-
-def _any_text(value: object) -> str:
-    return value if isinstance(value, str) else text(value)
 
 
 def _base_address(value: str) -> str:

@@ -28,6 +28,10 @@ class Source:
 
     def where(self, path: Path) -> str:
         """``FILE:LINE`` of a path or of the nearest table around it, or the option that set it."""
+        if path not in self.lines:
+            made = (option for set_path, option in self.overridden.items() if set_path[: len(path)] == path)
+            if option := next(made, None):
+                return option
         for depth in range(len(path), 0, -1):
             if path[:depth] in self.overridden:
                 return self.overridden[path[:depth]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import replace
 from random import Random
 from statistics import median_low
@@ -75,18 +74,3 @@ def make_repeat(trial: Trial) -> Trial:
     if trial.repeats is not None:
         raise ValueError(f"{trial.id} is a repeat of {trial.repeats}; a trial is repeated once")
     return replace(trial, id=f"{trial.id}-r1", role="repeat", repeats=trial.id)
-
-
-def repeats_for(block: Block, failed_ids: Collection[str]) -> tuple[Trial, ...]:
-    """The repeats that a block needs after these of its trials failed, stacks adjacent, in the plan's order.
-
-    A failed sweep trial brings back all trials of its level, because a pair is only worth something when both
-    were measured one after the other; a failed A/A trial brings back itself.
-    """
-    failed = [trial for trial in block.trials if trial.id in failed_ids]
-    whole_levels = {trial.users for trial in failed if trial.role == "sweep"}
-    return tuple(
-        make_repeat(trial)
-        for trial in block.trials
-        if trial.repeats is None and (trial.users in whole_levels or trial in failed)
-    )

@@ -36,7 +36,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one line and make it durable. Raises StoreFull."""
+    """Append one line and make it durable; what an earlier append left half-written is cut off. Raises StoreFull."""
+    drop_half_line(path)
     with writing(path), path.open("ab") as file:
         file.write(line + b"\n")
         file.flush()
@@ -44,11 +45,20 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def drop_half_line(path: Path) -> None:
-    """Cut off what a crash in the middle of append_line left behind."""
-    content = path.read_bytes() if path.exists() else b""
-    if content and not content.endswith(b"\n"):
-        with writing(path):
-            os.truncate(path, content.rfind(b"\n") + 1)
+    """Cut off what a crash or a full disk in the middle of append_line left behind."""
+    if _ends_whole(path):
+        return
+    content = path.read_bytes()
+    with writing(path):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _ends_whole(path: Path) -> bool:
+    if not path.exists() or path.stat().st_size == 0:
+        return True
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from loadlab.model.experiment import Scenario, Stack
 from loadlab.model.plan import Block, Plan
@@ -19,11 +19,14 @@ class Endpoint:
     metrics_url: str | None
 
 
+IsolationLevel = Literal["pinned", "quota", "shared"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Isolation:
     """How far the stack under test is kept from everything else (Provenance.isolation)."""
 
-    level: str
+    level: IsolationLevel
     detail: str
 
 

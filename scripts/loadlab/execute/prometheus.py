@@ -16,6 +16,7 @@ UNCOUNTED_ROUTES = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 WANTED = (
     "http_requests_total",
     "http_requests_in_flight",
+    "upstream_requests_total",
     "worker_",
     "process_tree_",
     "cgroup_cpu_throttled_seconds_total",
@@ -88,6 +89,7 @@ def to_sample(metrics: Exposition, unix_s: float, before: LagTotals | None = Non
         slots=metrics.one("worker_slots"),
         loop_lag_mean_s=lag,
         workers=tuple(_workers(metrics)),
+        upstream_calls=_whole(metrics.one("upstream_requests_total")),
     )
 
 

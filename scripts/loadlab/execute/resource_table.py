@@ -24,9 +24,20 @@ COLUMNS: dict[str, pyarrow.DataType] = {
     "in_flight": pyarrow.float64(),
     "slots": pyarrow.float64(),
     "loop_lag_mean_s": pyarrow.float64(),
+    "upstream_calls": pyarrow.int64(),
 }
 SCHEMA = pyarrow.schema(COLUMNS)
-TREE = ("cpu_s", "pss_bytes", "rss_bytes", "throttled_s", "served", "in_flight", "slots", "loop_lag_mean_s")
+TREE = (
+    "cpu_s",
+    "pss_bytes",
+    "rss_bytes",
+    "throttled_s",
+    "served",
+    "in_flight",
+    "slots",
+    "loop_lag_mean_s",
+    "upstream_calls",
+)
 WORKER = ("pid", "role", "cpu_s", "pss_bytes", "rss_bytes", "uss_bytes", "slots_busy", "connections")
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +31,14 @@ from loadlab.model.plan import Plan
 from loadlab.model.run import Demand, Provenance, RunData, Window
 
 BUNDLE_FORMAT = 1
+EVENT_FIELDS: Mapping[object, Mapping[str, type]] = {
+    "block_started": {"block": int},
+    "block_finished": {"block": int, "windows": list},
+}
 FOLDERS = ("windows", "resources", "scrapes", "logs")
 
 Record = TypeVar("Record")
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 class BundleStore:
@@ -151,15 +157,7 @@ class BundleStore:
         if not path.exists():
             return []
         whole = [line for line in path.read_bytes().split(b"\n")[:-1] if line]
-        events: list[dict[str, Any]] = []
-        for number, line in enumerate(whole, start=1):
-            try:
-                events.append(orjson.loads(line))
-            except orjson.JSONDecodeError:
-                raise BundleError(
-                    f"{path}: line {number} is not JSON; the file was changed by hand or the disk is damaged"
-                ) from None
-        return events
+        return [_event(line, f"{path}: line {number}") for number, line in enumerate(whole, start=1)]
 
     def _finished(self) -> dict[int, list[str]]:
         """Block number to the ids of its windows, from the attempt that was finished."""
@@ -197,6 +195,19 @@ class BundleStore:
             ) from None
 
 
+def _event(line: bytes, where: str) -> dict[str, Any]:
+    damaged = "the file was changed by hand or the disk is damaged, use another copy"
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise BundleError(f"{where} is not JSON; {damaged}") from None
+    wanted = EVENT_FIELDS.get(event.get("event"), {}) if isinstance(event, dict) else {"event": str}
+    for name, kind in wanted.items():
+        if not isinstance(event, dict) or not isinstance(event.get(name), kind):
+            raise BundleError(f"{where} is no event of a run ({name} is missing or wrong); {damaged}")
+    return dict(event)
+
+
 def latest_link(runs: Path, folder: Path) -> None:
     """Point runs/latest at the newest run."""
     link, fresh = runs / "latest", runs / f".latest-{os.getpid()}"
@@ -212,7 +223,8 @@ def _pretty(record: object) -> bytes:
 
 def _validated(raw: object, kind: type[Record], path: Path) -> Record:
     try:
-        return TypeAdapter(kind).validate_python(raw)
+        validated: Record = _adapter(kind).validate_python(raw)
+        return validated
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -224,3 +236,5 @@ def _read_resources(path: Path) -> tuple[Any, ...]:
         return from_table(pyarrow.parquet.read_table(path))
     except (pyarrow.ArrowException, OSError) as error:
         raise BundleError(f"{path}: not a parquet file ({error}); the bundle is damaged, use another copy") from None
+    except (KeyError, IndexError) as error:
+        raise BundleError(f"{path}: no table of samples ({error}); the bundle is damaged, use another copy") from None

@@ -187,7 +187,7 @@ class Prediction:
     """What the law said before the sweep. users None: it predicts no threshold (reason says why).
 
     miss_ratio: measured point estimate over predicted; inside: whether the bracket contains the prediction.
-    attribution: what parts the curves (pool, processor, both).
+    attribution: what parts the curves (pool, processor, both); processor wherever it binds before the pool.
     """
 
     users: float | None

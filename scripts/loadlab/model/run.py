@@ -63,7 +63,8 @@ class LoadWindow:
 class TrialBooks:
     """The books of one trial, warm-up and drain included; they balance exactly or the window is invalid.
 
-    served: what the service counted; upstream_arrivals: None on routes that do not call it or without an upstream.
+    sent, answered, failed: the load generator's. served: what the service counted. upstream_calls: how often the
+    service says that it called the upstream; upstream_arrivals: what the upstream counted.
     """
 
     sent: int
@@ -71,6 +72,7 @@ class TrialBooks:
     failed: int
     served: int | None
     upstream_arrivals: int | None
+    upstream_calls: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +91,7 @@ class WorkerSample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourceSample:
-    """A service's process tree at one instant; cpu_s, throttled_s and served are cumulative."""
+    """A service's process tree at one instant; cpu_s, throttled_s, served and upstream_calls are cumulative."""
 
     unix_s: float
     cpu_s: float | None
@@ -101,6 +103,7 @@ class ResourceSample:
     slots: float | None
     loop_lag_mean_s: float | None
     workers: tuple[WorkerSample, ...] = ()
+    upstream_calls: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from loadlab.analysis.validity import needs_repeat, window_findings
 from loadlab.design.plan import make_repeat
@@ -14,6 +17,7 @@ from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.trial import Timing, run_trial, run_warmup
 
 ATTEMPTS_PER_TRIAL = 3
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -67,36 +71,35 @@ def _warm_up(rig: Rig, block: Block, attempt: int) -> None:
             id=f"b{block.number:02d}-warmup-{stack.name}-t{attempt}", block=block.number, stack=stack.name, users=top
         )
         rig.progress.stage(f"block {block.number}: warming up {stack.name} with {top} users")
-        run_warmup(rig, trial, rig.experiment.window.warmup_s)
+        _insist(rig, trial, partial(run_warmup, rig, trial, rig.experiment.window.warmup_s))
 
 
 def _measured(rig: Rig, trial: Trial, demands: tuple[Demand, ...], counter: Counter) -> Window:
     counter.done += 1
     label = f"{trial.stack}, {trial.users} users" + ("" if trial.role == "sweep" else f" ({trial.role})")
-    rig.progress.window_started(index=counter.done, total=counter.total, label=label)
-    window = _insist(rig, trial, demands)
+    rig.progress.window_started(counter.done, counter.total, label)
+    measured = _insist(rig, trial, lambda: run_trial(rig, trial, timing(rig, trial, demands)))
+    window = measured.window
+    rig.store.put_window(window, measured.scrapes)
     failed = [f for f in window_findings(window, rig.experiment) if f.level == "invalid"]
     reasons = tuple(f.code for f in failed)
     rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
-    rig.progress.window_finished(label=label, valid=not reasons, reasons=tuple(f.message for f in failed))
+    rig.progress.window_finished(label, not reasons, [f.message for f in failed])
     _heal(rig, trial.block)
     return window
 
 
-def _insist(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Window:
-    """Run a trial; when the load generator breaks, mend it and try again."""
+def _insist(rig: Rig, trial: Trial, act: Callable[[], Result]) -> Result:
+    """Do something with the load generator; when that breaks, mend it and try again."""
     for left in reversed(range(ATTEMPTS_PER_TRIAL)):
         try:
-            measured = run_trial(rig, trial, timing(rig, trial, demands))
+            return act()
         except LoadError as error:
             rig.store.event("trial_lost", {"trial": trial.id, "reason": str(error)})
             rig.progress.message(f"{trial.id}: {error}")
             if left == 0:
                 raise
             _heal(rig, trial.block)
-            continue
-        rig.store.put_window(measured.window, measured.scrapes)
-        return measured.window
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 

@@ -16,8 +16,7 @@ from loadlab.execute.durable import write_whole
 from loadlab.execute.store import BundleStore
 from loadlab.model.result import Analysis
 from loadlab.pipeline.layout import Layout
-from loadlab.report.html import render_html
-from loadlab.report.markdown import render_markdown
+from loadlab.report.render import render_files
 from loadlab.report.results import from_json, to_json
 
 RESULTS = "results.json"
@@ -54,8 +53,8 @@ def render(folder: Path) -> Report:
     if not path.exists():
         raise BundleError(f"{path}: there is none; go on with: loadlab run --resume {folder}")
     results = from_json(path.read_bytes(), str(path))
-    write_whole(folder / "report.html", render_html(results).encode())
-    write_whole(folder / "report.md", render_markdown(results).encode())
+    for name, content in render_files(results).items():
+        write_whole(folder / name, content)
     return Report(folder=folder, results=results)
 
 

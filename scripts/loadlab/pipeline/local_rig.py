@@ -20,7 +20,8 @@ from loadlab.execute.prometheus import MetricsProbe
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import ClosedLoad, Experiment, Scenario
 from loadlab.pipeline.layout import Layout
-from loadlab.pipeline.rig import Progress, Rig
+from loadlab.pipeline.rig import Rig
+from loadlab.report.live import Progress
 
 
 @contextmanager

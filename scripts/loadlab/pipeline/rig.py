@@ -1,38 +1,13 @@
-"""The ports of one run, held together, and the callbacks that show what is going on."""
+"""The ports of one run, held together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
 from loadlab.model.experiment import ClosedLoad, Experiment, Stack
 from loadlab.model.run import Window
-
-
-class Progress(Protocol):
-    """What a person watching a run is told."""
-
-    def run_started(self, *, windows: int, estimated_s: float) -> None:
-        """The plan is known."""
-
-    def stage(self, text: str) -> None:
-        """Something that is no window goes on."""
-
-    def window_started(self, *, index: int, total: int, label: str) -> None:
-        """A window's trial begins; index from 1."""
-
-    def tick(self, *, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
-        """Live figures, about once a second."""
-
-    def window_finished(self, *, label: str, valid: bool, reasons: tuple[str, ...]) -> None:
-        """A window is in the bundle."""
-
-    def message(self, text: str) -> None:
-        """One line that stays."""
-
-    def finished(self) -> None:
-        """Nothing more comes."""
+from loadlab.report.live import Progress
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

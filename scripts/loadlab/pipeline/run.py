@@ -19,8 +19,9 @@ from loadlab.pipeline.finish import Report, analyse_bundle
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import closed_load, local_rig
 from loadlab.pipeline.provenance import describe
-from loadlab.pipeline.rig import Progress, Rig
+from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
+from loadlab.report.live import Progress
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +90,7 @@ def find_run(name: str, layout: Layout) -> Path:
 
 def _begin(store: BundleStore, experiment: Experiment, request: Request, layout: Layout) -> None:
     """Provenance, so that a bundle can always say where it comes from; a resume must be on the same machine."""
-    fresh = describe(experiment, layout, SystemClock(), target=request.target, isolation=None)
+    fresh = describe(experiment, layout, SystemClock(), target=request.target)
     if request.resume is None:
         store.put_text("experiment.toml", dump_experiment(experiment))
         store.put_provenance(fresh)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loadlab.analysis.prediction import Conditions, predict
+from loadlab.analysis.analyse import predicted
 from loadlab.design.levels import levels_around, levels_without_prediction
 from loadlab.design.plan import make_plan
 from loadlab.design.replication import Overhead, estimated_duration_s
@@ -35,7 +35,7 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         plan = progress.plan or _plan(rig, demands)
         todo = replace(progress, plan=plan).remaining()
         counter = Counter(done=0, total=sum(len(b.trials) for b in todo))
-        rig.progress.run_started(windows=counter.total, estimated_s=_estimate_s(rig, plan, demands, len(todo)))
+        rig.progress.run_started(counter.total, _estimate_s(rig, plan, demands, len(todo)))
         for one in todo:
             block = one.number
             run_block(rig, one, demands, progress.attempts.get(one.number, 0) + 1, counter)
@@ -59,21 +59,9 @@ def _demands(rig: Rig) -> tuple[Demand, ...]:
     return demands
 
 
-def predicted(rig: Rig, demands: tuple[Demand, ...]) -> Prediction | None:
-    """What the law says of these demands; None for a single stack."""
-    if len(demands) < 2:
-        return None
-    experiment = rig.experiment
-    conditions = Conditions(
-        margin_ratio=experiment.decision.margin_ratio,
-        think_s=rig.load.think_s,
-        cores=float(experiment.resources.cpu),
-    )
-    return predict(demands[0], demands[1], conditions)
-
-
 def _plan(rig: Rig, demands: tuple[Demand, ...]) -> Plan:
-    experiment, prediction = rig.experiment, predicted(rig, demands)
+    experiment = rig.experiment
+    prediction = predicted(experiment, demands)
     users = prediction.users if prediction else None
     levels = rig.load.users or _levels(rig, demands, prediction)
     if prediction and prediction.users:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
+from loadlab.errors import LoadError, LoadlabError
 from loadlab.execute.ports import GeneratorBooks, Swarm
 from loadlab.model.plan import Trial
 from loadlab.model.run import ResourceSample, TrialBooks, Window
@@ -26,6 +28,7 @@ class Timing:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Counted:
     served: int | None
+    calls: int | None
     arrivals: int | None
 
 
@@ -42,8 +45,10 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
         rig.generator.swarm(_swarm(rig, trial, timing))
         seen = _watch_window(rig, trial, timing)
         load = rig.generator.collect(trial.id)
-    finally:
-        generator = rig.generator.stop(trial.id)
+    except LoadlabError:
+        _stop_anyhow(rig, trial)
+        raise
+    generator = rig.generator.stop(trial.id)
     after = _counted(rig, trial.stack)
     window = Window(
         id=trial.id,
@@ -65,9 +70,13 @@ def run_warmup(rig: Rig, trial: Trial, seconds: float) -> None:
     """Load without a window, as each stack gets at a block's start."""
     timing = Timing(warmup_s=0.0, measure_s=0.0, phase_s=0.0)
     rig.generator.swarm(_swarm(rig, trial, timing))
-    try:
-        rig.clock.sleep(seconds)
-    finally:
+    rig.clock.sleep(seconds)
+    rig.generator.stop(trial.id)
+
+
+def _stop_anyhow(rig: Rig, trial: Trial) -> None:
+    """Stop a trial that has failed already; a drain that fails too must not hide why."""
+    with contextlib.suppress(LoadError):
         rig.generator.stop(trial.id)
 
 
@@ -120,7 +129,7 @@ def _watch_window(rig: Rig, trial: Trial, timing: Timing) -> _Seen:
 def _tick(rig: Rig, trial: Trial, watch: AbortWatch) -> None:
     status = rig.generator.status()
     books = rig.generator.books(trial.id) if watch.needs_books else None
-    rig.progress.tick(users=status.users, rps=status.rps, p50_s=status.p50_s, p99_s=status.p99_s)
+    rig.progress.tick(status.users, status.rps, status.p50_s, status.p99_s)
     watch.observe(rig.clock.monotonic_s(), status, books)
 
 
@@ -135,7 +144,8 @@ def _rate(before: dict[str, float | None], after: dict[str, float | None], secon
 
 
 def _counted(rig: Rig, stack: str) -> _Counted:
-    return _Counted(served=rig.probe.sample(stack).served, arrivals=rig.deployer.upstream_arrivals())
+    sample = rig.probe.sample(stack)
+    return _Counted(served=sample.served, calls=sample.upstream_calls, arrivals=rig.deployer.upstream_arrivals())
 
 
 def _books(generator: GeneratorBooks, before: _Counted, after: _Counted) -> TrialBooks:
@@ -145,6 +155,7 @@ def _books(generator: GeneratorBooks, before: _Counted, after: _Counted) -> Tria
         failed=generator.failed,
         served=_less(after.served, before.served),
         upstream_arrivals=_less(after.arrivals, before.arrivals),
+        upstream_calls=_less(after.calls, before.calls),
     )
 
 

@@ -38,7 +38,7 @@ def build_figures(results: Results) -> Figures:
         costs=tuple(_cost_chart(results, curve, f"cost-{index}") for index, curve in enumerate(rest)),
         ratios=tuple(ratio_chart(results, curve, f"ratio-{index}") for index, curve in enumerate(others)),
         load=tuple(load_charts(results)),
-        causes=tuple(cause_charts(results)),
+        causes=cause_charts(results),
     )
 
 

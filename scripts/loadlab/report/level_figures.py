@@ -12,18 +12,17 @@ from loadlab.units import format_bytes, format_rps, format_s
 
 
 def load_charts(results: Results) -> Iterable[Chart]:
-    """Rates, latencies, memory and processor time against users."""
+    """Rates, memory and latencies against users."""
     objective = results["experiment"]["objective_latency_s"]
     yield _level_chart(results, "goodput_rps", "Good requests per second", "rps", format_rps, NO_ESTIMATE)
     yield _level_chart(results, "throughput_rps", "Answered requests per second", "rps", format_rps, NO_ESTIMATE)
+    yield _level_chart(results, "pss_bytes", "Peak memory (sum of PSS)", "bytes", format_bytes, NO_PSS)
     for field, title, reason in (
         ("p50_s", "Latency, p50", NO_ESTIMATE),
         ("p95_s", "Latency, p95", NO_ESTIMATE),
         ("p99_s", "Latency, p99", NO_P99),
     ):
         yield _level_chart(results, field, title, "s", format_s, reason, Level(value=objective, label="objective"))
-    yield _level_chart(results, "pss_bytes", "Peak memory (sum of PSS)", "bytes", format_bytes, NO_PSS)
-    yield _level_chart(results, "cpu_s_per_request", "Processor time per request", "s", format_s, NO_CPU)
 
 
 def _level_chart(
@@ -51,8 +50,13 @@ def _level_chart(
     )
 
 
-def cause_charts(results: Results) -> Iterable[Chart]:
-    """Busy slots and connections of each worker, and the lag of the event loop: why the curves part."""
+def cause_charts(results: Results) -> tuple[Chart, ...]:
+    """Busy slots, connections, processor time and loop lag: why the curves part. Those without data come last."""
+    charts = tuple(_cause_charts(results))
+    return (*(chart for chart in charts if not chart.absent), *(chart for chart in charts if chart.absent))
+
+
+def _cause_charts(results: Results) -> Iterable[Chart]:
     for index, stack in enumerate(results["stacks"]):
         limit = stack["slots_per_worker"]
         levels = (Level(value=limit, label=f"{limit} slots", strong=True),) if limit is not None else ()
@@ -60,6 +64,7 @@ def cause_charts(results: Results) -> Iterable[Chart]:
         yield _worker_chart(results, index, "slots_busy_by_worker", title, "the stack has no pool of slots", levels)
         title = f"{stack['name']}: connections per worker"
         yield _worker_chart(results, index, "connections_by_worker", title, "the stack exports no connections", ())
+    yield _level_chart(results, "cpu_s_per_request", "Processor time per request", "s", format_s, NO_CPU)
     lag = by_stack(results, results["levels"], _lag_point)
     yield Chart(
         key="loop-lag",

@@ -11,6 +11,8 @@ from loadlab.report.results import Results
 from loadlab.report.words import ATTRIBUTIONS, STATISTICS, bracket_text, margin_text, price_text, users_text, utc_text
 from loadlab.units import ABSENT, format_count, format_percent, format_ratio, format_s
 
+CONTROL_STATES = {True: "fired: the same stack differs from itself", False: "quiet", None: ABSENT}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
@@ -55,7 +57,7 @@ def control_items(results: Results) -> tuple[Item, ...]:
     """The A/A control and the resolution it gives this run."""
     control = results["aa"]
     reason = control["reason"] or "the control has too few blocks"
-    quiet = {True: "fired: the same stack differs from itself", False: "quiet", None: ABSENT}[control["fired"]]
+    quiet = CONTROL_STATES[control["fired"]]
     return (
         Item(
             term="A/A control", cell=Cell(text=quiet, figure=False, reason=reason if control["fired"] is None else None)

@@ -11,6 +11,7 @@ from loadlab.report.scale import Scale, nice_ticks, spread, thin_labels, tick_de
 
 CHAR_WIDTH = 6.4
 """Mean width of a character of an 11.5 px label, in the units of the picture."""
+BOLD_WIDTH = 7.2
 LABEL_CHARS = 15
 LINE_HEIGHT = 13.0
 
@@ -98,7 +99,7 @@ def _extent(chart: Chart) -> tuple[float, float]:
 
 def _label_room(chart: Chart) -> float:
     labels = [series.label for series in chart.series] + [level.label for level in chart.levels]
-    return 12.0 + CHAR_WIDTH * max((len(_short(label)) for label in labels), default=0)
+    return 14.0 + BOLD_WIDTH * max((len(_short(label)) for label in labels), default=0)
 
 
 def _short(label: str) -> str:
@@ -178,7 +179,7 @@ def _mark_rows(marks: Marks) -> tuple[tuple[float | None, str, str], ...]:
 
 
 def _placed(plot: _Plot, position: float, label: str, css: str, row: int) -> str:
-    half = CHAR_WIDTH * len(label) / 2
+    half = BOLD_WIDTH * len(label) / 2
     centre = min(max(position, half + 2), plot.frame.width - half - 2)
     return _text(centre, plot.frame.top - 6 - LINE_HEIGHT * (2 - row), label, css, "middle")
 

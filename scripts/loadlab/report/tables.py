@@ -8,7 +8,6 @@ from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
 from loadlab.report.results import Results
 from loadlab.report.words import (
     BADGES,
-    INVERSE_THROUGHPUT,
     NO_CPU,
     NO_INTERVAL,
     NO_P99,
@@ -127,8 +126,7 @@ def _bill_table(results: Results, price: str, billing: str) -> Table:
             row.extend(_bill_cells(by_key.get((name, users))))
         rows.append(tuple(row))
     sizes = ", ".join(dict.fromkeys(cost["billed_size"] for cost in costs))
-    inverse = f" {INVERSE_THROUGHPUT}" if any(cost["is_inverse_throughput"] for cost in costs) else ""
-    caption = f"{price_text(costs[0])}: the bill at N users, {sizes} a replica.{inverse}"
+    caption = f"{price_text(costs[0])}: the bill at N users, {sizes} a replica"
     return Table(caption=caption, columns=columns("Users", *titles), rows=tuple(rows))
 
 

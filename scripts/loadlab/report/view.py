@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadlab.report.cells import Table
-from loadlab.report.doubts import DoubtGroup, doubt_groups
 from loadlab.report.curves import comparisons_of, headline_curve
+from loadlab.report.doubts import DoubtGroup, doubt_groups
 from loadlab.report.figures import Figures, build_figures
 from loadlab.report.lists import Item, control_items, count_items, prediction_items, provenance_items, setting_items
 from loadlab.report.results import Results
@@ -58,6 +58,9 @@ class ReportView:
     headline: str
     """Statistic's price list and billing, as the charts name it."""
     calibration: str
+    bracketed: bool
+    predicted: bool
+    claimed: bool
     figures: Figures
     brackets: Table
     bills: tuple[Table, ...]
@@ -90,6 +93,9 @@ def build_view(results: Results) -> ReportView:
         stack_labels=tuple(stack["label"] for stack in results["stacks"]),
         headline=price_text(headline_curve(results)),
         calibration=str(provenance.get("calibration") or ABSENT),
+        bracketed=results["bracket"]["upper_users"] is not None,
+        predicted=bool(results["prediction"] and results["prediction"]["users"]),
+        claimed=results["claim"]["users"] is not None,
         figures=build_figures(results),
         brackets=bracket_table(results),
         bills=bill_tables(results),

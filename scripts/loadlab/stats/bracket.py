@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from loadlab.stats.isotonic import crossing_users
-from loadlab.stats.level_bounds import MIN_BLOCKS, LevelBounds, Method, bracket_ends, level_bounds
+from loadlab.stats.level_bounds import MIN_BLOCKS, Floats, LevelBounds, Method, bracket_ends, level_bounds
 from loadlab.stats.settling import blocks_to_settle
 
 BracketKind = Literal["diverges", "diverged_at_first", "no_divergence", "inconclusive"]
@@ -68,7 +68,7 @@ def find_bracket(
     second) of block b at level i; None where the pair is missing. ``margin_ratio``: delta. ``alpha``: one-sided.
     Levels with fewer than two blocks get no bounds, and decide nothing.
     """
-    if not users or not log_ratios:
+    if len(users) == 0 or len(log_ratios) == 0:
         return _nothing(users)
     table = np.array([[math.nan if value is None else value for value in row] for row in log_ratios], dtype=np.float64)
     bounds = level_bounds(table, alpha, method)
@@ -125,7 +125,7 @@ def _kind(low: int, high: int, levels: int) -> BracketKind:
 
 def _decide(
     users: Sequence[int],
-    table: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    table: Floats,
     bounds: LevelBounds,
     margin_log: float,
     alpha: float,

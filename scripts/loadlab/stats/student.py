@@ -11,9 +11,7 @@ def t_quantile(df: ArrayLike, probability: ArrayLike) -> NDArray[np.float64]:
     """Quantile of Student's t; arrays broadcast; nan where ``df`` is below 1."""
     freedom = np.asarray(df, dtype=np.float64)
     safe = np.where(freedom >= 1, freedom, 1.0)
-    return np.where(
-        freedom >= 1, np.asarray(stdtrit(safe, np.asarray(probability, dtype=np.float64)), dtype=np.float64), np.nan
-    )
+    return np.where(freedom >= 1, stdtrit(safe, np.asarray(probability, dtype=np.float64)), np.nan)
 
 
 def t_tail(df: ArrayLike, statistic: ArrayLike) -> NDArray[np.float64]:

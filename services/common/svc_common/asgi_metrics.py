@@ -19,51 +19,39 @@ class AsgiMetrics:
     """Outermost ASGI middleware; a request counts when its last byte is handed over or its client is gone.
 
     The route label is the template that the framework leaves in `scope["route"]`.
-
-    Raises:
-        ValueError: the metrics were made for the sync stack.
     """
 
     def __init__(self, app: AsgiApp, metrics: ServiceMetrics) -> None:
-        if metrics.in_flight is None:
-            raise ValueError("AsgiMetrics needs ServiceMetrics(stack='async')")
         self._app = app
         self._metrics = metrics
-        self._in_flight = 0
-        metrics.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope; whatever is not HTTP passes through untouched."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(self, scope, send)
+        metrics = self._metrics
+        exchange = _Exchange(metrics, scope, send)
+        metrics.request_started()
         for name, value in scope["headers"]:
             if name == b"x-request-start":
-                self._metrics.observe_queue(value)
+                metrics.observe_queue(value)
                 break
-        self._in_flight += 1
         try:
             await self._app(scope, receive, exchange.send)
         finally:
             if not exchange.is_counted:
                 exchange.count(500)
 
-    def finished(self, scope: Scope, status: int, started_s: float) -> None:
-        """One request of `scope` is over."""
-        duration_s = perf_counter() - started_s
-        self._metrics.observe_request(scope["method"], _route_template(scope), status, duration_s)
-        self._in_flight -= 1
-
 
 class _Exchange:
     """One request and its response."""
 
-    __slots__ = ("_middleware", "_scope", "_send", "_started_s", "_status", "is_counted")
+    __slots__ = ("_metrics", "_scope", "_send", "_started_s", "_status", "is_counted")
 
-    def __init__(self, middleware: AsgiMetrics, scope: Scope, send: Send) -> None:
+    def __init__(self, metrics: ServiceMetrics, scope: Scope, send: Send) -> None:
         self._started_s = perf_counter()
-        self._middleware = middleware
+        self._metrics = metrics
         self._scope = scope
         self._send = send
         self._status = 500
@@ -92,7 +80,9 @@ class _Exchange:
         """Count the request, once."""
         if not self.is_counted:
             self.is_counted = True
-            self._middleware.finished(self._scope, status, self._started_s)
+            scope = self._scope
+            duration_s = perf_counter() - self._started_s
+            self._metrics.request_finished(scope["method"], _route_template(scope), status, duration_s)
 
 
 def _route_template(scope: Scope) -> str:

@@ -131,6 +131,9 @@ class _Urllib3Pooled:
                 redirect=False,
                 pool_timeout=self._timeout_s,  # type: ignore[arg-type]
             )
+        except urllib3.exceptions.NewConnectionError as error:
+            # It is a ConnectTimeoutError by inheritance only: the connection was refused.
+            return UpstreamFailed(type(error).__name__)
         except (urllib3.exceptions.TimeoutError, urllib3.exceptions.EmptyPoolError):
             return UpstreamTimeout()
         except urllib3.exceptions.HTTPError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from prometheus_client import Histogram
+from svc_common.metrics import Distribution
 
 INTERVAL_S: Final = 0.05
 
 
-async def watch_loop(lag: Histogram, *, interval_s: float = INTERVAL_S) -> None:
+async def watch_loop(lag: Distribution, *, interval_s: float = INTERVAL_S) -> None:
     """Record the lateness of a timer every `interval_s`, until cancelled.
 
     A loop that is blocked for long yields one late reading, not one per missed interval.

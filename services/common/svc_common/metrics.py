@@ -1,17 +1,22 @@
-"""The per-request instruments of the services: Prometheus names, labels, buckets and how they are counted.
-
-They are plain `prometheus_client` metrics. Under gunicorn its multiprocess mode (see `multiprocess_dir`)
-keeps every value in a file that outlives the worker, so counts stay exact when a worker is stopped or killed.
-"""
+"""The per-request instruments of the services."""
 
 from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
+from svc_common import metric_families as families
+from svc_common.cells import CellStore
+from svc_common.metric_families import COUNTED, Family, Labels, summed
+from svc_common.multiprocess_dir import VARIABLE
 from svc_common.settings import Stack
 
 UpstreamOutcome = Literal["ok", "failed", "timeout", "quota"]
@@ -22,80 +27,85 @@ CLIENT_GONE: Final = 499
 MAX_QUEUE_S: Final = 3_600.0
 KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
-REQUEST_BUCKETS_S: Final = (
-    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075),
-    *(0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75),
-    *(1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0),
-)  # fmt: skip
-LAG_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+class Tally:
+    """A number that is added to: one row of a counter or gauge."""
+
+    def __init__(self, store: CellStore, family: Family, labels: Labels = ()) -> None:
+        self._store = store
+        self._at = store.block(family.name, labels, family.cells)
+
+    def add(self, amount: float) -> None:
+        """Add an amount; a gauge takes negative ones."""
+        with self._store.lock:
+            self._store.cells[self._at] += amount
+
+
+class Distribution:
+    """A histogram without labels."""
+
+    def __init__(self, store: CellStore, family: Family) -> None:
+        self._store = store
+        self._bounds = family.bounds
+        self._at = store.block(family.name, (), family.cells)
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        bucket = self._at + 1 + bisect_left(self._bounds, value)
+        with self._store.lock:
+            cells = self._store.cells
+            cells[self._at] += value
+            cells[bucket] += 1.0
 
 
 class UpstreamMeter:
     """Counts outbound calls: call `started`, then `finished` exactly once per call, whatever happened."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._in_flight = Gauge(
-            "upstream_requests_in_flight",
-            "Outbound calls waiting for the upstream.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        total = Counter("upstream_requests", "Outbound calls by how they ended.", ["outcome"], registry=registry)
+    def __init__(self, store: CellStore) -> None:
+        self._in_flight = Tally(store, families.UPSTREAM_IN_FLIGHT)
         outcomes: tuple[UpstreamOutcome, ...] = ("ok", "failed", "timeout", "quota")
-        self._outcomes: dict[UpstreamOutcome, Counter] = {name: total.labels(name) for name in outcomes}
+        self._outcomes: dict[UpstreamOutcome, Tally] = {
+            outcome: Tally(store, families.UPSTREAM_REQUESTS, (outcome,)) for outcome in outcomes
+        }
 
     def started(self) -> None:
         """An outbound call begins."""
-        self._in_flight.inc()
+        self._in_flight.add(1.0)
 
     def finished(self, outcome: UpstreamOutcome) -> None:
         """The outbound call ended so."""
-        self._in_flight.dec()
-        self._outcomes[outcome].inc()
+        self._outcomes[outcome].add(1.0)
+        self._in_flight.add(-1.0)
 
 
 class ServiceMetrics:
     """The instruments of one process; make one per process and hand it to the middleware and the clients.
 
+    The sync stack's workers count in the folder of `multiprocess_dir`, where there is one, for the arbiter
+    to read; otherwise the counts are in memory. Threads may use it at the same time.
+
     Attributes:
-        registry: where they are registered; `metrics_server` serves it.
+        registry: this process's own counts, for `metrics_server`.
         upstream: for the outbound clients.
-        in_flight: requests being answered now; None for the sync stack, where the arbiter sums `slots_busy`.
-        slots_busy: request slots of this worker at work; None for the async stack, which has no slots.
         loop_lag: for `loop_lag.watch_loop`; None for the sync stack.
     """
 
-    def __init__(self, *, stack: Stack, registry: CollectorRegistry | None = None) -> None:
-        self.registry = CollectorRegistry() if registry is None else registry
-        self.upstream = UpstreamMeter(self.registry)
-        self.in_flight: Gauge | None = None
-        self.slots_busy: Gauge | None = None
-        self.loop_lag: Histogram | None = None
-        if stack == "sync":
-            self.slots_busy = _slots_busy(self.registry)
-        else:
-            self.in_flight = _in_flight(self.registry)
-            self.loop_lag = _loop_lag(self.registry)
-        self._total = Counter(
-            "http_requests",
-            "Answered requests; status 499 when the client broke off first.",
-            ["method", "route", "status"],
-            registry=self.registry,
-        )
-        self._duration = Histogram(
-            "http_request_duration_seconds",
-            "From the service taking up a request to its response being sent.",
-            ["method", "route"],
-            registry=self.registry,
-            buckets=REQUEST_BUCKETS_S,
-        )
-        self._queue = Histogram(
-            "request_queue_seconds",
-            "From X-Request-Start, set by the client, to the service taking up the request.",
-            registry=self.registry,
-            buckets=REQUEST_BUCKETS_S,
-        )
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+    def __init__(self, *, stack: Stack) -> None:
+        folder = os.environ.get(VARIABLE) if stack == "sync" else None
+        self._store = CellStore(None if folder is None else Path(folder))
+        self._in_flight_at = self._store.block(families.IN_FLIGHT.name, (), families.IN_FLIGHT.cells)
+        self._queue = Distribution(self._store, families.QUEUE)
+        self._rows: dict[tuple[str, str, int], tuple[int, int]] = {}
+        self.upstream = UpstreamMeter(self._store)
+        self.loop_lag = Distribution(self._store, families.LOOP_LAG) if stack == "async" else None
+        self.registry = CollectorRegistry()
+        self.registry.register(_StoreCollector(self._store))
+
+    def request_started(self) -> None:
+        """A request is taken up."""
+        store = self._store
+        with store.lock:
+            store.cells[self._in_flight_at] += 1.0
 
     def observe_queue(self, header: str | bytes) -> None:
         """Record how long a request has waited, from its `X-Request-Start: t=<unix seconds>`.
@@ -110,54 +120,40 @@ class ServiceMetrics:
         if 0.0 <= waited_s <= MAX_QUEUE_S:
             self._queue.observe(waited_s)
 
-    def observe_request(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """Count one finished request. `route` is the template ("/items/{id}"), "" when none matched."""
-        children = self._children.get((method, route, status))
-        if children is None:
-            children = self._new_children(method, route, status)
-        children[0].inc()
-        children[1].observe(duration_s)
+    def request_finished(self, method: str, route: str, status: int, duration_s: float) -> None:
+        """Count a request that was started. `route` is the template ("/items/{id}"), "" when none matched."""
+        row = self._rows.get((method, route, status))
+        if row is None:
+            row = self._new_row(method, route, status)
+        total_at, duration_at = row
+        bucket = duration_at + 1 + bisect_left(families.REQUEST_BUCKETS_S, duration_s)
+        store = self._store
+        with store.lock:
+            cells = store.cells
+            cells[total_at] += 1.0
+            cells[duration_at] += duration_s
+            cells[bucket] += 1.0
+            cells[self._in_flight_at] -= 1.0
 
-    def _new_children(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    def _new_row(self, method: str, route: str, status: int) -> tuple[int, int]:
         known = method in KNOWN_METHODS
         method_label = method if known else OTHER_METHOD
         # Frameworks disagree on whether a wrong method (405) has matched a route; here it has not.
         route_label = UNMATCHED_ROUTE if not route or status == 405 else route
-        children = (
-            self._total.labels(method_label, route_label, str(status)),
-            self._duration.labels(method_label, route_label),
+        total, duration = families.REQUESTS, families.DURATION
+        row = (
+            self._store.block(total.name, (method_label, route_label, str(status)), total.cells),
+            self._store.block(duration.name, (method_label, route_label), duration.cells),
         )
         if known:
-            self._children[method, route, status] = children
-        return children
+            self._rows[method, route, status] = row
+        return row
 
 
-def _in_flight(registry: CollectorRegistry) -> Gauge:
-    return Gauge(
-        "http_requests_in_flight",
-        "Requests taken up and not yet answered.",
-        registry=registry,
-        multiprocess_mode="livesum",
-    )
+class _StoreCollector(Collector):
+    def __init__(self, store: CellStore) -> None:
+        self._store = store
 
-
-def _slots_busy(registry: CollectorRegistry) -> Gauge:
-    """A gauge with one row per process; multiprocess mode adds the `pid` label itself."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        return Gauge(
-            "worker_slots_busy",
-            "Request slots of a worker that are at work.",
-            registry=registry,
-            multiprocess_mode="liveall",
-        )
-    by_pid = Gauge("worker_slots_busy", "Request slots of a worker that are at work.", ["pid"], registry=registry)
-    return by_pid.labels(str(os.getpid()))
-
-
-def _loop_lag(registry: CollectorRegistry) -> Histogram:
-    return Histogram(
-        "event_loop_lag_seconds",
-        "How much later than asked the event loop woke a sleeping task.",
-        registry=registry,
-        buckets=LAG_BUCKETS_S,
-    )
+    def collect(self) -> Iterator[Metric]:
+        rows = summed((block.name, block.labels, values) for block, values in self._store.blocks())
+        return (COUNTED[name].metric(by_labels) for name, by_labels in rows.items())

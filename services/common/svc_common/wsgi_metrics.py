@@ -19,25 +19,20 @@ class WsgiMetrics:
     """Outermost WSGI middleware; a request counts when the server closes the response's iterable.
 
     Closed before it was exhausted means that the client broke off: status 499.
-
-    Raises:
-        ValueError: the metrics were made for the async stack.
     """
 
     def __init__(self, app: WSGIApplication, metrics: ServiceMetrics) -> None:
-        if metrics.slots_busy is None:
-            raise ValueError("WsgiMetrics needs ServiceMetrics(stack='sync')")
         self._app = app
         self._metrics = metrics
-        self._slots_busy = metrics.slots_busy
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        exchange = _Exchange(self, environ, start_response)
+        metrics = self._metrics
+        exchange = _Exchange(metrics, environ, start_response)
+        metrics.request_started()
         header = environ.get("HTTP_X_REQUEST_START")
         if header is not None:
-            self._metrics.observe_queue(header)
-        self._slots_busy.inc()
+            metrics.observe_queue(header)
         try:
             exchange.body = self._app(environ, exchange.start_response)
         except BaseException:
@@ -45,26 +40,19 @@ class WsgiMetrics:
             raise
         return exchange
 
-    def finished(self, environ: WSGIEnvironment, status: int, started_s: float) -> None:
-        """One request of `environ` is over."""
-        duration_s = perf_counter() - started_s
-        route = environ.get(ROUTE_KEY, "")
-        self._metrics.observe_request(environ["REQUEST_METHOD"], route, status, duration_s)
-        self._slots_busy.dec()
-
 
 class _Exchange:
     """One request and its response: the iterable that the server reads."""
 
     __slots__ = (
-        *("_environ", "_is_counted", "_is_exhausted", "_iterator", "_middleware", "_start"),
+        *("_environ", "_is_counted", "_is_exhausted", "_iterator", "_metrics", "_start"),
         *("_started_s", "_status", "body"),
     )
     body: Iterable[bytes]
 
-    def __init__(self, middleware: WsgiMetrics, environ: WSGIEnvironment, start: StartResponse) -> None:
+    def __init__(self, metrics: ServiceMetrics, environ: WSGIEnvironment, start: StartResponse) -> None:
         self._started_s = perf_counter()
-        self._middleware = middleware
+        self._metrics = metrics
         self._environ = environ
         self._start = start
         self._status = 500
@@ -100,4 +88,7 @@ class _Exchange:
         """Count the request, once."""
         if not self._is_counted:
             self._is_counted = True
-            self._middleware.finished(self._environ, status, self._started_s)
+            environ = self._environ
+            duration_s = perf_counter() - self._started_s
+            route = environ.get(ROUTE_KEY, "")
+            self._metrics.request_finished(environ["REQUEST_METHOD"], route, status, duration_s)

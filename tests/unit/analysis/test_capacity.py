@@ -84,11 +84,10 @@ def test_busy_slots_are_absent_without_a_pool() -> None:
     assert operating_point(Pool(service_s=0.2, cpu_s=0.002, slots=None), 10).slots_busy is None
 
 
-def test_a_fraction_of_a_core_is_a_slower_processor() -> None:
-    whole = Pool(service_s=0.2, cpu_s=0.01, slots=None)
-    quota = Pool(service_s=0.2, cpu_s=0.01, slots=None, cores=0.5)
-    assert throughput_rps(whole, 500) == pytest.approx(100)
-    assert throughput_rps(quota, 500) == pytest.approx(50)
+@pytest.mark.parametrize(("cores", "most_rps"), [(0.5, 50), (1.0, 100), (1.5, 150), (3.0, 300)])
+def test_the_processor_is_full_at_its_cores_whole_or_not(cores: float, most_rps: float) -> None:
+    quota = Pool(service_s=0.2, cpu_s=0.01, slots=None, cores=cores)
+    assert throughput_rps(quota, 500) == pytest.approx(most_rps)
     assert operating_point(quota, 500).cpu_ratio == pytest.approx(1.0)
 
 

@@ -207,7 +207,7 @@ def test_prices_cancel_under_usage_only_while_nobody_uses_more_than_asked() -> N
 def test_uses_add_up_and_memory_is_the_mean_over_time() -> None:
     longer = replace(HOUR, span_s=Fraction(7200), memory_bytes=Fraction(5 * 1024**3), requests=Fraction(8))
     both = total_use([HOUR, longer])
-    assert (both.span_s, both.requests, both.cpu_s) == (10_800, 8, 7200)
+    assert [both.span_s, both.requests, both.cpu_s] == [10_800, 8, 7200]
     assert both.memory_bytes == 4 * 1024**3
     assert total_use([HOUR, replace(HOUR, cpu_s=None)]).cpu_s is None
 
@@ -215,7 +215,7 @@ def test_uses_add_up_and_memory_is_the_mean_over_time() -> None:
 def test_a_use_scales_with_time_load_and_replicas() -> None:
     minute = replace(HOUR, span_s=Fraction(60), active_s=Fraction(30), requests=Fraction(100), cpu_s=Fraction(6))
     hour = scaled_use(minute, span_s=3600, load_ratio=Fraction(5, 2), replicas_ratio=Fraction(3))
-    assert (hour.requests, hour.active_s, hour.cpu_s) == (15_000, 1800, 900)
+    assert [hour.requests, hour.active_s, hour.cpu_s] == [15_000, 1800, 900]
     assert hour.memory_bytes == 6 * 1024**3
 
 

@@ -15,8 +15,8 @@ ASYNC = demand(stack="fastapi", cpu_s=0.0004)
 FREE_ASYNC = demand(stack="fastapi", cpu_s=0.0)
 
 
-def pool(slots: int, workers: int = 1, cpu_s: float | None = 0.0, **more: tuple[tuple[float, ...], ...]) -> Demand:
-    return demand(stack="flask", slots=slots, workers=workers, cpu_s=cpu_s, **more)
+def pool(slots: int, workers: int = 1, cpu_s: float | None = 0.0, shares: tuple[tuple[float, ...], ...] = ()) -> Demand:
+    return demand(stack="flask", slots=slots, workers=workers, cpu_s=cpu_s, shares=shares)
 
 
 @pytest.mark.parametrize(("slots", "law"), [(48, 52.8), (16, 17.6)])

@@ -10,8 +10,8 @@ import pytest
 
 from builders_cost import experiment
 from loadlab.design.order import visits
-from loadlab.design.plan import control_level, make_plan, make_repeat, repeats_for
-from loadlab.model.plan import Block, Plan, Trial
+from loadlab.design.plan import control_level, make_plan, make_repeat
+from loadlab.model.plan import Block, Plan
 
 LEVELS = (40, 48, 58, 69, 83)
 
@@ -127,17 +127,3 @@ def test_a_repeat_names_its_origin_and_is_never_repeated() -> None:
     assert (repeat.block, repeat.stack, repeat.users) == (trial.block, trial.stack, trial.users)
     with pytest.raises(ValueError, match="a trial is repeated once"):
         make_repeat(repeat)
-
-
-def by_id(block: Block, suffix: str) -> Trial:
-    return next(trial for trial in block.trials if trial.id.endswith(suffix))
-
-
-def test_a_failed_trial_brings_back_its_whole_level_and_a_failed_control_itself() -> None:
-    block = plan().blocks[0]
-    pair = repeats_for(block, {by_id(block, "058-fastapi").id})
-    assert sorted(t.repeats or "" for t in pair) == ["b01-058-fastapi", "b01-058-flask"]
-    with_control = repeats_for(block, {by_id(block, "048-fastapi").id})
-    assert sorted(t.repeats or "" for t in with_control) == ["b01-048-fastapi", "b01-048-flask", "b01-048-flask-aa"]
-    assert [t.repeats for t in repeats_for(block, {"b01-048-flask-aa"})] == ["b01-048-flask-aa"]
-    assert repeats_for(block, set()) == ()

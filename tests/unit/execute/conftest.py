@@ -11,13 +11,13 @@ from loadlab.execute.store import BundleStore
 from simulated import FakeClock
 
 
-@pytest.fixture()
+@pytest.fixture
 def clock() -> FakeClock:
     """A clock that the test owns."""
     return FakeClock()
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path, clock: FakeClock) -> Iterator[BundleStore]:
     """An open bundle with provenance and a plan of two blocks."""
     with BundleStore(tmp_path / "unit-run", clock) as opened:
@@ -27,7 +27,7 @@ def store(tmp_path: Path, clock: FakeClock) -> Iterator[BundleStore]:
         yield opened
 
 
-@pytest.fixture()
+@pytest.fixture
 def children() -> Iterator[ChildProcesses]:
     """Real child processes; all of them ended with the test."""
     with ChildProcesses() as started:

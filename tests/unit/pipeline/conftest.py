@@ -15,7 +15,7 @@ def _no_disk_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
-@pytest.fixture()
+@pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     """A small simulated run."""
     return make_lab(make_experiment(), tmp_path / "unit-run")

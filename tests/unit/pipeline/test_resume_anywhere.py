@@ -48,7 +48,7 @@ class Bomb:
 Arm = Callable[[Bomb], None]
 
 
-@pytest.fixture()
+@pytest.fixture
 def arm(monkeypatch: pytest.MonkeyPatch) -> Arm:
     def put(bomb: Bomb) -> None:
         monkeypatch.setattr(store_module, "write_whole", bomb.write_whole)

@@ -157,7 +157,7 @@ def test_latency_above_the_bound_for_long_ends_the_run_with_the_rule_as_its_reas
 
 
 def test_a_short_spike_of_latency_does_not_end_the_run(tmp_path: Path) -> None:
-    lab = _aborting(tmp_path, AbortRule(p99_s=2.0, after_s=3.0))
+    lab = _aborting(tmp_path, AbortRule(p99_s=2.0, after_s=5.0))
     _slow(9.0, "b01-010-pool")(lab)
     lab.world.during["b01-010-pool"] = lab.world.live.clear
     lab.run()

@@ -182,8 +182,3 @@ def test_work_after_the_last_byte_is_not_part_of_the_request(metrics: ServiceMet
     asyncio.run(drive(AsgiMetrics(with_afterwork, metrics), []))
     assert seen == [0]
     assert totals(metrics) == {("GET", "(unmatched)", "204"): 1}
-
-
-def test_metrics_of_the_other_stack_are_refused() -> None:
-    with pytest.raises(ValueError, match="stack='async'"):
-        AsgiMetrics(build_app(), ServiceMetrics(stack="sync"))

@@ -36,7 +36,6 @@ def application(environ, start_response):
 
 class Service(BaseApplication):
     def load_config(self):
-        from prometheus_client.multiprocess import mark_process_dead
         from svc_common.environment import exit_on_settings_error
         from svc_common.metrics_server import arbiter_registry, start_metrics_server
 
@@ -48,7 +47,6 @@ class Service(BaseApplication):
             "bind": f"{settings.host}:{settings.port}", "workers": settings.workers, "threads": settings.threads,
             "worker_class": "gthread", "keepalive": 75, "graceful_timeout": 2, "loglevel": "error",
             "preload_app": settings.preload, "control_socket_disable": True, "when_ready": when_ready,
-            "child_exit": lambda arbiter, worker: mark_process_dead(worker.pid),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -179,17 +177,3 @@ def test_a_taken_metrics_port_ends_the_start_with_code_2(
     assert child.returncode == 2
     assert stderr.startswith(f"settings: SVC_METRICS_PORT={service.metrics_port}: cannot listen")
     assert len(stderr.splitlines()) == 1
-
-
-def test_the_folder_must_be_chosen_before_prometheus_client_is_imported(
-    spawn: Callable[..., subprocess.Popen[str]], services_env: dict[str, str]
-) -> None:
-    code = (
-        "import prometheus_client\n"
-        "from svc_common.multiprocess_dir import fresh_multiprocess_dir\n"
-        "with fresh_multiprocess_dir(): pass"
-    )
-    child = spawn("-c", code, env=services_env)
-    _, stderr = child.communicate(timeout=20)
-    assert child.returncode == 1
-    assert "must come before the first import of prometheus_client" in stderr

@@ -41,7 +41,8 @@ def metrics_port(free_port: int, metrics: ServiceMetrics) -> Iterator[int]:
 def test_a_scrape_has_the_requests_the_tree_and_no_creation_times(
     metrics_port: int, metrics: ServiceMetrics, fetch: Fetch
 ) -> None:
-    metrics.observe_request("GET", "/items/{id}", 200, 0.003)
+    metrics.request_started()
+    metrics.request_finished("GET", "/items/{id}", 200, 0.003)
     text = fetch(f"http://127.0.0.1:{metrics_port}/metrics")
     assert 'http_requests_total{method="GET",route="/items/{id}",status="200"} 1.0' in text
     assert "\nprocess_tree_cpu_seconds_total " in text
@@ -72,10 +73,10 @@ def test_a_taken_port_is_one_line(free_port: int) -> None:
 
 def test_unknown_methods_do_not_grow_the_cache(metrics: ServiceMetrics) -> None:
     for number in range(50):
-        metrics.observe_request(f"M{number}", "", 404, 0.001)
+        metrics.request_finished(f"M{number}", "", 404, 0.001)
     labels = {"method": "OTHER", "route": "(unmatched)", "status": "404"}
     assert metrics.registry.get_sample_value("http_requests_total", labels) == 50
-    assert len(metrics._children) == 0
+    assert len(metrics._rows) == 0
 
 
 def test_outbound_calls_are_in_flight_until_they_end(metrics: ServiceMetrics) -> None:

@@ -21,7 +21,7 @@ Eventually = Callable[[Callable[[], bool], str], None]
 
 PARENT = """
 import os, subprocess, sys
-burn = "sum(i for i in range(3_000_000)); print('burnt', flush=True); input()"
+burn = "sum(i for i in range(3_000_000)); import os; os.write(1, b'burnt\\n'); input()"
 children = [subprocess.Popen([sys.executable, "-c", burn], stdin=subprocess.PIPE) for _ in range(2)]
 for line in sys.stdin:
     child = children.pop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -43,7 +42,7 @@ def build_app() -> Flask:
 
 
 def busy(metrics: ServiceMetrics) -> float | None:
-    return metrics.registry.get_sample_value("worker_slots_busy", {"pid": str(os.getpid())})
+    return metrics.registry.get_sample_value("http_requests_in_flight")
 
 
 def totals(metrics: ServiceMetrics) -> dict[tuple[str, str, str], float]:
@@ -163,8 +162,3 @@ def test_the_queue_is_measured_from_the_header(metrics: ServiceMetrics) -> None:
     for header in (f"t={time.time() - 0.4}", "t=soon", f"t={time.time() + 60}"):
         close(open_request(app, {"HTTP_X_REQUEST_START": header}))
     assert metrics.registry.get_sample_value("request_queue_seconds_count") == 1
-
-
-def test_metrics_of_the_other_stack_are_refused() -> None:
-    with pytest.raises(ValueError, match="stack='sync'"):
-        WsgiMetrics(streaming, ServiceMetrics(stack="async"))

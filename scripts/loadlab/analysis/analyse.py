@@ -1,0 +1,86 @@
+"""From what was measured to everything that a report shows: RunData in, Analysis out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from loadlab.analysis.assessment import Assessment, assess
+from loadlab.analysis.billing import Tariff, make_tariffs
+from loadlab.analysis.bills import priced_figures
+from loadlab.analysis.cost import cost_estimates
+from loadlab.analysis.description import describe_experiment, describe_stacks
+from loadlab.analysis.prediction import Conditions, predict, with_measurement
+from loadlab.analysis.summarise import Judged, judge
+from loadlab.model.experiment import ClosedLoad, Experiment
+from loadlab.model.plan import Plan
+from loadlab.model.price import PriceList
+from loadlab.model.result import SCHEMA_VERSION, Analysis, CostEstimate, Prediction
+from loadlab.model.run import Demand, RunData
+
+
+def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[str, PriceList], toml: str) -> Analysis:
+    """Judge a run.
+
+    prices: lists by id. toml: the experiment as resolved, shown in the report.
+
+    Raises:
+        ConfigError: a price list lacks the billing model or the size that is asked for.
+        BundleError: a latency histogram cannot be read.
+    """
+    tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
+    judged = judge(run, experiment)
+    cost = _cost(tariffs, experiment, run, judged)
+    stacks = describe_stacks(experiment, run, cost)
+    parts = assess(experiment, plan, run, judged, priced_figures(tariffs, run, judged, experiment.objective), stacks)
+    return Analysis(
+        schema=SCHEMA_VERSION,
+        run_id=run.run_id,
+        experiment=describe_experiment(experiment, plan, toml),
+        verdict=parts.verdict,
+        bracket=parts.bracket,
+        claim=parts.claim,
+        prediction=_prediction(experiment, run.demands, parts),
+        aa=parts.aa,
+        brackets=parts.brackets,
+        comparisons=parts.comparisons,
+        stacks=stacks,
+        levels=parts.levels,
+        windows=judged.windows,
+        cost=cost,
+        findings=parts.findings,
+        counts=parts.counts,
+        provenance=asdict(run.provenance),
+        reproduce=_reproduce(run),
+    )
+
+
+def conditions_of(experiment: Experiment) -> Conditions:
+    """What the law needs to know beside the demands."""
+    think_s = experiment.load.think_s if isinstance(experiment.load, ClosedLoad) else 0.0
+    return Conditions(
+        margin_ratio=experiment.decision.margin_ratio, think_s=think_s, cores=float(experiment.resources.cpu)
+    )
+
+
+def predicted(experiment: Experiment, demands: Sequence[Demand]) -> Prediction | None:
+    """What the law says of these demands before anything is swept; None unless two stacks were measured."""
+    if len(demands) != 2:
+        return None
+    return predict(demands[0], demands[1], conditions_of(experiment))
+
+
+def _prediction(experiment: Experiment, demands: Sequence[Demand], parts: Assessment) -> Prediction | None:
+    before = predicted(experiment, demands)
+    return None if before is None else with_measurement(before, parts.bracket)
+
+
+def _cost(tariffs: Sequence[Tariff], experiment: Experiment, run: RunData, judged: Judged) -> tuple[CostEstimate, ...]:
+    used = {window.id for window in judged.windows if window.used}
+    return cost_estimates(tariffs, [w for w in run.windows if w.id in used], experiment.objective)
+
+
+def _reproduce(run: RunData) -> tuple[str, ...]:
+    revision = run.provenance.git_revision
+    checkout = (f"git checkout {revision}",) if revision and not run.provenance.git_dirty else ()
+    return (*checkout, f"loadlab run runs/{run.run_id}/experiment.toml --target {run.provenance.target}")

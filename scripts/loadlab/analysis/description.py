@@ -1,0 +1,94 @@
+"""The experiment and its stacks in the words that the verdict and the report use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from loadlab.model.experiment import (
+    ClosedLoad,
+    CommandService,
+    Experiment,
+    ImageService,
+    OurService,
+    Service,
+    Stack,
+    UrlService,
+)
+from loadlab.model.plan import Plan
+from loadlab.model.result import CostEstimate, ExperimentDescription, StackDescription
+from loadlab.model.run import RunData
+
+DEFAULT_CLIENTS: Mapping[str, str] = {"flask_gunicorn": "pooled_urllib3", "fastapi_uvicorn": "pooled_aiohttp"}
+
+
+def describe_experiment(experiment: Experiment, plan: Plan, toml: str) -> ExperimentDescription:
+    """What the report shows of the experiment beside its file."""
+    load = experiment.load
+    return ExperimentDescription(
+        id=experiment.id,
+        question=experiment.question,
+        statistic=experiment.decision.statistic,
+        margin_ratio=experiment.decision.margin_ratio,
+        alpha=experiment.decision.alpha,
+        objective_latency_s=experiment.objective.latency_s,
+        objective_good_ratio=experiment.objective.good_ratio,
+        scenario=load.scenario.user_class,
+        think_s=load.think_s if isinstance(load, ClosedLoad) else 0.0,
+        upstream_latency=experiment.upstream.latency if experiment.upstream else None,
+        warmup_s=experiment.window.warmup_s,
+        measure_s=experiment.window.measure_s,
+        blocks=experiment.blocks.count,
+        seed=experiment.blocks.seed,
+        levels=plan.levels,
+        levels_from="law" if isinstance(load, ClosedLoad) and load.users is None else "file",
+        prices=tuple(f"{price.list_id} ({price.billing})" for price in experiment.prices),
+        resources=f"{experiment.resources.cpu} vCPU + {experiment.resources.memory_gib} GiB",
+        toml=toml,
+    )
+
+
+def describe_stacks(experiment: Experiment, run: RunData, cost: Sequence[CostEstimate]) -> tuple[StackDescription, ...]:
+    """Each stack as it ran, with its demand and the users that one replica holds."""
+    return tuple(_describe(stack, run, cost) for stack in experiment.stacks)
+
+
+def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate]) -> StackDescription:
+    demand = next((d for d in run.demands if d.stack == stack.name), None)
+    held = next((c.users_per_replica for c in cost if c.stack == stack.name), None)
+    return StackDescription(
+        name=stack.name,
+        service=_service(stack.service),
+        settings=run.provenance.stack_settings.get(stack.name, {}),
+        label=", ".join((_service(stack.service), *_details(stack))),
+        slots=stack.workers * stack.slots_per_worker if stack.slots_per_worker else None,
+        demand_service_s=demand.service_s if demand else None,
+        demand_cpu_s_per_request=demand.cpu_s_per_request if demand else None,
+        users_per_replica=held,
+    )
+
+
+def _service(service: Service) -> str:
+    match service:
+        case OurService(service=name):
+            return name
+        case CommandService(command=command):
+            return " ".join(command)
+        case ImageService(image=image):
+            return image
+        case UrlService(url=url):
+            return url
+
+
+def _details(stack: Stack) -> list[str]:
+    """Pool and client first, then every other setting that the experiment chose."""
+    details = []
+    if stack.slots_per_worker:
+        plural = "worker" if stack.workers == 1 else "workers"
+        details.append(f"{stack.workers} {plural} x {stack.slots_per_worker} threads")
+    if not isinstance(stack.service, OurService):
+        return details
+    settings = dict(stack.service.settings)
+    for told in ("workers", "threads"):
+        settings.pop(told, None)
+    details.append(str(settings.pop("client", DEFAULT_CLIENTS[stack.service.service])))
+    return [*details, *(f"{key}={value}".lower() for key, value in sorted(settings.items()))]

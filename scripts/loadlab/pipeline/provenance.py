@@ -1,0 +1,44 @@
+"""Where, when and with what a run is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from loadlab.execute.machine import Machine, git_state, package_versions
+from loadlab.execute.ports import Clock, Isolation
+from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack, UrlService
+from loadlab.model.run import Provenance
+from loadlab.pipeline.layout import Layout
+
+UNCALIBRATED = "uncalibrated"
+NOT_YET_KNOWN = Isolation(level="shared", detail="not known yet: the deployer says it when it starts")
+
+
+def describe(experiment: Experiment, layout: Layout, clock: Clock, *, target: str) -> Provenance:
+    """Everything that can be said before anything is started; the deployer adds the isolation."""
+    machine, git = Machine(), git_state(layout.root)
+    return Provenance(
+        started_unix_s=clock.unix_s(),
+        loadlab_version=version("loadlab"),
+        git_revision=git.revision,
+        git_dirty=git.is_dirty,
+        machine_id=machine.machine_id(),
+        machine=machine.facts(),
+        packages=package_versions(),
+        target=target,
+        isolation=NOT_YET_KNOWN.level,
+        isolation_detail=NOT_YET_KNOWN.detail,
+        calibration=UNCALIBRATED,
+        stack_settings={stack.name: _settings(stack) for stack in experiment.stacks},
+    )
+
+
+def _settings(stack: Stack) -> Mapping[str, str]:
+    match stack.service:
+        case OurService(settings=settings):
+            return {key: str(value).lower() for key, value in settings.items()}
+        case CommandService(env=env) | ImageService(env=env):
+            return dict(env)
+        case UrlService():
+            return {}

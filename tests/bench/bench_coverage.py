@@ -1,0 +1,102 @@
+"""Coverage, false alarms and power of the bracket on simulated runs, one JSON line for each figure.
+
+    python tests/bench/bench_coverage.py [--runs 20000] [--seed 1]
+
+Bars hold for the usual curves with normal noise, without any slack. Curves that lie on the margin itself err
+exactly as often as alpha allows, so that their bar is the nominal one plus three standard errors of the
+simulation. Figures without a bar (broken assumptions, power) are for reading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from loadlab.stats.simulation import (
+    Coverage,
+    Curve,
+    Noise,
+    PlanShape,
+    kink,
+    least_favourable_curves,
+    simulate,
+    usual_curves,
+)
+
+QUICK = (37, 44, 53, 64, 77)
+FULL = (20, 30, 40, 48, 58, 70, 85, 100)
+PLANS = {"quick 5 levels x 4 blocks": (QUICK, 4), "8 levels x 6 blocks": (FULL, 6), "8 levels x 12 blocks": (FULL, 12)}
+SDS_LOG = (0.02, 0.05, 0.10)
+COVERED, ALARMS = 0.975, 0.025
+Line = dict[str, object]
+
+
+def main() -> int:
+    """Print every figure; the exit code is 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    missed = 0
+    for line in _lines(asked.runs, asked.seed):
+        print(json.dumps(line), flush=True)
+        missed += line["ok"] is False
+    return 1 if missed else 0
+
+
+def _lines(runs: int, seed: int) -> Iterator[Line]:
+    slack = 3 * math.sqrt(COVERED * ALARMS / runs)
+    for plan_name, (users, blocks) in PLANS.items():
+        for sd_log in SDS_LOG:
+            plan = PlanShape(users=users, blocks=blocks, sd_log=sd_log)
+            label = f"{plan_name}, block SD {sd_log:.0%}"
+            yield from _judged(f"usual curves, {label}", usual_curves(users), plan, runs, seed, slack=0.0)
+            yield from _judged(f"on the margin, {label}", least_favourable_curves(users), plan, runs, seed, slack=slack)
+            yield _power(label, plan, runs, seed)
+            for noise in ("heavy", "growing", "shared"):
+                yield from _read_only(label, users, plan, noise, runs, seed)
+
+
+def _judged(
+    label: str, curves: Mapping[str, Curve], plan: PlanShape, runs: int, seed: int, *, slack: float
+) -> Iterator[Line]:
+    seen = {name: simulate(curve, plan, runs=runs, seed=seed) for name, curve in curves.items()}
+    worst = min(seen, key=lambda name: seen[name].covered_ratio)
+    loudest = max(seen, key=lambda name: seen[name].false_alarm_ratio)
+    covered, alarms = seen[worst].covered_ratio, seen[loudest].false_alarm_ratio
+    low, high = COVERED - slack, ALARMS + slack
+    yield _line(f"coverage, {label}", covered, f">= {low:.4f}", covered >= low, worst)
+    yield _line(f"false alarms, {label}", alarms, f"<= {high:.4f}", alarms <= high, loudest)
+
+
+def _read_only(
+    label: str, users: tuple[int, ...], plan: PlanShape, noise: Noise, runs: int, seed: int
+) -> Iterator[Line]:
+    """The same where the noise breaks an assumption: no bar, the worst curve of all."""
+    broken = PlanShape(users=users, blocks=plan.blocks, sd_log=plan.sd_log, noise=noise)
+    curves = {**usual_curves(users), **least_favourable_curves(users)}
+    seen = {name: simulate(curve, broken, runs=runs, seed=seed) for name, curve in curves.items()}
+    worst = min(seen, key=lambda name: seen[name].covered_ratio)
+    loudest = max(seen, key=lambda name: seen[name].false_alarm_ratio)
+    yield _line(f"coverage with {noise} noise, {label}", seen[worst].covered_ratio, None, None, worst)
+    yield _line(f"false alarms with {noise} noise, {label}", seen[loudest].false_alarm_ratio, None, None, loudest)
+
+
+def _power(label: str, plan: PlanShape, runs: int, seed: int) -> Line:
+    threshold = plan.users[len(plan.users) // 2] * 0.998
+    seen: Coverage = simulate(kink(threshold, plan.margin_ratio), plan, runs=runs, seed=seed)
+    return _line(f"closed brackets (power), {label}", seen.conclusive_ratio, None, None, f"kink at {threshold:.1f}")
+
+
+def _line(name: str, value: float, bar: str | None, ok: bool | None, curve: str) -> Line:
+    return {"name": name, "value": round(value, 5), "bar": bar, "ok": ok, "curve": curve}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -22,6 +22,7 @@ from _histogram import Floats
 from _tally import CODE, FAILED, OK, ROW_WIDTH, START, UNJUDGED, Slice
 from gevent import getcurrent
 
+FIRST_FAILURE = 400
 FIRST_ERROR = 1000
 """Codes below are HTTP statuses; 0 is a success of something that is not HTTP; from here on they are errors."""
 MAX_UNJUDGED = 5000
@@ -173,8 +174,12 @@ class Recorder:
     ) -> tuple[float, ...]:
         if broken is not None:
             return start_s, end_s, (end_s - start_s) * 1e3, self.code_of(error_name(broken)), FAILED
-        response = result.request_meta["response"]
+        reported_later = getattr(result, "request_meta", None)
+        response = reported_later["response"] if reported_later else result
         status = response.status_code or self.code_of(error_name(getattr(response, "error", None)))
+        if not reported_later:
+            verdict = OK if status < FIRST_FAILURE else FAILED
+            return start_s, end_s, (end_s - start_s) * 1e3, status, verdict
         self._unjudged[id(response)] = (start_s, end_s, status, response)
         self._given_up.pop(id(response), None)
         history = getattr(response, "history", None)

@@ -64,6 +64,10 @@ class LabUser(FastHttpUser):
             with suppress(StopUser):  # the task set sees the stop itself before its first task
                 self.pause(self.random.uniform(0.0, self.options.phase_s))
 
+    def on_stop(self) -> None:
+        """Close this user's connection: a server would keep it, and count it, until its keep-alive ran out."""
+        self.client.client.close()
+
     def wait_time(self) -> float:
         """Seconds until the next task."""
         pause_s, self._pause_s = self._pause_s, None

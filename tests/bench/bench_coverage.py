@@ -59,7 +59,7 @@ def _lines(runs: int, seed: int) -> Iterator[Line]:
             yield from _judged(f"usual curves, {label}", usual_curves(users), plan, runs, seed, slack=0.0)
             yield from _judged(f"on the margin, {label}", least_favourable_curves(users), plan, runs, seed, slack=slack)
             yield _power(label, plan, runs, seed)
-            for noise in ("heavy", "growing", "shared"):
+            for noise in ("heavy", "growing", "lone", "shared"):
                 yield from _read_only(label, users, plan, noise, runs, seed)
 
 

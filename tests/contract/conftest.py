@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -54,10 +55,9 @@ class Service:
         """All that it has written."""
         return self.log_file.read_text(encoding="utf-8")
 
-    def request(self, method: str, path: str, **kwargs: object) -> httpx.Response:
-        """One request on a connection of its own."""
-        response: httpx.Response = httpx.request(method, self.url + path, trust_env=False, timeout=20, **kwargs)  # type: ignore[arg-type]
-        return response
+    def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """One request on a connection of its own; loading certificates for each would cost 25 ms."""
+        return httpx.request(method, self.url + path, trust_env=False, verify=False, timeout=20, **kwargs)
 
     def get(self, path: str) -> httpx.Response:
         """One GET on a connection of its own."""
@@ -65,7 +65,8 @@ class Service:
 
     def metrics(self, name: str) -> dict[tuple[tuple[str, str], ...], float]:
         """The samples of one metric name by their sorted labels."""
-        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", trust_env=False, timeout=10).text
+        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
+        text = httpx.get(url, trust_env=False, verify=False, timeout=10).text
         return {
             tuple(sorted(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(text)

@@ -61,6 +61,7 @@ def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate]) -> Stack
         settings=run.provenance.stack_settings.get(stack.name, {}),
         label=", ".join((_service(stack.service), *_details(stack))),
         slots=stack.workers * stack.slots_per_worker if stack.slots_per_worker else None,
+        slots_per_worker=stack.slots_per_worker,
         demand_service_s=demand.service_s if demand else None,
         demand_cpu_s_per_request=demand.cpu_s_per_request if demand else None,
         users_per_replica=held,

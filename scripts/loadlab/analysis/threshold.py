@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 from loadlab.analysis.codes import finding
 from loadlab.analysis.compare import Curve, comparisons
@@ -20,7 +21,8 @@ from loadlab.model.result import (
 from loadlab.stats.bracket import BracketAnswer, find_bracket
 from loadlab.stats.level_bounds import MIN_BLOCKS
 from loadlab.stats.paired import sample
-from loadlab.units import format_users
+from loadlab.stats.spread import uneven_levels
+from loadlab.units import format_percent, format_users
 
 MAX_WIDTH_RATIO = 1.5
 """A claim inside a bracket wider than this is neither supported nor refuted."""
@@ -155,12 +157,29 @@ def _findings(
                 detail=_name(curve),
             )
         )
-    alike = [users for i, users in enumerate(curve.users) if _alike(curve.column(i))]
-    if len(alike) == len(curve.users) and curve.figures.method == "t":
-        found.append(finding("no_spread", "warning", "run", detail=_name(curve)))
-    if all(level.blocks < MIN_BLOCKS for level in answer.levels):
-        found.append(finding("few_blocks", "warning", "run", detail=_name(curve), expected=f"{MIN_BLOCKS} or more"))
-    return tuple(found)
+    return (*found, *_noise_findings(curve))
+
+
+def _noise_findings(curve: Curve) -> tuple[Finding, ...]:
+    columns = [curve.column(i) for i in range(len(curve.users))]
+    if all(len(column) < MIN_BLOCKS for column in columns):
+        return (finding("few_blocks", "warning", "run", detail=_name(curve), expected=f"{MIN_BLOCKS} or more"),)
+    if curve.figures.method == "sign":
+        return ()
+    if all(_alike(column) for column in columns):
+        return (finding("no_spread", "warning", "run", detail=_name(curve)),)
+    return tuple(
+        finding(
+            "uneven_noise",
+            "warning",
+            _where(curve.users[i]),
+            got=f"block SD {format_percent(stdev(columns[i]))}",
+            expected="about that of the neighbouring levels",
+            next_step="read the answer at this level with care, or measure more blocks",
+            detail=_name(curve),
+        )
+        for i in uneven_levels(columns)
+    )
 
 
 def _level_invalid(curve: Curve, users: int) -> Finding:

@@ -88,16 +88,11 @@ def _head(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
     verb, base, rest = _words(experiment, grounds)
     first, setting = _named(grounds.stacks[0]), _setting(experiment)
     low, high = grounds.bracket.lower_users, grounds.bracket.upper_users
+    claim = f"On this machine {first} {verb} {rest}"
     if kind == "diverges":
-        return (
-            f"On this machine {first} {verb} {rest} from a number of concurrent users on that lies above {low} and "
-            f"at most at {high} {setting}"
-        )
+        return f"{claim} from more than {low} and at most {high} concurrent users on {setting}"
     if kind == "diverged_at_first":
-        return (
-            f"On this machine {first} {verb} {rest} already at {high} concurrent users, the lowest level tested "
-            f"{setting}"
-        )
+        return f"{claim} already at {high} concurrent users, the lowest level tested {setting}"
     if kind == "no_divergence":
         return (
             f"On this machine {first} does not {base} {rest} at any tested level up to {low} concurrent users {setting}"

@@ -85,7 +85,8 @@ def compare(
     first: Annotated[str, typer.Argument(help="A run.")],
     second: Annotated[str, typer.Argument(help="Another run.")],
     across_machines: Annotated[
-        bool, typer.Option("--across-machines", help="Compare runs of different machines; the result is marked.")
+        bool,
+        typer.Option("--allow-different-machines", help="Compare runs of different machines; the result is marked."),
     ] = False,
     as_json: AsJson = False,
     runs: RunsFolder = RUNS,

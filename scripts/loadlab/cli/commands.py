@@ -11,8 +11,10 @@ from typing import Any
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from loadlab.errors import UsageError
+from loadlab.execute.doctor import Check, run_checks
 from loadlab.execute.durable import write_whole
 from loadlab.pipeline.finish import Report, analyse_bundle, render
 from loadlab.pipeline.layout import Layout, checkout
@@ -90,15 +92,24 @@ def list_command(*, as_json: bool, runs: Path) -> None:
 
 def doctor_command(*, as_json: bool, runs: Path) -> None:
     """`loadlab doctor`."""
-    from loadlab.execute.doctor import run_checks
-    from loadlab.report.terminal import show_checks
-
     checks = run_checks(_layout(runs).root)
     if as_json:
         _print_json(checks)
     else:
-        show_checks(checks, Console())
+        _show_checks(checks)
     raise typer.Exit(2 if any(check.status == "fail" for check in checks) else 0)
+
+
+def _show_checks(checks: Sequence[Check]) -> None:
+    """One line for a check that is fine, its expectation and next step under one that is not."""
+    console = Console(highlight=False)
+    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+    for check in checks:
+        console.print(f"[{colours[check.status]}]{check.status:<4}[/] {escape(check.name)}: {escape(check.got)}")
+        if check.status != "ok":
+            console.print(f"       expected {escape(check.expected)}", soft_wrap=True)
+        if check.status != "ok" and check.next_step:
+            console.print(f"       next: {escape(check.next_step)}", soft_wrap=True)
 
 
 def _layout(runs: Path) -> Layout:

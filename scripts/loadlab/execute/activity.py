@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 import psutil
 
@@ -81,7 +83,7 @@ def is_lab_command(words: list[str]) -> bool:
 def steal_ticks() -> tuple[int, int]:
     """Ticks that the host took from all processors since boot, and all ticks; (0, 0) where they are not counted."""
     try:
-        with open("/proc/stat", encoding="ascii") as file:
+        with Path("/proc/stat").open(encoding="ascii") as file:
             fields = [int(word) for word in file.readline().split()[1:9]]
     except (OSError, ValueError):
         return 0, 0
@@ -95,7 +97,7 @@ def own_family() -> frozenset[int]:
 
 
 def _lab_name(words: list[str]) -> str:
-    for flag, value in zip(words, words[1:], strict=False):
+    for flag, value in pairwise(words):
         if flag == "-m" and value in _LAB_MODULES:
             return value
     is_locust = any(word == "locust" or word.endswith("/locust") for word in words)

@@ -27,9 +27,10 @@ OTHER_LOAD_MOST_CORES = 0.1
 LATE_MOST_S = 0.005
 MEMORY_WANTED_BYTES, MEMORY_NEEDED_BYTES = 2 * 2**30, 512 * 2**20
 DISK_WANTED_BYTES, DISK_NEEDED_BYTES = 2**30, 100 * 2**20
-STEADY_CLOCKS = ("tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "xen", "apple")
+STEADY_CLOCKS = ("tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "xen")
 
 _LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)\s*(;)?", re.MULTILINE)
+_NOT_NEEDED = "not needed"
 _SHOWN = 3
 
 
@@ -180,13 +181,21 @@ def check_packages(lock: Path, installed: Mapping[str, str]) -> Check:
         content = lock.read_text(encoding="utf-8")
     except OSError:
         return _check("packages", False, "warn", f"no {lock.name}", expected, "run from a checkout of the repository")
-    different = []
-    for name, version, is_conditional in _LOCKED.findall(content):
-        has = installed.get(normalised(name))
-        if has != version and not (has is None and is_conditional):
-            different.append(f"{name} {has or 'missing'} (locked {version})")
+    different = [
+        f"{name} {installed.get(name, 'missing')} (locked {' or '.join(sorted(versions))})"
+        for name, versions in _locked_versions(content).items()
+        if installed.get(name, _NOT_NEEDED) not in versions
+    ]
     got = ", ".join(different[:_SHOWN]) + (f" and {len(different) - _SHOWN} more" if len(different) > _SHOWN else "")
     return _check("packages", not different, "warn", got or "as locked", expected, "make venv")
+
+
+def _locked_versions(content: str) -> Mapping[str, set[str]]:
+    """The versions that a lock allows each package: several, or none at all, where markers choose between them."""
+    versions: dict[str, set[str]] = {}
+    for name, version, marker in _LOCKED.findall(content):
+        versions.setdefault(normalised(name), set()).update({version, _NOT_NEEDED} if marker else {version})
+    return versions
 
 
 def _amount(name: str, got_bytes: int, wanted_bytes: int, needed_bytes: int, step: str) -> Check:

@@ -65,6 +65,8 @@ class _Running:
     child: Child | None
     endpoint: Endpoint
     ready_url: str
+    ready_below: int = 400
+    """Statuses below this one say that it is ready."""
 
 
 class LocalDeployer:
@@ -79,6 +81,7 @@ class LocalDeployer:
         services: Path,
         logs: Path,
         clock: Clock,
+        ready_timeout_s: float = READY_TIMEOUT_S,
     ) -> None:
         self._experiment = experiment
         self._cores = cores
@@ -86,6 +89,7 @@ class LocalDeployer:
         self._services = services
         self._logs = logs
         self._clock = clock
+        self._ready_timeout_s = ready_timeout_s
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=2.0, read=5.0))
         self._stacks: dict[str, _Running] = {}
         self._upstream: _Running | None = None
@@ -189,7 +193,7 @@ class LocalDeployer:
                 return self._start_command(stack.name, stack.service, block)
             case UrlService(url=url, metrics_url=metrics_url):
                 endpoint = Endpoint(url=url.rstrip("/"), metrics_url=metrics_url)
-                return _Running(child=None, endpoint=endpoint, ready_url=url)
+                return _Running(child=None, endpoint=endpoint, ready_url=url, ready_below=500)
             case ImageService():
                 raise DeployError(
                     f"stack {stack.name}: a container image cannot run on the local target; "
@@ -238,25 +242,25 @@ class LocalDeployer:
         return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
     def _wait_ready(self, name: str, running: _Running) -> None:
-        deadline = self._clock.monotonic_s() + READY_TIMEOUT_S
+        deadline = self._clock.monotonic_s() + self._ready_timeout_s
         last = "no answer"
         while self._clock.monotonic_s() < deadline:
             if fell := _fell(running):
                 raise DeployError(f"{fell}; it never got ready. Mend its settings or command and run again")
             status = self._status(running.ready_url)
-            if isinstance(status, int) and status < 400:
+            if isinstance(status, int) and status < running.ready_below:
                 return
             last = f"status {status}" if isinstance(status, int) else status
             self._clock.sleep(READY_POLL_S)
         tail = running.child.log_tail() if running.child else ""
         raise DeployError(
-            f"{name}: not ready at {running.ready_url} after {READY_TIMEOUT_S:.0f} s (last: {last}){tail}. "
+            f"{name}: not ready at {running.ready_url} after {self._ready_timeout_s:g} s (last: {last}){tail}. "
             "Start it by hand with the same settings to see why"
         )
 
     def _status(self, url: str) -> int | str:
         try:
-            return self._http.request("GET", url, preload_content=True).status
+            return self._http.request("GET", url, headers={"Connection": "close"}).status
         except urllib3.exceptions.HTTPError as error:
             return type(error).__name__
 

@@ -44,6 +44,9 @@ class LocustHost(Protocol):
     def workers(self) -> int:
         """How many workers there shall be."""
 
+    def worker_pids(self) -> frozenset[int] | None:
+        """The processes that shall be the workers; None where their ids are not known here."""
+
     def close(self) -> None:
         """End them."""
 
@@ -55,6 +58,7 @@ class LocustGenerator:
         self._host = host
         self._clock = clock
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=2.0, read=30.0))
+        self._tries: dict[str, int] = {}
 
     def start(self) -> None:
         """Start Locust and wait until every worker has joined."""
@@ -70,8 +74,12 @@ class LocustGenerator:
         return fallen
 
     def swarm(self, swarm: Swarm) -> None:
-        """Open the trial's books, then start its users and wait until all are there."""
-        self._call("POST", "/lab/trials", {"id": swarm.trial, "good_within_s": swarm.good_within_s})
+        """Open the trial's books, then start its users and wait until all are there.
+
+        Locust gives each id once: a trial that is tried again goes by its id and the number of the try there.
+        """
+        self._tries[swarm.trial] = self._tries.get(swarm.trial, 0) + 1
+        self._call("POST", "/lab/trials", {"id": self._name(swarm.trial), "good_within_s": swarm.good_within_s})
         form = {
             "user_count": str(swarm.users),
             "spawn_rate": str(max(swarm.users * 10, 100)),
@@ -91,7 +99,7 @@ class LocustGenerator:
 
     def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
         """Ask for a window."""
-        self._call("POST", "/lab/windows", {"id": window, "opens_in_s": opens_in_s, "measure_s": measure_s})
+        self._call("POST", "/lab/windows", {"id": self._name(window), "opens_in_s": opens_in_s, "measure_s": measure_s})
 
     def status(self) -> LiveStatus:
         """Live figures of the last two seconds."""
@@ -108,7 +116,7 @@ class LocustGenerator:
 
     def books(self, trial: str) -> GeneratorBooks:
         """The books now."""
-        raw = self._call("GET", f"/lab/trials/{trial}")
+        raw = self._call("GET", f"/lab/trials/{self._name(trial)}")
         return GeneratorBooks(
             sent=raw["sent"],
             answered=raw["answered"],
@@ -121,7 +129,7 @@ class LocustGenerator:
     def collect(self, window: str) -> LoadWindow:
         """Wait for the parts of all workers."""
         deadline = self._clock.monotonic_s() + COLLECT_TIMEOUT_S
-        while (raw := self._call("GET", f"/lab/windows/{window}"))["state"] not in ("complete", "partial"):
+        while (raw := self._call("GET", f"/lab/windows/{self._name(window)}"))["state"] not in ("complete", "partial"):
             self._give_up_after(deadline, f"window {window} is still {raw['state']}")
         health = {**raw["health"], "workers_expected": self._host.workers()}
         record = {name: raw[name] for name in WINDOW_FIELDS if name != "health"}
@@ -144,27 +152,31 @@ class LocustGenerator:
         """End Locust."""
         self._host.close()
 
+    def _name(self, trial: str) -> str:
+        tries = self._tries.get(trial, 1)
+        return trial if tries == 1 else f"{trial}~{tries}"
+
     def _drained(self, trial: str) -> GeneratorBooks | None:
-        status = self.status()
-        if status.users or status.in_flight:
+        if self._call("GET", "/lab/status")["state"] == "draining":
             return None
         books = self.books(trial)
         return books if books.in_flight == 0 else None
 
     def _wait_for_workers(self) -> None:
         deadline = self._clock.monotonic_s() + START_TIMEOUT_S
-        wanted, there = self._host.workers(), 0
-        while there != wanted:
+        while not self._are_all_there():
             if fallen := self._host.fallen():
                 raise LoadError(f"the load generator did not start: {fallen[0]}")
-            self._give_up_after(deadline, f"only {there} of {wanted} Locust workers joined")
-            there = self._workers_now()
+            self._give_up_after(deadline, f"not all of its {self._host.workers()} Locust workers joined")
 
-    def _workers_now(self) -> int:
+    def _are_all_there(self) -> bool:
+        """Whether exactly the workers that shall be there have joined; one that was killed is seen for a while."""
         try:
-            return int(self._call("GET", "/lab/status")["workers"])
+            status = self._call("GET", "/lab/status")
         except LoadError:
-            return 0
+            return False
+        pids = self._host.worker_pids()
+        return status["workers"] == self._host.workers() and (pids is None or pids == set(status["worker_pids"]))
 
     def _give_up_after(self, deadline_s: float, what: str) -> None:
         if self._clock.monotonic_s() > deadline_s:

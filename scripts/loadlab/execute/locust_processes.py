@@ -68,9 +68,9 @@ class LocalLocust:
         """One per core."""
         return len(self._cpus)
 
-    def pids(self) -> Sequence[int]:
-        """Master first."""
-        return [c.pid for c in (self._master, *self._workers.values()) if c]
+    def worker_pids(self) -> frozenset[int]:
+        """The workers as they know themselves: their launcher becomes Locust without a new process."""
+        return frozenset(worker.pid for worker in self._workers.values())
 
     def close(self) -> None:
         """End them all."""

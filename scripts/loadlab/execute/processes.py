@@ -97,10 +97,12 @@ class ChildProcesses:
         """Start one child.
 
         Raises:
-            DeployError: its log cannot be written.
+            DeployError: its log cannot be written, or its folder is not there.
         """
         cpus = ",".join(str(c) for c in sorted(command.cpus))
         launcher = [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), cpus, "--"]
+        if command.cwd is not None and not command.cwd.is_dir():
+            raise DeployError(f"{command.name}: cwd: {command.cwd} is no folder; name one that is there")
         try:
             log = command.log.open("ab")
         except OSError as error:

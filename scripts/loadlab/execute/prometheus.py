@@ -128,14 +128,17 @@ class MetricsProbe:
         self._lag: dict[str, LagTotals | None] = {}
 
     def sample(self, stack: str) -> ResourceSample:
-        """Scrape now; an endpoint that does not answer gives a sample with everything absent."""
+        """Scrape now; an endpoint that does not answer, or not with an exposition, gives a sample of absent figures."""
         now = self._clock.unix_s()
         text = self._scrape(stack)
         if text is None:
             return absent_sample(now)
         self._scrapes.setdefault(stack, []).append(f"# scraped {now:.6f}\n{text}")
-        metrics = Exposition.parse(text)
-        sample = to_sample(metrics, now, self._lag.get(stack))
+        try:
+            metrics = Exposition.parse(text)
+            sample = to_sample(metrics, now, self._lag.get(stack))
+        except (ValueError, OverflowError):
+            return absent_sample(now)
         self._lag[stack] = lag_totals(metrics)
         return sample
 
@@ -151,7 +154,7 @@ class MetricsProbe:
             answer = self._http.request("GET", url)
         except urllib3.exceptions.HTTPError:
             return None
-        return answer.data.decode() if answer.status == 200 else None
+        return answer.data.decode(errors="replace") if answer.status == 200 else None
 
 
 def absent_sample(unix_s: float) -> ResourceSample:

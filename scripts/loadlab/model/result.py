@@ -40,7 +40,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One doubt, from a closed set of codes (analysis/validity.py lists them).
+    """One doubt, from a closed set of codes (analysis/codes.py lists them).
 
     where: window id, level ("users=58"), "run" or "machine". got and expected are short texts with units.
     """
@@ -124,7 +124,8 @@ class LevelSummary:
 class Comparison:
     """Stack one over stack two at one level: ratio with its two-sided interval (95 %), and the bracket's bounds.
 
-    list and billing are None for statistics without a price. repeats counts windows that were measured twice.
+    Above 1 stack one is always the dearer: goodput is turned over (seconds per good request). A level without any
+    pair has no comparison. list and billing are None for statistics without a price. repeats counts windows that were measured twice.
     decision_lower_ratio: simultaneous one-sided lower bound; decision_upper_ratio: one-sided upper bound.
     """
 

@@ -25,12 +25,13 @@ class KnownExperiment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownRun:
-    """A run bundle; state is "reported", or "unfinished" when it has no results of a complete run."""
+    """A run bundle; state is "reported", or "unfinished" with the command that goes on with it."""
 
     id: str
     experiment: str
     state: str
     verdict: str
+    next_step: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,14 +51,32 @@ def listing(layout: Layout) -> Listing:
 
 def _known(folder: Path) -> KnownRun:
     results = _results(folder / "results.json")
-    verdict = results.get("verdict", {}) if results else {}
-    experiment = results.get("experiment", {}).get("id", "") if results else ""
+    if results is None or "verdict" not in results:
+        return KnownRun(id=folder.name, experiment="", state="unfinished", verdict="", next_step=_resume(folder))
+    whole = not any(finding.get("code") == "run_incomplete" for finding in results.get("findings", ()))
     return KnownRun(
         id=folder.name,
-        experiment=experiment,
-        state="reported" if verdict else "unfinished",
-        verdict=verdict.get("sentence", "") or f"go on with: loadlab run --resume {folder.name}",
+        experiment=results.get("experiment", {}).get("id", ""),
+        state="reported" if whole else "unfinished",
+        verdict=_short(results),
+        next_step="" if whole else _resume(folder),
     )
+
+
+def _resume(folder: Path) -> str:
+    return f"loadlab run --resume {folder.name}"
+
+
+def _short(results: dict[str, Any]) -> str:
+    """The verdict in a few words: its kind, the bracket, the answer to the claim."""
+    bracket, claim = results.get("bracket") or {}, results.get("claim") or {}
+    words = [str(results["verdict"].get("kind", "")).replace("_", " ")]
+    ends = (bracket.get("lower_users"), bracket.get("upper_users"))
+    if None not in ends:
+        words.append(f"in ({ends[0]}, {ends[1]}] users")
+    if claim.get("users") is not None:
+        words.append(f"claim of {claim['users']} {str(claim.get('answer')).replace('_', ' ')}")
+    return ", ".join(words)
 
 
 def _results(path: Path) -> dict[str, Any] | None:
@@ -74,7 +93,7 @@ def show_listing(found: Listing, console: Console) -> None:
     for one in found.experiments:
         experiments.add_row(one.id, one.question)
     console.print(experiments)
-    runs = Table("run", "state", "verdict", title="runs", title_justify="left", box=None)
+    runs = Table("run", "state", "verdict", "next", title="runs", title_justify="left", box=None)
     for run in found.runs:
-        runs.add_row(run.id, run.state, run.verdict)
+        runs.add_row(run.id, run.state, run.verdict, run.next_step)
     console.print(runs if found.runs else "runs: none yet; start with: make quick")

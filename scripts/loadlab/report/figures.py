@@ -79,7 +79,8 @@ def ratio_chart(results: Results, curve: Results, key: str, predicted: tuple[Ser
 def curve_note(curve: Results) -> str | None:
     """What a reader must know beside a curve: that prices cancel, and what the analysis remarks."""
     inverse = INVERSE_THROUGHPUT if curve["is_inverse_throughput"] else None
-    remark = curve["note"] and curve["note"][:1].upper() + curve["note"][1:].rstrip(".") + "."
+    note: str | None = curve["note"]
+    remark = f"{note[:1].upper()}{note[1:].rstrip('.')}." if note else None
     return " ".join(text for text in (inverse, remark) if text) or None
 
 
@@ -117,10 +118,11 @@ def _billed(results: Results) -> list[Results]:
 
 
 def _billed_curve(results: Results, cost: Results) -> Results:
-    for curve in results["brackets"]:
-        if curve["statistic"] == "cost_per_million_good" and _same(curve, cost, "list", "billing"):
-            return curve
-    return {**cost, "bracket": {"lower_users": None, "upper_users": None, "kind": "capacity"}, "note": None}
+    curves: list[Results] = results["brackets"]
+    same = [curve for curve in curves if _same(curve, cost, "list", "billing")]
+    unknown = {"lower_users": None, "upper_users": None, "kind": "capacity"}
+    fallback: Results = {**cost, "bracket": unknown, "note": None}
+    return next((curve for curve in same if curve["statistic"] == "cost_per_million_good"), fallback)
 
 
 def _cost_chart(results: Results, curve: Results, key: str) -> Chart:

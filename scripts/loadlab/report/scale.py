@@ -46,7 +46,7 @@ def users_scale(users: Sequence[float], start: float, end: float) -> Scale:
 
 def nice_ticks(low: float, high: float, count: int = 5) -> tuple[float, ...]:
     """About ``count`` round numbers (steps of 1, 2, 2.5 or 5 times a power of ten) that cover ``low..high``."""
-    if not high > low:
+    if not high - low > 1e-9 * max(abs(low), abs(high)):
         low, high = low - (abs(low) or 1.0) * 0.5, high + (abs(high) or 1.0) * 0.5
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))

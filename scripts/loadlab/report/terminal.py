@@ -34,7 +34,7 @@ def rich_table(data: Table) -> RichTable:
     """A table for the terminal; texts are shown as they are, never read as markup."""
     shown = RichTable(title=Text(data.caption), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in data.columns:
-        shown.add_column(Text(column.title), justify="right" if column.figure else "left")
+        shown.add_column(Text(column.title), justify="right" if column.figure else "left", overflow="fold")
     for row in data.rows:
         shown.add_row(*(_entry(cell) for cell in row))
     return shown

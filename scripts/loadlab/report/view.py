@@ -117,8 +117,7 @@ def build_view(results: Results) -> ReportView:
 def key_figures(results: Results) -> Iterator[KeyFigure]:
     """The figures that a reader takes away, the claim and the doubts among them."""
     bracket = results["bracket"]
-    estimate = bracket["estimate_users"]
-    detail = bracket["reason"] or (f"about {plain_users(estimate)} users (approximate)" if estimate else "")
+    detail = bracket["reason"] or "; ".join(_bracket_details(bracket))
     yield KeyFigure(term="Threshold N* lies in", value=bracket_text(bracket), detail=detail)
     yield from _effect(results)
     yield from _claim(results)
@@ -134,6 +133,13 @@ def key_figures(results: Results) -> Iterator[KeyFigure]:
         value=f"{format_count(counts['valid'])} of {format_count(counts['windows'])}",
         detail=f"{counts['repeated']} repeated, {counts['missing_pairs']} pairs missing, {counts['blocks']} blocks",
     )
+
+
+def _bracket_details(bracket: Results) -> Iterator[str]:
+    if bracket["kind"] == "diverges":
+        yield f"more than {plain_users(bracket['lower_users'])}, at most {plain_users(bracket['upper_users'])}"
+    if bracket["estimate_users"] is not None:
+        yield f"estimate {plain_users(bracket['estimate_users'])} (approximate)"
 
 
 def _effect(results: Results) -> Iterator[KeyFigure]:

@@ -16,7 +16,7 @@ from loadlab.stats.level_bounds import Floats, bracket_ends, level_bounds
 
 Curve = Callable[[float], float]
 """Users to the true cost ratio."""
-Noise = Literal["normal", "heavy", "growing", "shared"]
+Noise = Literal["normal", "heavy", "growing", "lone", "shared"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +29,9 @@ class PlanShape:
     margin_ratio: float = 0.10
     alpha: float = 0.025
     noise: Noise = "normal"
-    """normal; heavy: t with 4 degrees of freedom; growing: sd doubles from first to last level; shared: half
-    of the variance is common to all levels of a block. All but the first break an assumption on purpose."""
+    """normal; heavy: t with 4 degrees of freedom; growing: sd doubles from first to last level; lone: the
+    middle level has three times the sd of the others; shared: half of the variance is common to all levels of a
+    block. All but the first break an assumption on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +124,8 @@ def _noise(plan: PlanShape, runs: int, rng: np.random.Generator) -> Floats:
     drawn = rng.standard_normal(shape)
     if plan.noise == "growing":
         drawn = drawn * np.geomspace(1.0, 2.0, len(plan.users))
+    if plan.noise == "lone":
+        drawn[..., len(plan.users) // 2] *= 3.0
     if plan.noise == "shared":
         drawn = (drawn + rng.standard_normal((runs, plan.blocks, 1))) / math.sqrt(2)
     return np.asarray(drawn * plan.sd_log)

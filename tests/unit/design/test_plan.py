@@ -70,11 +70,17 @@ def test_the_control_comes_first_as_often_as_its_twin(seed: int) -> None:
     assert first == Counter({"aa": 2, "sweep": 2})
 
 
-def test_levels_are_shuffled_anew_in_every_block() -> None:
-    """Over many blocks each level stands at each place about equally often."""
-    planned = visits(LEVELS, 1000, Random(3))
-    at_first = Counter(block[0].users for block in planned)
-    assert all(140 < at_first[users] < 260 for users in LEVELS)
+@pytest.mark.parametrize("twin", [0, 1])
+def test_levels_are_shuffled_anew_in_every_block(twin: int) -> None:
+    """In the first and in the second blocks of twins alike, each level stands at each place about equally often."""
+    planned = visits(LEVELS, 2000, Random(3))[twin::2]
+    at = Counter((place, visit.users) for block in planned for place, visit in enumerate(block))
+    assert all(140 < at[place, users] < 260 for place in range(5) for users in LEVELS)
+    places = [tuple(visit.users for visit in block) for block in visits(LEVELS, 2000, Random(3))]
+    moved = Counter(
+        place for a, b in zip(places[::2], places[1::2], strict=True) for place in range(5) if a[place] != b[place]
+    )
+    assert all(moved[place] > 400 for place in range(5))
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_does_not() -> None:

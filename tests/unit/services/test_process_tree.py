@@ -19,9 +19,9 @@ from svc_common.process_tree import ProcessTree, ProcessTreeCollector
 Spawn = Callable[..., subprocess.Popen[str]]
 Eventually = Callable[[Callable[[], bool], str], None]
 
-PARENT = """
+PARENT = r"""
 import os, subprocess, sys
-burn = "sum(i for i in range(3_000_000)); import os; os.write(1, b'burnt\\n'); input()"
+burn = "sum(i for i in range(3_000_000)); import os; os.write(1, bytes([*b'burnt', 10])); input()"
 children = [subprocess.Popen([sys.executable, "-c", burn], stdin=subprocess.PIPE) for _ in range(2)]
 for line in sys.stdin:
     child = children.pop()

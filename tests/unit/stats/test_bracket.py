@@ -80,7 +80,9 @@ def test_a_level_without_pairs_stops_the_way_up_and_nothing_else() -> None:
     assert [level.answer for level in found.levels] == ["under", "unknown", "under", "over", "over"]
 
 
-@pytest.mark.parametrize(("blocks", "kind"), [(2, "inconclusive"), (4, "inconclusive"), (7, "inconclusive"), (8, "diverges")])
+@pytest.mark.parametrize(
+    ("blocks", "kind"), [(2, "inconclusive"), (4, "inconclusive"), (7, "inconclusive"), (8, "diverges")]
+)
 def test_blocks_without_any_spread_count_by_their_number(blocks: int, kind: str) -> None:
     """Steps: 1 and then 2, equal in all blocks. Eight blocks leave 2**-8 = .0039 < .025 / 5; seven do not."""
     found = _find([[0.0, 0.0, math.log(2), math.log(2), math.log(2)]] * blocks)
@@ -102,7 +104,11 @@ def test_the_sign_method_does_not_lend_a_step_its_neighbours_calm() -> None:
 TABLES = st.integers(2, 6).flatmap(
     lambda blocks: st.integers(1, 5).flatmap(
         lambda levels: st.lists(
-            st.lists(st.one_of(st.none(), st.floats(-0.5, 0.8)), min_size=levels, max_size=levels),
+            st.lists(
+                st.one_of(st.none(), st.integers(-500, 800).map(lambda thousandths: thousandths / 1000)),
+                min_size=levels,
+                max_size=levels,
+            ),
             min_size=blocks,
             max_size=blocks,
         )
@@ -113,7 +119,7 @@ TABLES = st.integers(2, 6).flatmap(
 def _naive(rows: Rows, margin_ratio: float, alpha: float = 0.025) -> tuple[int, int] | None:
     """The method read aloud, one level after the other. None where a sum of squares is too small to judge."""
     levels = len(rows[0])
-    columns = [[row[i] for row in rows if row[i] is not None] for i in range(levels)]
+    columns = [[value for row in rows if (value := row[i]) is not None] for i in range(levels)]
     bounds = []
     for i, column in enumerate(columns):
         near = [c for c in columns[max(0, i - 1) : i + 2] if len(c) > 1]

@@ -27,9 +27,7 @@ PLANS = [(QUICK, 4), (FULL, 6), (FULL, 12)]
 
 @pytest.mark.parametrize("sd_log", [0.02, 0.05, 0.10])
 @pytest.mark.parametrize(("users", "blocks"), PLANS)
-def test_brackets_of_usual_curves_are_right_and_cry_no_wolf(
-    users: tuple[int, ...], blocks: int, sd_log: float
-) -> None:
+def test_brackets_of_usual_curves_are_right_and_cry_no_wolf(users: tuple[int, ...], blocks: int, sd_log: float) -> None:
     plan = PlanShape(users=users, blocks=blocks, sd_log=sd_log)
     for name, curve in usual_curves(users).items():
         seen = simulate(curve, plan, runs=RUNS, seed=11)
@@ -58,7 +56,9 @@ def test_a_naive_reading_raises_the_false_alarms_that_the_bracket_avoids() -> No
     drawn = rng.normal(math.log(1.1) - 1e-9, 0.05, size=(1500, 8, 12))
     means, errors = drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / math.sqrt(8)
     naive = ((means - 1.895 * errors) > math.log(1.1)).any(axis=1).mean()
-    ours = np.mean([find_bracket(range(1, 13), run.tolist(), margin_ratio=0.1).upper_users is not None for run in drawn[:300]])
+    ours = np.mean(
+        [find_bracket(range(1, 13), run.tolist(), margin_ratio=0.1).upper_users is not None for run in drawn[:300]]
+    )
     assert naive > 0.2
     assert ours <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / 300)
 
@@ -69,9 +69,7 @@ def test_thousands_of_runs_at_once_are_judged_as_each_alone() -> None:
     plan = PlanShape(users=QUICK, blocks=4, sd_log=0.05)
     seen = simulate(curve, plan, runs=200, seed=15)
     noise = np.random.default_rng(15).standard_normal((200, 4, 5)) * 0.05
-    alone = [
-        find_bracket(QUICK, run.tolist(), margin_ratio=0.10) for run in np.log([curve(n) for n in QUICK]) + noise
-    ]
+    alone = [find_bracket(QUICK, run.tolist(), margin_ratio=0.10) for run in np.log([curve(n) for n in QUICK]) + noise]
     decided = np.mean([found.kind != "inconclusive" for found in alone])
     covered = np.mean([(a.lower_users or 0) < 51 <= (a.upper_users or 10**9) for a in alone])
     assert seen.conclusive_ratio == pytest.approx(float(decided))

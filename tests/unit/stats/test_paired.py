@@ -46,7 +46,9 @@ def test_ratios_are_geometric_means() -> None:
 
 @pytest.mark.parametrize("pair", [(None, 1.0), (1.0, None), (0.0, 1.0), (1.0, -1.0), (math.inf, 1.0), (math.nan, 1.0)])
 def test_a_pair_with_an_absent_or_impossible_side_is_missing(pair: tuple[float | None, float | None]) -> None:
-    assert log_ratios([pair, (4.0, 2.0)]) == (None, pytest.approx(math.log(2)))
+    missing, whole = log_ratios([pair, (4.0, 2.0)])
+    assert missing is None
+    assert whole == pytest.approx(math.log(2))
 
 
 def test_no_blocks_give_no_estimate() -> None:

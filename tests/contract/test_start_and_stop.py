@@ -1,0 +1,141 @@
+"""A bad setting stops the start with one line; SIGTERM answers what is in flight and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from fastapi_uvicorn.app import create_app
+from svc_common.settings import Settings
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"SVC_AUTH": "jwt", "SVC_JWT_SECRET": "short"}, "SVC_JWT_SECRET=(hidden)"),
+        ({"SVC_THREAD": "4"}, "SVC_THREAD is not a known setting: did you mean SVC_THREADS?"),
+    ],
+)
+def test_a_bad_setting_ends_the_start_with_one_line_and_code_2(
+    run_to_end: Callable[..., Any], stack_name: str, variables: dict[str, str], told: str
+) -> None:
+    ended = run_to_end(stack_name, **variables)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert len((ended.stdout + ended.stderr).splitlines()) == 1
+
+
+@pytest.mark.parametrize("variable", ["SVC_PORT", "SVC_METRICS_PORT"])
+def test_a_port_that_is_taken_is_told_in_one_line(
+    run_to_end: Callable[..., Any], stack_name: str, both: tuple[Any, Any], variable: str
+) -> None:
+    taken = both[0].port
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    ports = {"SVC_PORT": free, "SVC_METRICS_PORT": free, variable: taken}
+    ended = run_to_end(stack_name, **ports)
+    assert ended.returncode == 2
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("settings: ")]
+    assert line.startswith(f"settings: {variable}={taken}: cannot listen on 127.0.0.1 ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_limits_of_the_client_are_logged_once_at_start(stack: Any) -> None:
+    lines = [line for line in stack.log.splitlines() if "upstream client: strategy=pooled_" in line]
+    assert len(lines) == 1
+    assert "timeout_s=30 " in lines[0]
+    assert lines[0].endswith("retries=0")
+
+
+def _in_flight(service: Any) -> float:
+    rows = [*service.metrics("http_requests_in_flight").values(), *service.metrics("worker_slots_busy").values()]
+    return float(sum(rows))
+
+
+def test_sigterm_answers_what_is_in_flight_and_leaves_no_process_and_no_folder(
+    launch: Callable[..., Any], stack_name: str
+) -> None:
+    service = launch(stack_name, SVC_CPU_MODE="process")
+    assert service.get("/cpu?n=100").status_code == 200
+    children = psutil.Process(service.process.pid).children(recursive=True)
+    folders = _metric_folders([service.process.pid, *service.workers()])
+    assert bool(folders) == (stack_name == "flask_gunicorn")
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(service.get, "/hold?s=1")
+        _wait_until(lambda: _in_flight(service) >= 1)
+        assert service.stop() == 0
+        assert held.result().json() == {"held_s": 1.0}
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    assert [folder for folder in folders if folder.exists()] == []
+    assert "Traceback" not in service.log
+
+
+def _metric_folders(pids: list[int]) -> list[Path]:
+    """The folders of metric files that these processes have mapped."""
+    maps = "".join(Path(f"/proc/{pid}/maps").read_text(encoding="utf-8") for pid in pids)
+    return [folder for folder in Path("/dev/shm").glob("svc-metrics-*") if str(folder) in maps]
+
+
+def test_sigkill_leaves_no_process_either(launch: Callable[..., Any], stack_name: str) -> None:
+    service = launch(stack_name, SVC_CPU_MODE="process", SVC_GRACEFUL_TIMEOUT_S=1)
+    assert service.get("/cpu?n=100").status_code == 200
+    children = psutil.Process(service.process.pid).children(recursive=True)
+    assert len(children) >= (2 if stack_name == "flask_gunicorn" else 1)
+    service.process.send_signal(signal.SIGKILL)
+    service.process.wait()
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert alive == []
+
+
+def test_flask_is_not_ready_while_it_stops(launch: Callable[..., Any]) -> None:
+    service = launch("flask_gunicorn")
+    with httpx.Client(base_url=service.url, trust_env=False, timeout=10) as client:
+        assert client.get("/readyz").status_code == 200
+        service.process.send_signal(signal.SIGTERM)
+        # The kept connection lives on for 2 s after the worker was told, for one more request.
+        answer = client.get("/readyz")
+        while answer.status_code == 200:
+            answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
+    assert answer.headers["connection"] == "close"
+    assert service.process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize(("is_stopping", "status"), [(False, 200), (True, 503)])
+def test_fastapi_is_not_ready_while_it_stops(is_stopping: bool, status: int) -> None:
+    app = create_app(Settings.from_env({}, stack="async"), None, lambda: is_stopping)
+
+    async def ask() -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            return (await client.get("/readyz")).status_code
+
+    assert asyncio.run(ask()) == status
+
+
+def test_fastapi_refuses_at_once_what_is_beyond_its_limit(launch: Callable[..., Any]) -> None:
+    service = launch("fastapi_uvicorn", SVC_LIMIT_CONCURRENCY=3)
+    with ThreadPoolExecutor(3) as pool:
+        held = [pool.submit(service.get, "/hold?s=1") for _ in range(2)]
+        _wait_until(lambda: _in_flight(service) >= 2)
+        refused = service.get("/items/1")
+        assert (refused.status_code, refused.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+        assert {item.result().status_code for item in held} == {200}
+    assert service.get("/items/1").status_code == 200

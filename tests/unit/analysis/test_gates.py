@@ -1,0 +1,147 @@
+"""Each gate lets a good window pass, fails a bad one with figures, and says when it cannot judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from builders import histogram, make_experiment, make_window
+from loadlab.analysis.codes import GATE_CODES, MEANING, RUN_CODES
+from loadlab.analysis.validity import is_valid, unjudged, window_findings
+from loadlab.model.experiment import OurService
+from loadlab.model.result import Finding
+from loadlab.model.run import TrialBooks, Window
+
+EXPERIMENT = make_experiment()
+Change = Callable[[Window], Window]
+
+
+def _health(**changes: object) -> Change:
+    return lambda w: replace(w, load=replace(w.load, health=replace(w.load.health, **changes)))  # type: ignore[arg-type]
+
+
+def _load(**changes: object) -> Change:
+    return lambda w: replace(w, load=replace(w.load, **changes))  # type: ignore[arg-type]
+
+
+def _books(
+    answered: int, failed: int, served: int | None, calls: int | None = None, arrivals: int | None = None
+) -> Change:
+    books = TrialBooks(
+        sent=60, answered=answered, failed=failed, served=served, upstream_calls=calls, upstream_arrivals=arrivals
+    )
+    return lambda w: replace(w, books=books)
+
+
+def _findings(change: Change) -> tuple[Finding, ...]:
+    return window_findings(change(make_window()), EXPERIMENT)
+
+
+def test_a_good_window_has_no_findings() -> None:
+    assert _findings(lambda w: w) == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("lag", _health(lag_p99_s=0.0101)),
+        ("lag", _health(lag_p50_s=0.0011)),
+        ("lag", _health(lag_p99_s=float("nan"))),
+        ("idle_stack", lambda w: replace(w, idle_cpu_cores=0.01)),
+        ("schedule", _load(user_time_s=8 * 0.979)),
+        ("schedule", _load(user_time_s=8 * 1.021)),
+        ("generator_cpu", _health(cpu_cores=0.70)),
+        ("throttled", _health(throttled_s=0.001)),
+        ("steal", _health(steal_ratio=0.01)),
+        ("conservation", _books(59, 0, 60)),
+        ("conservation", _books(60, 0, 61)),
+        ("conservation", _books(60, 0, 60, 45, 44)),
+        ("conservation", _books(59, 0, None)),
+        ("partial", _load(state="partial", holes=("worker 1 lost after 0.4 s",))),
+        ("workers", _health(workers=1, workers_expected=2)),
+        ("empty", _load(ok=0, failed=0, half_ok=(0, 0), histogram=histogram(1, 0))),
+        ("note", lambda w: replace(w, notes=("the service died",))),
+    ],
+)
+def test_a_failed_gate_makes_the_window_invalid_and_shows_its_figures(code: str, change: Change) -> None:
+    found = _findings(change)
+    assert [(f.code, f.level, f.where) for f in found] == [(code, "invalid", "b01-008-pool")]
+    assert found[0].got
+    assert found[0].expected
+    assert found[0].next_step
+    assert not is_valid(found)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _health(lag_p99_s=0.0099),
+        _health(cpu_cores=0.699),
+        _health(steal_ratio=0.0099),
+        _load(user_time_s=8 * 1.0199),
+        lambda w: replace(w, idle_cpu_cores=0.0099),
+        _books(50, 10, 60, 45, 45),
+    ],
+)
+def test_a_window_just_within_a_bound_passes(change: Change) -> None:
+    """The measured p99 of 200 ms allows a lag of 10 ms; only some requests call the upstream."""
+    assert _findings(change) == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("idle_stack", lambda w: replace(w, idle_cpu_cores=None)),
+        ("throttled", _health(throttled_s=None)),
+        ("steal", _health(steal_ratio=None)),
+        ("conservation", lambda w: replace(w, books=None)),
+        ("conservation", _books(60, 0, None)),
+    ],
+)
+def test_a_gate_that_cannot_be_judged_says_so_and_does_not_fail(code: str, change: Change) -> None:
+    found = _findings(change)
+    assert [(f.code, f.level) for f in found] == [(code, "not_available")]
+    assert is_valid(found)
+
+
+@pytest.mark.parametrize(
+    ("halves", "users", "agree"),
+    [
+        ((5000, 5500), 8, True),
+        ((5000, 5600), 8, False),
+        ((300, 380), 8, True),
+        ((300, 430), 8, False),
+        ((96, 144), 48, True),
+        ((10, 140), 48, False),
+    ],
+)
+def test_halves_may_differ_by_noise_and_by_one_round_of_the_users(
+    halves: tuple[int, int], users: int, agree: bool
+) -> None:
+    window = make_window(users=users)
+    load = replace(window.load, half_ok=halves, ok=sum(halves), histogram=histogram(200_000, sum(halves)))
+    found = window_findings(replace(window, load=load), EXPERIMENT)
+    assert ("halves_disagree" in {f.code for f in found}) != agree
+
+
+def test_latency_that_drifts_between_the_halves_is_seen_where_throughput_hides_it() -> None:
+    assert _findings(_load(half_latency_mean_s=(0.18, 0.22))) == ()
+    assert [f.code for f in _findings(_load(half_latency_mean_s=(0.15, 0.25)))] == ["halves_disagree"]
+
+
+def test_one_stack_has_no_idle_stack_to_judge() -> None:
+    alone = make_experiment(services={"pool": OurService(service="flask_gunicorn")})
+    assert window_findings(replace(make_window(), idle_cpu_cores=None), alone) == ()
+
+
+def test_gates_not_judged_are_told_once_for_the_run() -> None:
+    windows = [replace(make_window(f"w{n}"), idle_cpu_cores=None) for n in range(3)]
+    every = [found for window in windows for found in window_findings(window, EXPERIMENT)]
+    told = unjudged(every, 4)
+    assert [(f.code, f.level, f.got) for f in told] == [("idle_stack", "not_available", "not judged in 3 of 4 windows")]
+
+
+def test_every_code_has_a_meaning_and_none_is_left_over() -> None:
+    assert set(MEANING) == {*GATE_CODES, *RUN_CODES}

@@ -1,0 +1,191 @@
+"""An experiment file is taken whole or refused with one line that says where, what, and what to do."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from builders_config import ReadSmall
+from loadlab.config import Catalogue, load_experiment, parse_experiment
+from loadlab.errors import ConfigError, LoadlabError, UsageError
+from loadlab.model.experiment import (
+    AbortRule,
+    BlockPlan,
+    ClosedLoad,
+    DecisionRule,
+    Objective,
+    OpenLoad,
+    OurService,
+    PriceRef,
+    Resources,
+    Upstream,
+    WindowPlan,
+)
+
+PRICED = '[[price]]\nlist = "aws-fargate-x86"\nbilling = "provisioned"\n'
+
+
+def test_what_a_file_leaves_out_has_the_records_defaults(read: ReadSmall) -> None:
+    experiment = read()
+    assert experiment.decision == DecisionRule(statistic="goodput")
+    assert experiment.upstream == Upstream()
+    assert experiment.window == WindowPlan()
+    assert experiment.blocks == BlockPlan()
+    assert experiment.objective == Objective()
+    assert experiment.resources == Resources()
+    assert experiment.abort == AbortRule()
+    assert experiment.prices == ()
+
+
+def test_what_a_file_says_is_taken_exactly(read: ReadSmall) -> None:
+    experiment = read(
+        more=PRICED + '[resources]\ncpu = 0.8\nmemory = "1536Mi"\n[upstream]\nlatency = "lognormal(100ms, 0.5)"\n'
+        "error_ratio = 0.01\nquota_rps = 50\nquota_burst = 10\n[abort]\nerror_ratio = 0.5\n[blocks]\nlevels = 7\nlevel_step_ratio = 1.1\n"
+    )
+    assert experiment.resources == Resources(cpu=Decimal("0.8"), memory_gib=Decimal("1.5"))
+    assert experiment.upstream == Upstream(
+        latency="lognormal(100ms, 0.5)", error_ratio=0.01, quota_rps=50.0, quota_burst=10
+    )
+    assert experiment.prices == (PriceRef(list_id="aws-fargate-x86", billing="provisioned"),)
+    assert experiment.abort == AbortRule(error_ratio=0.5)
+    assert (experiment.blocks.levels, experiment.blocks.level_step_ratio) == (7, 1.1)
+
+
+def test_slots_follow_from_the_settings_of_the_labs_services(read: ReadSmall) -> None:
+    flask, fastapi = read(("threads = 16", "workers = 4, threads = 12")).stacks
+    assert (flask.workers, flask.slots_per_worker) == (4, 12)
+    assert (fastapi.workers, fastapi.slots_per_worker) == (1, None)
+    assert flask.service == OurService(service="flask_gunicorn", settings={"workers": 4, "threads": 12})
+
+
+def test_slots_follow_the_services_own_defaults(read: ReadSmall) -> None:
+    flask = read(("settings = { threads = 16 }\n", "")).stacks[0]
+    assert (flask.workers, flask.slots_per_worker) == (1, 48)
+
+
+def test_levels_may_be_left_to_the_law(read: ReadSmall) -> None:
+    load = read(("[10, 20]", '"auto"')).load
+    assert isinstance(load, ClosedLoad)
+    assert load.users is None
+
+
+def test_an_open_load_is_read(read: ReadSmall) -> None:
+    load = read(('"closed"', '"open"'), ("users = [10, 20]", "rate_rps = [50, 99.5]")).load
+    assert isinstance(load, OpenLoad)
+    assert (load.rate_rps, load.arrivals) == ((50.0, 99.5), "poisson")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("goodput", "throughput", r"small.toml:4: decision.statistic is \"throughput\"; expected one of .*goodput"),
+        ('"Which one?"', '" "', r"small.toml:2: question is \" \"; expected text in quotes that is not blank"),
+        ('"small"', '"Small One"', r"small.toml:1: id is .*; expected 1 to 64 small letters"),
+        ("[10, 20]", "[20, 10]", r"small.toml:15: load.users is \[20, 10\]; expected \"auto\", or a list"),
+        ("[10, 20]", "[10, 10]", 'expected "auto", or a list of whole numbers that ascend'),
+        ("[10, 20]", "[0, 10]", "ascend from 1"),
+        ("[10, 20]", "[1.0]", r"load.users is \[1.0\]; expected"),
+        ("[10, 20]", "[]", r"load.users is \[\]; expected"),
+        ("[10, 20]", "true", "load.users is true; expected"),
+        ("users = [10, 20]", "think_s = 1", r"small.toml:12: load lacks users; expected \"auto\", or a list.*; add it"),
+        ("users = [10, 20]", "rate_rps = [1]", "load.rate_rps counts only in an open load, and kind is closed"),
+        ("[load]", "[lod]", r"small.toml:12: lod is not a known key; the nearest known key is load "),
+        ('"fastapi"\n', '"flask"\n', r"small.toml:10: stack\[1\].name is \"flask\"; expected a name that no other"),
+        ("threads = 16", "threads = 16.0", r"small.toml:8: stack\[0\].settings.threads is 16.0; expected a whole"),
+        ("threads = 16", "thread = 16", "settings.thread is not a known key; the nearest known key is threads"),
+        ("goodput", "cost_per_million_good", r"decides by cost_per_million_good and has no \[\[price\]\]"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_line(read: ReadSmall, old: str, new: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        read((old, new))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("[windw]\nmeasure_s = 1\n", r"small.toml:16: windw is not a known key; the nearest known key is window"),
+        ("[window]\nmeasure_s = 0.1\n", r"small.toml:17: window.measure_s is 0.1; expected a number from 0.5 to 3600"),
+        ("[window]\nmeasure_s = nan\n", "window.measure_s is NaN; expected a number from 0.5 to 3600"),
+        ("[window]\nmeasure_s = true\n", "window.measure_s is true; expected a number"),
+        ("[window]\nwarmup = 1\n", "window.warmup is not a known key; the nearest known key is warmup_s"),
+        ("[objective]\ngood_ratio = 0\n", "expected a number above 0 and up to 1"),
+        ("[blocks]\nlevel_step_ratio = 1\n", "expected a number from 1.01 to 4"),
+        ("[blocks]\ncount = 1000\n", "expected a whole number from 1 to 200"),
+        ('[upstream]\nlatency = "constant(200)"\n', r"small.toml:17: upstream.latency is .* expected durations up to"),
+        ('[upstream]\nlatency = "const(2ms)"\n', r"expected constant\(200ms\), lognormal\(200ms, 0.5\) or steps"),
+        ("[upstream]\nquota_burst = 3\n", "upstream.quota_burst counts only beside quota_rps"),
+        ('[resources]\nmemory = "2"\n', 'resources.memory is "2"; expected one of B, k'),
+        ('[resources]\nmemory = "0Gi"\n', "expected a size above 0"),
+        ("[resources]\nmemory = 2\n", "resources.memory is 2; expected text in quotes"),
+        ("[resources]\ncpu = 0\n", "resources.cpu is 0; expected a number from 0.001 to 1024"),
+        ("window = 3\n[abort]\n", "load.window is not a known key"),
+        (
+            '[[price]]\nlist = "aws-fargate"\n',
+            r"small.toml:17: price\[0\].list .* the nearest known list is aws-fargate-",
+        ),
+        ('[[price]]\nlist = "gke-autopilot"\nbilling = "usage"\n', "that gke-autopilot offers: provisioned"),
+        (PRICED + PRICED, r"small.toml:19: price\[1\] repeats aws-fargate-x86 with provisioned"),
+        (
+            '[[stack]]\nname = "third"\nurl = "http://127.0.0.1"\n',
+            r"small.toml:5: stack has 3 \[\[stack\]\]; expected two",
+        ),
+        ("[decision]\n", "small.toml: not valid TOML: .*line 16"),
+    ],
+)
+def test_a_wrong_table_is_named_with_its_line(read: ReadSmall, more: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        read(more=more)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", r"x.toml: lacks the table \[load\]"),
+        ("load = 3", r"x.toml:1: load is 3; expected a table"),
+        ("stack = 3\n[load]", r"x.toml:1: stack is 3; expected tables that each begin with \[\[stack\]\]"),
+        ("stack = [1]\n[load]", r"x.toml:1: stack\[0\] is 1; expected a table"),
+        ("[load]", r"x.toml: has 0 \[\[stack\]\]; expected two to compare, or one to size"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(content: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_experiment(content, Path("x.toml"))
+
+
+@pytest.mark.parametrize("name", ["quick", "threshold-50"])
+def test_a_name_finds_its_file(name: str, catalogue: Catalogue) -> None:
+    assert load_experiment(name).source == catalogue.experiments / f"{name}.toml"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("quik", "there is no experiment 'quik'; the nearest known experiment is quick"),
+        ("./quick", "./quick: no such file; expected an experiment file"),
+        ("quick.toml", "quick.toml: no such file"),
+    ],
+)
+def test_an_unknown_name_or_path_says_what_there_is(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=said):
+        load_experiment(name)
+
+
+def test_a_file_that_is_no_text_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"binary\.toml: cannot be read"):
+        load_experiment(str(path))
+
+
+def test_every_problem_ends_the_command_line_with_the_usage_code(read: ReadSmall) -> None:
+    with pytest.raises(LoadlabError) as caught:
+        read(("goodput", "nothing"))
+    assert caught.value.exit_code == 2

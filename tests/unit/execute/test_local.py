@@ -1,0 +1,275 @@
+"""Stacks as child processes: started, waited for, found again when they fall, ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from builders import make_experiment
+from loadlab.errors import DeployError
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.local import LocalDeployer, split_cores
+from loadlab.execute.process_probe import ProcessProbe
+from loadlab.execute.processes import ChildProcesses
+from loadlab.execute.prometheus import MetricsProbe
+from loadlab.model.experiment import (
+    CommandService,
+    Experiment,
+    ImageService,
+    OurService,
+    Service,
+    Upstream,
+    UrlService,
+)
+
+SERVICES = Path(__file__).parents[3] / "services"
+SERVER = """
+    import json, os, sys, threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    print("listening on", sys.argv[1], flush=True)
+    if len(sys.argv) > 2 and sys.argv[2].startswith("exit"):
+        sys.exit(sys.argv[2])
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"env": dict(os.environ), "cpus": sorted(os.sched_getaffinity(0))}).encode()
+            self.send_response(int(sys.argv[2]) if len(sys.argv) > 2 else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        def log_message(self, *args):
+            print("asked for", self.path, flush=True)
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+Deploy = Callable[..., LocalDeployer]
+
+
+def _server(*args: str, **more: object) -> CommandService:
+    command = (sys.executable, "-c", textwrap.dedent(SERVER), "{port}", *args)
+    return replace(CommandService(command=command), **more)  # type: ignore[arg-type]
+
+
+def _pair(**services: Service) -> Experiment:
+    return make_experiment(services=services)
+
+
+@pytest.fixture
+def deploy(children: ChildProcesses, tmp_path: Path) -> Iterator[Deploy]:
+    started: list[LocalDeployer] = []
+
+    def make(experiment: Experiment, ready_timeout_s: float = 20.0) -> LocalDeployer:
+        cores = split_cores(frozenset(os.sched_getaffinity(0)), 1)
+        deployer = LocalDeployer(
+            experiment,
+            cores=cores,
+            children=children,
+            services=SERVICES,
+            logs=tmp_path,
+            clock=SystemClock(),
+            ready_timeout_s=ready_timeout_s,
+        )
+        started.append(deployer)
+        return deployer
+
+    yield make
+    for one in started:
+        one.close()
+
+
+def _get(url: str) -> Mapping[str, object]:
+    answer = urllib3.PoolManager(retries=False).request("GET", url, timeout=5.0)
+    found: Mapping[str, object] = json.loads(answer.data)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("available", "asked", "sut", "rest"),
+    [
+        ({0, 1}, 1, {1}, {0}),
+        ({0, 1, 2, 3}, 1, {3}, {0, 1, 2}),
+        ({0, 1, 2, 3}, 2, {2, 3}, {0, 1}),
+        ({4, 7, 9}, 2, {7, 9}, {4}),
+        ({0}, 1, {0}, {0}),
+        ({0, 1}, 2, {0, 1}, {0, 1}),
+    ],
+)
+def test_the_last_cores_are_the_stacks(available: set[int], asked: int, sut: set[int], rest: set[int]) -> None:
+    cores = split_cores(frozenset(available), asked)
+    assert (cores.sut, cores.rest) == (sut, rest)
+    assert cores.shared == (sut == rest)
+
+
+def test_more_cores_than_there_are_is_an_error() -> None:
+    with pytest.raises(DeployError, match=r"resources.cpu: got 3, but this machine lets loadlab use 2 core"):
+        split_cores(frozenset({0, 1}), 3)
+
+
+def test_a_command_is_started_on_its_core_with_its_port_and_environment(deploy: Deploy) -> None:
+    deployer = deploy(_pair(mine=_server(env={"WORD": "hello"}, metrics_url="http://127.0.0.1:{port}/metrics")))
+    endpoint = deployer.prepare(1)["mine"]
+    told = _get(endpoint.url)
+    env = told["env"]
+    assert isinstance(env, dict)
+    assert endpoint.url.endswith(f":{env['PORT']}")
+    assert endpoint.metrics_url == f"{endpoint.url}/metrics"
+    assert env["WORD"] == "hello"
+    assert told["cpus"] == [max(os.sched_getaffinity(0))]
+    assert deployer.activate(deployer_stack(deployer, "mine")) == endpoint
+    assert deployer.fallen() == []
+    assert (deployer.cpu_s("mine") or 0) > 0
+    assert deployer.upstream_arrivals() is None
+
+
+def deployer_stack(deployer: LocalDeployer, name: str) -> object:
+    return next(s for s in deployer._experiment.stacks if s.name == name)
+
+
+def test_every_block_gets_fresh_processes_and_release_ends_them(deploy: Deploy) -> None:
+    deployer = deploy(_pair(mine=_server()))
+    deployer.prepare(1)
+    first = deployer.root_pid("mine")
+    deployer.prepare(2)
+    second = deployer.root_pid("mine")
+    assert first != second
+    deployer.release()
+    deployer.release()
+    assert deployer.root_pid("mine") is None
+    assert deployer.cpu_s("mine") is None
+    for pid in (first, second):
+        assert pid is not None
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_service_that_never_gets_ready_is_told_with_its_status_and_log(deploy: Deploy) -> None:
+    deployer = deploy(_pair(mine=_server("503", ready_path="/ready")), ready_timeout_s=1.0)
+    with pytest.raises(DeployError, match=r"mine: not ready at http://127.0.0.1:\d+/ready after 1 s") as got:
+        deployer.prepare(1)
+    assert "last: status 503" in str(got.value)
+    assert "asked for /ready" in str(got.value)
+    assert "\n" not in str(got.value)
+
+
+def test_a_service_that_dies_before_it_is_ready_is_told_at_once(deploy: Deploy) -> None:
+    deployer = deploy(_pair(mine=_server("exit: the database is missing")))
+    with pytest.raises(DeployError, match=r"mine ended with exit code 1; last log lines: listening on \d+ \| exit: the"):
+        deployer.prepare(1)
+
+
+def test_a_service_that_dies_later_is_found(deploy: Deploy) -> None:
+    deployer = deploy(_pair(mine=_server(), other=_server()))
+    deployer.prepare(1)
+    pid = deployer.root_pid("mine")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while not deployer.fallen() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [line.split(";")[0] for line in deployer.fallen()] == ["mine was killed by SIGKILL"]
+    deployer.prepare(1)
+    assert deployer.fallen() == []
+
+
+def test_a_service_that_runs_elsewhere_is_not_started_and_not_ended(deploy: Deploy) -> None:
+    first = deploy(_pair(mine=_server()))
+    url = first.prepare(1)["mine"].url
+    second = deploy(_pair(theirs=UrlService(url=url + "/", metrics_url=None)))
+    assert second.prepare(1)["theirs"].url == url
+    assert second.root_pid("theirs") is None
+    assert second.cpu_s("theirs") is None
+    assert second.isolation().level == "shared"
+    second.close()
+    assert _get(url)["cpus"]
+
+
+def test_a_service_elsewhere_that_has_no_page_at_its_root_is_ready(deploy: Deploy) -> None:
+    url = deploy(_pair(mine=_server("404", ready_path="/x")), ready_timeout_s=20.0)
+    with pytest.raises(DeployError, match="status 404"):
+        replace_timeout(url, 0.5).prepare(1)
+    running = deploy(_pair(mine=_server("404")))
+    running._stacks["mine"] = running._start_stack(running._experiment.stacks[0], 1)
+    theirs = deploy(_pair(theirs=UrlService(url=running.endpoint("mine").url)))
+    theirs.prepare(1)
+
+
+def replace_timeout(deployer: LocalDeployer, seconds: float) -> LocalDeployer:
+    deployer._ready_timeout_s = seconds
+    return deployer
+
+
+def test_a_service_elsewhere_that_does_not_answer_is_told(deploy: Deploy) -> None:
+    deployer = deploy(_pair(theirs=UrlService(url="http://127.0.0.1:1")), ready_timeout_s=0.2)
+    with pytest.raises(DeployError, match=r"theirs: not ready at http://127.0.0.1:1 after 0.2 s \(last: NewConn"):
+        deployer.prepare(1)
+
+
+def test_an_image_cannot_run_here(deploy: Deploy) -> None:
+    with pytest.raises(DeployError, match="--target kubernetes"):
+        deploy(_pair(mine=ImageService(image="mine:1", port=80))).prepare(1)
+
+
+def test_the_lab_s_own_service_and_upstream_work_together(deploy: Deploy) -> None:
+    experiment = make_experiment(
+        services={"loop": OurService(service="fastapi_uvicorn", settings={"client": "pooled_aiohttp"})},
+        upstream=Upstream(latency="constant(1ms)"),
+    )
+    deployer = deploy(experiment)
+    endpoint = deployer.prepare(1)["loop"]
+    probe = ProcessProbe(MetricsProbe(deployer.endpoint, SystemClock()), deployer.root_pid)
+    before = probe.sample("loop")
+    for _ in range(3):
+        _get(f"{endpoint.url}/data")
+    after = probe.sample("loop")
+    assert before.served is not None
+    assert after.served == before.served + 3
+    assert deployer.upstream_arrivals() == 3
+    assert (after.cpu_s or 0) >= (before.cpu_s or 0) > 0
+    assert (after.pss_bytes or 0) > 10_000_000
+
+
+def test_a_bad_setting_of_the_lab_s_own_service_is_told_by_its_name(deploy: Deploy) -> None:
+    deployer = deploy(_pair(loop=OurService(service="fastapi_uvicorn", settings={"client": "carrier_pigeon"})))
+    with pytest.raises(DeployError, match=r"loop ended with exit code 2; .*SVC_CLIENT.*carrier_pigeon"):
+        deployer.prepare(1)
+
+
+def test_the_upstream_is_started_again_when_it_fell_and_kept_when_not(deploy: Deploy) -> None:
+    deployer = deploy(replace(_pair(mine=_server()), upstream=Upstream(latency="constant(1ms)")))
+    first = deployer.prepare(1)["mine"]
+    env = _get(first.url)["env"]
+    assert isinstance(env, dict)
+    upstream = deployer._upstream
+    assert upstream is not None
+    assert env["UPSTREAM_URL"] == upstream.endpoint.url
+    deployer.prepare(2)
+    assert deployer._upstream is upstream
+    assert upstream.child is not None
+    os.kill(upstream.child.pid, signal.SIGKILL)
+    while upstream.child.fell() is None:
+        time.sleep(0.01)
+    assert deployer.upstream_arrivals() is None
+    assert deployer.fallen()[0].startswith("upstream was killed by SIGKILL")
+    deployer.prepare(2)
+    assert deployer.fallen() == []
+    assert deployer.upstream_arrivals() == 0
+
+
+def test_the_process_tree_fills_in_for_a_service_without_metrics(deploy: Deploy) -> None:
+    deployer = deploy(_pair(mine=_server()))
+    deployer.prepare(1)
+    probe = ProcessProbe(MetricsProbe(deployer.endpoint, SystemClock()), deployer.root_pid)
+    sample = probe.sample("mine")
+    assert (sample.cpu_s or 0) > 0
+    assert (sample.rss_bytes or 0) >= (sample.pss_bytes or 0) > 1_000_000
+    assert [w.role for w in sample.workers] == ["master"]
+    assert sample.served is None
+    assert probe.take_scrapes("mine") == ""

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from builders_report import Shape, build_analysis, without_measures
+from loadlab.report.results import from_json, to_json
+
+FULL_STRENGTH = Shape(levels=(10, 20, 30, 37, 40, 44, 48, 53, 58, 64, 70, 77, 85, 94), blocks=8, workers=4)
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    """A quick run that diverges between two levels."""
+    return from_json(to_json(build_analysis()))
+
+
+@pytest.fixture
+def bare_results() -> dict[str, Any]:
+    """A run that could measure little and decided nothing."""
+    return from_json(to_json(without_measures(build_analysis())))
+
+
+@pytest.fixture(scope="session")
+def full_results() -> dict[str, Any]:
+    """A run at full strength: 14 levels, 8 blocks, 2 stacks, 4 workers."""
+    return from_json(to_json(build_analysis(FULL_STRENGTH)))

@@ -7,7 +7,7 @@ LOADLAB := .venv/bin/loadlab
 .PHONY: help venv quick test check run bench lock
 
 help: ## list the targets
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
 
 venv: ## make .venv from requirements.lock (others call it)
 	@scripts/venv.sh
@@ -25,7 +25,7 @@ run: venv ## one experiment: make run EXP=threshold-50
 	@$(LOADLAB) run $(EXP) --target $(TARGET)
 
 bench: venv ## the measures with their bars, as ratios in one run
-	@.venv/bin/python -m tests.bench
+	@.venv/bin/python tests/bench
 
 lock: venv ## write requirements.lock anew from pyproject.toml
 	@scripts/lock.sh

@@ -13,17 +13,33 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from _recorder import Recorder
+from gevent import getcurrent
 from gevent.event import Event
 from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 
-def sleep_awake(task_set: Any, pause_s: float) -> None:
-    """Stands in for TaskSet._sleep: sleep, but wake up when the user is told to stop."""
-    if pause_s <= 0:
-        gevent.sleep(pause_s)
-        return
-    wake = task_set.user.lab_wake = Event()
-    wake.wait(pause_s)
+def recorded_sleep(recorder: Recorder) -> Callable[[Any, float], None]:
+    """Stands in for TaskSet._sleep: a sleep that is recorded and that ends when the user is told to stop."""
+    thinking, clock = recorder.thinking, recorder.clock
+    think, give_way = recorder.thinks.extend, recorder.yields.extend
+
+    def sleep_awake(task_set: Any, pause_s: float) -> None:
+        start_s = clock()
+        if pause_s <= 0:
+            gevent.sleep(pause_s)
+            give_way((start_s, clock()))
+            return
+        me = getcurrent()
+        wake = task_set.user.lab_wake = Event()
+        thinking[me] = start_s
+        try:
+            wake.wait(pause_s)
+        finally:
+            del thinking[me]
+            think((start_s, clock()))
+
+    return sleep_awake
 
 
 def wake_to_stop(stop: Callable[..., Any]) -> Callable[..., Any]:

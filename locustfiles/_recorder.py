@@ -1,7 +1,7 @@
 """Every request of this process: when it was sent, when it ended, what came of it.
 
-``watch_requests`` and ``watch_waits`` wrap methods of Locust's classes, so that any User class is recorded, also
-one that knows nothing of this. The hot path only appends numbers; ``cut`` turns them into a slice for numpy.
+``watch_requests`` wraps methods of Locust's classes, so that any User class is recorded, also one that knows
+nothing of this. The hot path only appends numbers; ``cut`` turns them into a slice for numpy.
 In a closed loop a request is intended when it is sent, so the intended start of a row is its start.
 
 Times are of ``time.perf_counter`` (monotonic). A latency is Locust's own ``response_time``; a span in flight is
@@ -11,7 +11,6 @@ what the wrapper saw, a few microseconds longer. A user waits where Locust makes
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Callable
 from time import perf_counter
@@ -29,9 +28,6 @@ MAX_UNJUDGED = 5000
 NAN = float("nan")
 UNJUDGED_NAME = "error:unjudged"
 
-Flight = list[Any]
-"""start_s, latency_ms, exception, response: filled in when Locust reports the request."""
-
 
 def error_name(error: BaseException | None) -> str:
     """The class of an error, looking through geventhttpclient's RetriesExceeded to its cause."""
@@ -39,16 +35,26 @@ def error_name(error: BaseException | None) -> str:
     return f"error:{type(original if isinstance(original, BaseException) else error).__name__}"
 
 
+def _taken(buffer: list[float], width: int) -> Floats:
+    """The numbers of a buffer, which is then empty."""
+    numbers = np.array(buffer, dtype=np.float64).reshape(-1, width)
+    buffer.clear()
+    return numbers
+
+
 class Recorder:
     """The requests and waits of one process."""
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.clock = clock
-        self.rows = array("d")
-        self.thinks = array("d")
-        self.lags = array("d")
-        self.in_flight: dict[Any, Flight] = {}
+        self.rows: list[float] = []
+        self.thinks: list[float] = []
+        self.yields: list[float] = []
+        self.lags: list[float] = []
+        self.in_flight: dict[Any, float] = {}
         self.thinking: dict[Any, float] = {}
+        self.last_report: dict[str, Any] = {"response": None, "exception": None, "response_time": 0.0}
+        """What Locust's request event said last; its ``update`` is a listener that costs no Python frame."""
         self.sent = 0
         self.answered = 0
         self.failed = 0
@@ -57,7 +63,7 @@ class Recorder:
         self.cut_s = clock()
         self._names: list[str] = []
         self._unjudged: dict[int, tuple[float, float, float, Any]] = {}
-        self._given_up: dict[int, Any] = {}
+        self._reporting: set[Any] = set()
 
     def name_of(self, code: int) -> str:
         """The outcome of a code: "200", "ok" for what is not HTTP, "error:TimeoutError" and so on."""
@@ -71,87 +77,79 @@ class Recorder:
             self._names.append(name)
         return FIRST_ERROR + self._names.index(name)
 
-    def watch_requests(self, request: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap the ``request`` method of an HTTP session class."""
-        in_flight, clock, append = self.in_flight, self.clock, self.rows.extend
+    def watch_requests(self, request: Callable[..., Any], plain: Any = None) -> Callable[..., Any]:
+        """Wrap the ``request`` method of an HTTP session class.
+
+        plain: the class of response that a session returns when it has reported the request itself and the
+        status is in ``_response`` (FastHttpSession); anything else takes the longer way.
+        """
+        in_flight, last, clock, append = self.in_flight, self.last_report, self.clock, self.rows.extend
 
         def watched(session: Any, *args: Any, **kwargs: Any) -> Any:
             me = getcurrent()
-            outer = in_flight.get(me)
-            if outer is not None:
-                in_flight[id(outer)] = outer
+            if me in in_flight:
+                return self._nested(me, watched, (session, *args), kwargs)
             self.sent += 1
-            flight: Flight = [clock(), None, None, None]
-            in_flight[me] = flight
-            result, broken = None, None
+            in_flight[me] = start_s = clock()
             try:
-                result = request(session, *args, **kwargs)
-                return result
+                result: Any = request(session, *args, **kwargs)
             except BaseException as error:
-                broken = error
+                self._broken(start_s, error)
                 raise
             finally:
-                end_s = clock()
-                if outer is None:
-                    del in_flight[me]
-                else:
-                    in_flight[me] = in_flight.pop(id(outer))
-                response = flight[3]
-                if response is not None:
-                    exception = flight[2]
-                    code = response.status_code or self.code_of(error_name(exception))
-                    append((flight[0], end_s, flight[1], code, OK if exception is None else FAILED))
-                    if code < FIRST_ERROR and response.history:
-                        self._redirects(response.history)
-                else:
-                    append(self._row_without_report(flight[0], end_s, result, broken))
+                del in_flight[me]
+            if result.__class__ is plain and last["response"] is result:
+                verdict = OK if last["exception"] is None else FAILED
+                append((start_s, clock(), last["response_time"], result._response.get_code(), verdict))
+                if result._history:
+                    self._redirects(result._history)
+            else:
+                self._settle(start_s, result)
+            return result
 
         return watched
 
-    def watch_waits(self, wait: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap the ``wait`` method of a task set class."""
-        thinking, clock, append = self.thinking, self.clock, self.thinks.extend
+    def watch_reports(self, report: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap ``_report_request`` of a response that its scenario judges (catch_response)."""
+        reporting = self._reporting
 
-        def watched(task_set: Any) -> Any:
+        def watched(response: Any, *args: Any, **kwargs: Any) -> Any:
             me = getcurrent()
-            start_s = thinking[me] = clock()
+            self._judge(response.request_meta)
+            reporting.add(me)
             try:
-                return wait(task_set)
+                return report(response, *args, **kwargs)
             finally:
-                thinking.pop(me, None)
-                append((start_s, clock()))
+                reporting.discard(me)
 
         return watched
 
-    def on_request(
+    def on_other_request(
         self, response_time: float, exception: BaseException | None = None, response: Any = None, **_: Any
     ) -> None:
-        """Locust's request event: from inside a watched request, after it (catch_response), or from elsewhere."""
-        flight = self.in_flight.get(getcurrent())
-        if flight is not None and flight[1] is None and response is not None:
-            flight[1] = response_time
-            flight[2] = exception
-            flight[3] = response
-        elif (waiting := self._unjudged.pop(id(response), None)) is not None:
-            verdict = OK if exception is None else FAILED
-            self.rows.extend((NAN, waiting[1], response_time, waiting[2], verdict))
-        elif self._given_up.pop(id(response), None) is None:
-            self._foreign(response_time, exception, response)
+        """Listener of Locust's request event for users whose client is not HTTP; known only when it is over."""
+        me = getcurrent()
+        if me in self.in_flight or me in self._reporting:
+            return
+        end_s = self.clock()
+        start_s = max(end_s - response_time / 1e3, self.cut_s)
+        code = getattr(response, "status_code", None) or 0
+        if exception is not None and not code:
+            code = self.code_of(error_name(exception))
+        self.sent += 1
+        self.rows.extend((start_s, end_s, response_time, code, OK if exception is None else FAILED))
 
     def cut(self) -> Slice:
         """Everything since the last cut; the counts of the trial's books are brought up to date."""
         self._limit_unjudged()
         hi_s = self.clock()
-        rows = np.array(self.rows).reshape(-1, ROW_WIDTH)
-        thinks = np.array(self.thinks).reshape(-1, 2)
-        lags = np.array(self.lags).reshape(-1, 2)
-        for buffer in (self.rows, self.thinks, self.lags):
-            del buffer[:]
-        flights = np.array([flight[0] for flight in self.in_flight.values()], dtype=np.float64)
+        rows = _taken(self.rows, ROW_WIDTH)
+        thinks, yields, lags = (_taken(buffer, 2) for buffer in (self.thinks, self.yields, self.lags))
+        flights = np.array(list(self.in_flight.values()), dtype=np.float64)
         thinking = np.array(list(self.thinking.values()), dtype=np.float64)
         lo_s, self.cut_s = self.cut_s, hi_s
         self._book(rows)
-        return Slice(lo_s, hi_s, rows, flights, thinks, thinking, lags)
+        return Slice(lo_s, hi_s, rows, flights, thinks, thinking, yields, lags)
 
     def awaits_verdict(self, from_s: float, until_s: float) -> bool:
         """Whether a request that ended in [from_s, until_s) has not been judged by its scenario yet."""
@@ -169,50 +167,60 @@ class Recorder:
         self.sent = self.answered = self.failed = self.redirected = 0
         self.codes.clear()
 
-    def _row_without_report(
-        self, start_s: float, end_s: float, result: Any, broken: BaseException | None
-    ) -> tuple[float, ...]:
-        if broken is not None:
-            return start_s, end_s, (end_s - start_s) * 1e3, self.code_of(error_name(broken)), FAILED
-        reported_later = getattr(result, "request_meta", None)
-        response = reported_later["response"] if reported_later else result
-        status = response.status_code or self.code_of(error_name(getattr(response, "error", None)))
-        if not reported_later:
-            verdict = OK if status < FIRST_FAILURE else FAILED
-            return start_s, end_s, (end_s - start_s) * 1e3, status, verdict
-        self._unjudged[id(response)] = (start_s, end_s, status, response)
-        self._given_up.pop(id(response), None)
+    def _nested(self, me: Any, watched: Any, args: Any, kwargs: Any) -> Any:
+        """A request that a listener makes while its greenlet has another one in flight."""
+        outer_s = self.in_flight.pop(me)
+        aside = object()
+        self.in_flight[aside] = outer_s
+        try:
+            return watched(*args, **kwargs)
+        finally:
+            del self.in_flight[aside]
+            self.in_flight[me] = outer_s
+
+    def _broken(self, start_s: float, error: BaseException) -> None:
+        end_s = self.clock()
+        row = (start_s, end_s, (end_s - start_s) * 1e3, self.code_of(error_name(error)), FAILED)
+        self.rows.extend(row)
+
+    def _settle(self, start_s: float, result: Any) -> None:
+        end_s, last = self.clock(), self.last_report
+        meta = getattr(result, "request_meta", None)
+        response = meta["response"] if meta else result
+        reported = last["response"] is response
+        error = last["exception"] if reported else getattr(response, "error", None)
+        code = response.status_code or self.code_of(error_name(error))
+        if reported:
+            row = (start_s, end_s, last["response_time"], code, OK if error is None else FAILED)
+        elif meta:
+            self._unjudged[id(response)] = (start_s, end_s, code, response)
+            row = (start_s, end_s, NAN, code, UNJUDGED)
+        else:
+            row = (start_s, end_s, (end_s - start_s) * 1e3, code, OK if code < FIRST_FAILURE else FAILED)
+        self.rows.extend(row)
         history = getattr(response, "history", None)
-        if history and status < FIRST_ERROR:
+        if history and code < FIRST_ERROR:
             self._redirects(history)
-        return start_s, end_s, NAN, status, UNJUDGED
+
+    def _judge(self, meta: Any) -> None:
+        waiting = self._unjudged.pop(id(meta["response"]), None)
+        if waiting is not None:
+            verdict = OK if meta["exception"] is None else FAILED
+            self.rows.extend((NAN, waiting[1], meta["response_time"], waiting[2], verdict))
 
     def _redirects(self, history: Any) -> None:
         """A followed redirect was a request of its own to whoever answered it."""
         self.redirected += len(history)
         self.codes.update(step.status_code for step in history)
 
-    def _foreign(self, response_time: float, exception: BaseException | None, response: Any) -> None:
-        """A request of a client that is not watched (not HTTP): known only now that it is over."""
-        end_s = self.clock()
-        start_s = max(end_s - response_time / 1e3, self.cut_s)
-        code = getattr(response, "status_code", None) or 0
-        if exception is not None and not code:
-            code = self.code_of(error_name(exception))
-        self.sent += 1
-        self.rows.extend((start_s, end_s, response_time, code, OK if exception is None else FAILED))
-
     def _give_up(self, key: int) -> None:
-        start_s, end_s, _, response = self._unjudged.pop(key)
-        self._given_up[key] = response
+        start_s, end_s, _, _ = self._unjudged.pop(key)
         code = self.code_of(UNJUDGED_NAME)
         self.rows.extend((NAN, end_s, (end_s - start_s) * 1e3, code, FAILED))
 
     def _limit_unjudged(self) -> None:
         while len(self._unjudged) > MAX_UNJUDGED:
             self._give_up(next(iter(self._unjudged)))
-        while len(self._given_up) > MAX_UNJUDGED:
-            del self._given_up[next(iter(self._given_up))]
 
     def _book(self, rows: Floats) -> None:
         settled = rows[~np.isnan(rows[:, START]), CODE].astype(np.int64)

@@ -28,7 +28,8 @@ class Slice:
     rows: n x 5 (start_s, end_s, latency_ms, code, verdict). A request that its scenario judges later has a row
     with verdict UNJUDGED when it ends and one with a start that is NaN when it is judged.
     flights: starts of the requests in flight at hi_s. thinks: m x 2, ended sleeps between tasks; thinking: starts
-    of those that go on. lags: p x 2 (at_s, late_s) of the health probe.
+    of those that go on. yields: k x 2, ended waits of zero length, noted only when they are over.
+    lags: p x 2 (at_s, late_s) of the health probe.
     """
 
     lo_s: float
@@ -37,6 +38,7 @@ class Slice:
     flights: Floats
     thinks: Floats
     thinking: Floats
+    yields: Floats
     lags: Floats
 
 
@@ -70,6 +72,7 @@ class WindowTally:
     def fold(self, piece: Slice) -> None:
         """Add what of a slice belongs to the window. Slices must come in order and without gaps."""
         self._count_ended(piece.rows)
+        self.user_time_s += self._yielded_s(piece.yields)
         lo_s, hi_s = max(self.opens_s, piece.lo_s), min(self.closes_s, piece.hi_s)
         if hi_s <= lo_s:
             return
@@ -89,6 +92,9 @@ class WindowTally:
     def _thought_s(piece: Slice, lo_s: float, hi_s: float) -> float:
         ended = clipped_sum_s(piece.thinks[:, 0], piece.thinks[:, 1], lo_s, hi_s)
         return ended + clipped_sum_s(piece.thinking, np.full(len(piece.thinking), np.inf), lo_s, hi_s)
+
+    def _yielded_s(self, yields: Floats) -> float:
+        return clipped_sum_s(yields[:, 0], yields[:, 1], self.opens_s, self.closes_s)
 
     def _inside(self, times_s: Floats) -> Any:
         return (times_s >= self.opens_s) & (times_s < self.closes_s)

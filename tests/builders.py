@@ -39,6 +39,7 @@ from loadlab.model.run import (
 )
 
 HDR_LOWEST_US, HDR_HIGHEST_US, HDR_DIGITS = 1, 600_000_000, 3
+LOCUSTFILES = Path(__file__).parents[1] / "locustfiles"
 UNIX_S = 1_790_000_000.0
 _Histogram: Any = HdrHistogram
 
@@ -211,7 +212,6 @@ def make_provenance(*, machine_id: str = "machine-a") -> Provenance:
 def make_experiment(
     *,
     services: Mapping[str, Service] | None = None,
-    slots: Mapping[str, int | None] | None = None,
     users: tuple[int, ...] | None = (6, 8, 10, 12),
     blocks: int = 2,
     measure_s: float = 1.0,
@@ -222,19 +222,23 @@ def make_experiment(
     source: Path = Path("unit.toml"),
 ) -> Experiment:
     """Two stacks, the first with a pool of 8 slots, unless told otherwise."""
-    named = services or {"pool": OurService(service="flask_gunicorn"), "loop": OurService(service="fastapi_uvicorn")}
-    pools = slots if slots is not None else {"pool": 8}
+    named = services or {
+        "pool": OurService(service="flask_gunicorn", settings={"workers": 1, "threads": 8}),
+        "loop": OurService(service="fastapi_uvicorn"),
+    }
     return Experiment(
         id="unit",
         question="From how many users on does the pool cost more?",
         decision=DecisionRule(claimed_users=9),
         stacks=tuple(
-            Stack(name=name, service=service, workers=1, slots_per_worker=pools.get(name))
+            Stack(name=name, service=service, workers=1, slots_per_worker=8 if name == "pool" else None)
             for name, service in named.items()
         ),
         upstream=upstream,
         load=ClosedLoad(
-            scenario=Scenario(user_class="IoBoundUser", locustfile=Path("io_bound.py")), users=users, think_s=0.0
+            scenario=Scenario(user_class="IoBoundUser", locustfile=LOCUSTFILES / "io_bound.py"),
+            users=users,
+            think_s=0.0,
         ),
         window=WindowPlan(warmup_s=warmup_s, measure_s=measure_s),
         blocks=BlockPlan(count=blocks, seed=7),

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from builders import make_load_window, make_provenance
+from loadlab.config import dump_experiment
 from loadlab.errors import LoadError
 from loadlab.execute.ports import Endpoint, GeneratorBooks, Isolation, LiveStatus, Swarm
 from loadlab.execute.process_probe import ProcessProbe
@@ -25,6 +26,7 @@ from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
 
 NOISE_RATIO = 0.003
+NOISE_SEED = 7
 Action = Callable[[], None]
 
 
@@ -158,6 +160,7 @@ class SimulatedProbe:
             pss_bytes=90_000_000,
             rss_bytes=120_000_000,
             served=served,
+            upstream_calls=served if self._world.has_upstream else None,
             slots=None if truth.slots is None else float(truth.slots),
         )
 
@@ -253,7 +256,7 @@ class SimulatedGenerator:
 
     def _rate_rps(self) -> float:
         swarm = self._running()
-        noise = Random(zlib.crc32(swarm.trial.encode())).gauss(1.0, NOISE_RATIO)
+        noise = Random(zlib.crc32(f"{NOISE_SEED} {swarm.trial}".encode())).gauss(1.0, NOISE_RATIO)
         return self._world.truths[self._stack()].throughput_rps(swarm.users) * noise
 
 
@@ -266,21 +269,21 @@ class Watcher:
     ticks: int = 0
     total: int = 0
 
-    def run_started(self, *, windows: int, estimated_s: float) -> None:
-        assert (estimated_s > 0) == (windows > 0)
-        self.total = windows
+    def run_started(self, plan_windows: int, estimated_s: float) -> None:
+        assert (estimated_s > 0) == (plan_windows > 0)
+        self.total = plan_windows
 
     def stage(self, text: str) -> None:
         self.messages.append(text)
 
-    def window_started(self, *, index: int, total: int, label: str) -> None:
+    def window_started(self, index: int, total: int, trial_label: str) -> None:
         assert 1 <= index <= total
 
-    def tick(self, *, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
+    def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         self.ticks += 1
 
-    def window_finished(self, *, label: str, valid: bool, reasons: tuple[str, ...]) -> None:
-        self.windows.append((label, valid, reasons))
+    def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
+        self.windows.append((label, valid, tuple(reasons)))
 
     def message(self, text: str) -> None:
         self.messages.append(text)
@@ -319,7 +322,7 @@ class Lab:
         """The bundle, with its provenance, locked."""
         with BundleStore(self.folder, self.world.clock) as store:
             if not (self.folder / "provenance.json").exists():
-                store.put_text("experiment.toml", 'id = "unit"\n')
+                store.put_text("experiment.toml", dump_experiment(self.experiment))
                 store.put_provenance(make_provenance())
             yield store
 

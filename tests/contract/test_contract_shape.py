@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import schemathesis
 import yaml
 from fastapi.openapi.utils import get_openapi
@@ -101,3 +102,10 @@ def _statuses(document: dict[str, Any]) -> set[tuple[str, str, frozenset[str]]]:
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
+
+
+@pytest.mark.parametrize(("path", "flask_status", "fastapi_status"), [("/docs", 404, 200), ("//items", 200, 404)])
+def test_a_listed_difference_is_as_it_is_listed(
+    both: tuple[Any, Any], path: str, flask_status: int, fastapi_status: int
+) -> None:
+    assert [service.get(path).status_code for service in both] == [flask_status, fastapi_status]

@@ -10,7 +10,9 @@ from loadlab.analysis.billing import Tariff, make_tariffs
 from loadlab.analysis.bills import priced_figures
 from loadlab.analysis.cost import cost_estimates
 from loadlab.analysis.description import describe_experiment, describe_stacks
+from loadlab.analysis.explanation import explain
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
+from loadlab.analysis.price_lists import describe_price_lists
 from loadlab.analysis.summarise import Judged, judge
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
@@ -52,6 +54,8 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         counts=parts.counts,
         provenance=asdict(run.provenance),
         reproduce=_reproduce(run),
+        price_lists=describe_price_lists(tariffs, prices),
+        explanation=explain(stacks, parts.levels, float(experiment.resources.cpu)),
     )
 
 

@@ -107,6 +107,7 @@ def _comparison(curve: Curve, index: int, level: LevelDecision) -> Comparison:
         repeats=curve.repeats[index],
         missing=len(curve.log_ratios) - level.blocks,
         valid=curve.valid(index),
+        answer=level.answer,
     )
 
 

@@ -116,20 +116,21 @@ def _reason(curve: Curve, answer: BracketAnswer, rests_on: Sequence[int]) -> str
     if blocks < MIN_BLOCKS:
         note = f" ({curve.figures.note})" if curve.figures.note else ""
         return f"at most {blocks} blocks have a figure for both stacks, and an interval needs {MIN_BLOCKS}{note}"
-    parts = [f"{_levels(answer.straddling)} decide neither way"]
-    if answer.upper_users is not None:
-        parts.append(f"the curves have parted by {format_users(answer.upper_users)}, but from where on is open")
-    if answer.lower_users is not None:
-        parts.append(f"up to {format_users(answer.lower_users)} they have not")
-    parts.append(_needed(curve, answer))
-    return "; ".join(parts)
+    known = [
+        *([] if answer.upper_users is None else [f"it does by {format_users(answer.upper_users)}"]),
+        *([] if answer.lower_users is None else [f"it does not up to {format_users(answer.lower_users)}"]),
+    ]
+    but = "but " if known else ""
+    return ", ".join((*known, f"{but}{_levels(answer.straddling)} decide neither way", _needed(curve, answer)))
 
 
 def _needed(curve: Curve, answer: BracketAnswer) -> str:
-    planned = len(curve.log_ratios)
+    thin = [level.users for level in answer.levels if level.answer == "unknown"]
+    if thin:
+        return f"with fewer than {MIN_BLOCKS} pairs that count at {_levels(thin)}"
     if answer.blocks_needed is not None:
-        return f"about {answer.blocks_needed} blocks would settle them ({planned} were measured)"
-    return "no affordable number of blocks settles them: put the levels further from the margin"
+        return f"which about {answer.blocks_needed} blocks would settle ({len(curve.log_ratios)} were measured)"
+    return "too close to the margin for this noise (a quieter machine or other levels help, more blocks do not)"
 
 
 def _findings(

@@ -1,4 +1,4 @@
-"""The answer: one sentence with the configuration and every doubt that limits it, and an exit code."""
+"""The verdict: one sentence with the answer, its settings and every doubt that limits it, and an exit code."""
 
 from __future__ import annotations
 
@@ -59,8 +59,9 @@ def decide(experiment: Experiment, grounds: Grounds) -> Verdict:
     window is valid (invalid). One stack makes a capacity run, which compares nothing.
     """
     kind = _kind(grounds)
-    head = _head(experiment, grounds, kind)
-    sentence = "; ".join([head, *_claim_words(grounds, kind), *_doubts(grounds)]) + "."
+    answer = _answer(experiment, grounds, kind) + _claim_words(grounds, kind)
+    doubts = ", ".join(_doubts(grounds))
+    sentence = f"{answer} ({_setting(experiment, grounds.stacks)}){'; doubts: ' if doubts else ''}{doubts}."
     return Verdict(kind=kind, sentence=sentence, exit_code=exit_code(kind, experiment.decision.expect))
 
 
@@ -82,33 +83,26 @@ def _kind(grounds: Grounds) -> VerdictKind:
     return kind if grounds.trusted or kind == "invalid" else "inconclusive"
 
 
-def _head(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
+def _answer(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
     if len(experiment.stacks) == 1:
         return _capacity_words(experiment, grounds)
     verb, base, rest = _words(experiment, grounds)
-    first, setting = _named(grounds.stacks[0]), _setting(experiment)
-    low, high = grounds.bracket.lower_users, grounds.bracket.upper_users
-    claim = f"On this machine {first} {verb} {rest}"
+    first, low, high = grounds.stacks[0].name, grounds.bracket.lower_users, grounds.bracket.upper_users
     if kind == "diverges":
-        return f"{claim} from more than {low} and at most {high} concurrent users on {setting}"
+        return f"Above {low} and by {high} concurrent users {first} starts to {base} {rest}"
     if kind == "diverged_at_first":
-        return f"{claim} already at {high} concurrent users, the lowest level tested {setting}"
+        return f"Already at {high} concurrent users, the lowest level tested, {first} {verb} {rest}"
     if kind == "no_divergence":
-        return (
-            f"On this machine {first} does not {base} {rest} at any tested level up to {low} concurrent users {setting}"
-        )
+        return f"Up to {low} concurrent users, the highest level tested, {first} does not {base} {rest}"
     if kind == "invalid":
         reason = grounds.bracket.reason if grounds.bracket.kind == "invalid" else "no window passed its gates"
-        return f"This run is invalid and does not tell from how many users on {first} {verb} {rest} {setting}: {reason}"
-    return (
-        f"This run does not settle from how many concurrent users on {first} {verb} {rest} {setting}: "
-        f"{_why_open(grounds)}"
-    )
+        return f"This run is invalid and does not tell from how many users on {first} {verb} {rest}: {reason}"
+    return f"From how many concurrent users on {first} {verb} {rest} stays open: {_why_open(grounds)}"
 
 
 def _why_open(grounds: Grounds) -> str:
     if not grounds.complete:
-        return f"it ended before its blocks were done ({grounds.ended_by or 'cause unknown'})"
+        return f"the run ended before its blocks were done ({grounds.ended_by or 'cause unknown'})"
     if grounds.aa.fired:
         return "its A/A control found a difference between a stack and itself"
     return grounds.bracket.reason or "the levels decide neither way"
@@ -117,67 +111,66 @@ def _why_open(grounds: Grounds) -> str:
 def _words(experiment: Experiment, grounds: Grounds) -> tuple[str, str, str]:
     verb, base, rest = _DEARER[grounds.statistic]
     times = format_ratio(1 + experiment.decision.margin_ratio)
-    return verb, base, rest.format(times=times, second=_named(grounds.stacks[1])) + _bill_words(grounds.bill)
+    return verb, base, rest.format(times=times, second=grounds.stacks[1].name) + _bill_words(grounds.bill)
 
 
 def _bill_words(bill: PricedBracket | None) -> str:
     if bill is None or bill.list is None:
         return ""
     billing = (bill.billing or "").replace("_", " ")
-    same = ", where prices cancel and only goodput counts" if bill.is_inverse_throughput else ""
-    return f" on {bill.list} ({billing}{same})"
+    return f" on {bill.list} ({billing}{', prices cancel' if bill.is_inverse_throughput else ''})"
 
 
-def _named(stack: StackDescription) -> str:
-    return f"{stack.name} ({stack.label})"
-
-
-def _setting(experiment: Experiment) -> str:
+def _setting(experiment: Experiment, stacks: Sequence[StackDescription]) -> str:
     load = experiment.load
-    parts = [load.scenario.user_class]
+    parts = [*(f"{stack.name}: {stack.label}" for stack in stacks), load.scenario.user_class]
     if isinstance(load, ClosedLoad):
-        parts.append(f"think time {format_s(load.think_s)}")
+        parts[-1] += f", think time {format_s(load.think_s)}"
     if experiment.upstream is not None:
-        parts.append(f"upstream {experiment.upstream.latency}")
-    return f"[{', '.join(parts)}]"
+        parts[-1] += f", upstream {experiment.upstream.latency}"
+    return "; ".join((*parts, "this machine"))
 
 
 def _capacity_words(experiment: Experiment, grounds: Grounds) -> str:
     stack, goal = grounds.stacks[0], experiment.objective
     objective = f"{format_percent(goal.good_ratio)} of requests within {format_s(goal.latency_s)}"
     if grounds.counts.valid == 0:
-        return f"This run is invalid: no window of {_named(stack)} passed its gates {_setting(experiment)}"
+        return f"This run is invalid: no window of {stack.name} passed its gates"
     if stack.users_per_replica is None:
         held = "did not find where the objective breaks or did not hold it at any tested level"
-        return f"On this machine {_named(stack)} {held} ({objective}) {_setting(experiment)}"
-    held = f"holds {objective} up to {format_users(stack.users_per_replica)} among the tested levels"
-    return f"On this machine {_named(stack)} {held} {_setting(experiment)}"
+        return f"{stack.name} {held} ({objective})"
+    return f"{stack.name} holds {objective} up to {format_users(stack.users_per_replica)} among the tested levels"
 
 
-def _claim_words(grounds: Grounds, kind: VerdictKind) -> Sequence[str]:
+def _claim_words(grounds: Grounds, kind: VerdictKind) -> str:
     claim = grounds.claim
     if claim.users is None or claim.answer is None or kind == "capacity":
-        return ()
+        return ""
     words = {
-        "supported": "is supported",
-        "refuted_earlier": "is refuted: it starts earlier",
-        "refuted_later": "is refuted: it starts later, if at all",
-        "inconclusive": "is neither supported nor refuted",
-        "invalid": "cannot be judged",
+        "supported": ", so the claim of {users} is supported",
+        "refuted_earlier": ", so the claim of {users} is refuted: it starts earlier",
+        "refuted_later": ", so the claim of {users} is refuted: it starts later, if at all",
+        "inconclusive": "; the claim of {users} is neither supported nor refuted",
+        "invalid": "; the claim of {users} cannot be judged",
     }
-    return (f"the claim that it starts at {format_users(claim.users)} {words[claim.answer]}",)
+    return words[claim.answer].format(users=format_users(claim.users))
 
 
 def _doubts(grounds: Grounds) -> Sequence[str]:
     found: list[str] = []
     if grounds.aa.fired and not grounds.complete:
-        found.append("its A/A control found a difference between a stack and itself")
+        found.append("the A/A control found a difference between a stack and itself")
     if grounds.aa.fired is None:
-        found.append(f"its A/A control could not be judged ({grounds.aa.reason or 'it was not measured'})")
+        found.append("the A/A control could not be judged")
     if grounds.counts.missing_pairs:
-        found.append(f"{grounds.counts.missing_pairs} pairs of windows are missing")
+        found.append(f"{_number(grounds.counts.missing_pairs, 'pair of windows is', 'pairs of windows are')} missing")
     if grounds.counts.interrupted_blocks:
-        found.append(f"{grounds.counts.interrupted_blocks} interrupted blocks are left out")
+        left_out = _number(grounds.counts.interrupted_blocks, "interrupted block is", "interrupted blocks are")
+        found.append(f"{left_out} left out")
     if not grounds.calibrated:
         found.append("the load generator is uncalibrated")
     return found
+
+
+def _number(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"

@@ -25,6 +25,10 @@ from loadlab.model.experiment import (
 )
 
 HOST = "127.0.0.1"
+SETTING_PREFIXES = ("SVC_", "UPSTREAM_")
+"""Variables of the user's shell that must not change what a run measures."""
+SECRETS = frozenset({"SVC_API_KEY", "SVC_JWT_SECRET"})
+"""The settings that come from the user's shell, because no experiment file may hold them."""
 READY_TIMEOUT_S = 30.0
 READY_POLL_S = 0.03
 STOP_GRACE_S = 5.0
@@ -235,7 +239,10 @@ class LocalDeployer:
         cwd: Path | None = None,
     ) -> Child:
         log = self._logs / (f"{name}.log" if block is None else f"{name}-b{block:02d}.log")
-        return self._children.start(Command(name=name, argv=argv, env=env, cpus=cpus, log=log, cwd=cwd))
+        withheld = frozenset(k for k in os.environ if k.startswith(SETTING_PREFIXES) and k not in SECRETS)
+        return self._children.start(
+            Command(name=name, argv=argv, env=env, cpus=cpus, log=log, cwd=cwd, withheld=withheld)
+        )
 
     def _python_path(self) -> Mapping[str, str]:
         path = os.pathsep.join([str(self._services), str(self._services / "common")])

@@ -51,6 +51,17 @@ class LocustHost(Protocol):
         """End them."""
 
 
+class _Answer(dict[str, Any]):
+    """A JSON object that says where it came from when a key is missing."""
+
+    def __init__(self, call: str, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self._call = call
+
+    def __missing__(self, key: str) -> Any:
+        raise LoadError(f"load generator: {self._call} answered, but {key} is missing; is another Locust there?")
+
+
 class LocustGenerator:
     """LoadGenerator port."""
 
@@ -132,13 +143,14 @@ class LocustGenerator:
         while (raw := self._call("GET", f"/lab/windows/{self._name(window)}"))["state"] not in ("complete", "partial"):
             self._give_up_after(deadline, f"window {window} is still {raw['state']}")
         health = {**raw["health"], "workers_expected": self._host.workers()}
-        record = {name: raw[name] for name in WINDOW_FIELDS if name != "health"}
-        record["health"] = {name: health[name] for name in HEALTH_FIELDS}
+        record = {name: raw[name] for name in WINDOW_FIELDS if name in raw}
+        record["health"] = {name: health[name] for name in HEALTH_FIELDS if name in health}
         try:
             return TypeAdapter(LoadWindow).validate_python(record)
         except ValidationError as error:
             first = error.errors()[0]
-            raise LoadError(f"window {window}: Locust sent {first['loc']}: {first['msg']}") from None
+            where = ".".join(str(part) for part in first["loc"])
+            raise LoadError(f"window {window}: Locust sent {where}: {first['msg']}") from None
 
     def stop(self, trial: str) -> GeneratorBooks:
         """Stop, drain, close the books."""
@@ -202,10 +214,9 @@ class LocustGenerator:
         try:
             decoded = orjson.loads(answer.data)
         except orjson.JSONDecodeError:
-            decoded = {}
+            decoded = None
         if answer.status >= 400 or not isinstance(decoded, dict):
-            reason = decoded.get("error") if isinstance(decoded, dict) else ""
-            raise LoadError(
-                f"load generator: {method} {path} got status {answer.status}: {reason or answer.data[:200]!r}"
-            )
-        return decoded
+            reason = decoded.get("error") if isinstance(decoded, dict) else None
+            got = reason or repr(answer.data[:200])
+            raise LoadError(f"load generator: {method} {path} got status {answer.status}: {got}")
+        return _Answer(f"{method} {path}", decoded)

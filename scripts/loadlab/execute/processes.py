@@ -23,7 +23,10 @@ LOG_TAIL_LINES = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What to start. cpus empty: wherever the engine may run. env is added to the engine's own."""
+    """What to start. cpus empty: wherever the engine may run.
+
+    env is added to the engine's own environment, from which withheld names are left out first.
+    """
 
     name: str
     argv: Sequence[str]
@@ -31,6 +34,7 @@ class Command:
     cpus: frozenset[int]
     log: Path
     cwd: Path | None = None
+    withheld: frozenset[str] = frozenset()
 
 
 class Child:
@@ -113,7 +117,7 @@ class ChildProcesses:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **command.env},
+                env={k: v for k, v in os.environ.items() if k not in command.withheld} | dict(command.env),
                 cwd=command.cwd,
                 start_new_session=True,
             )

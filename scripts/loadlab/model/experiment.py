@@ -125,7 +125,7 @@ class DecisionRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowPlan:
-    """Seconds of warm-up before and of measuring inside each window."""
+    """warmup_s: load on each stack at the top level after a block's start. measure_s: length of each window."""
 
     warmup_s: float = 3.0
     measure_s: float = 8.0

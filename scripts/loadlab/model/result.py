@@ -11,31 +11,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from loadlab.model.evidence import PriceListDescription as PriceListDescription
+from loadlab.model.evidence import StackExplanation as StackExplanation
 from loadlab.model.experiment import Billing, Statistic
+from loadlab.model.summary import Estimate as Estimate
+from loadlab.model.summary import Interval as Interval
+from loadlab.model.summary import LevelSummary as LevelSummary
+from loadlab.model.summary import WindowSummary as WindowSummary
 
 SCHEMA_VERSION = 1
 
 VerdictKind = Literal["diverges", "diverged_at_first", "no_divergence", "inconclusive", "invalid", "capacity"]
 ClaimAnswer = Literal["supported", "refuted_earlier", "refuted_later", "inconclusive", "invalid"]
 FindingLevel = Literal["invalid", "warning", "not_available", "info"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interval:
-    """A two-sided interval; ``level`` such as 0.95."""
-
-    lower: float
-    upper: float
-    level: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
-    """A figure with its interval; ``n`` independent repeats (blocks) behind it. interval None: too few."""
-
-    value: float
-    interval: Interval | None
-    n: int
+LevelAnswer = Literal["under", "over", "straddles", "unknown"]
+"""One level against the margin: under it, over it, undecided, or without bounds to decide by."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,78 +45,13 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WindowSummary:
-    """One window as results.json lists it; its role tells the sweep from controls and repeats."""
-
-    id: str
-    block: int
-    stack: str
-    users: int
-    role: str
-    valid: bool
-    used: bool
-    """Whether the comparisons count it (valid, and not replaced by its repeat, and its pair is there)."""
-    reasons: tuple[str, ...]
-    """Codes of the gates that failed."""
-    not_available: tuple[str, ...]
-    """Codes of the gates that could not be judged."""
-    measure_s: float
-    sent: int
-    ok: int
-    failed: int
-    good: int
-    p50_s: float | None
-    p95_s: float | None
-    p99_s: float | None
-    mean_s: float | None
-    throughput_rps: float
-    goodput_rps: float
-    cpu_s_per_request: float | None
-    cpu_cores: float | None
-    pss_bytes: int | None
-    """Peak sum of PSS over the process tree."""
-    rss_bytes: int | None
-    in_flight_mean: float | None
-    slots_busy_by_worker: tuple[float, ...]
-    """Mean busy slots of each worker process, largest first; empty where a stack has no slots."""
-    connections_by_worker: tuple[float, ...]
-    loop_lag_mean_s: float | None
-    generator_lag_p99_s: float
-    generator_cpu_ratio: float
-    steal_ratio: float | None
-    idle_cpu_cores: float | None
-    objective_held: bool
-    outcomes: Mapping[str, int]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LevelSummary:
-    """One stack at one level over its used windows: every figure an estimate over blocks."""
-
-    stack: str
-    users: int
-    blocks: int
-    goodput_rps: Estimate | None
-    throughput_rps: Estimate | None
-    p50_s: Estimate | None
-    p95_s: Estimate | None
-    p99_s: Estimate | None
-    cpu_s_per_request: Estimate | None
-    cpu_cores: Estimate | None
-    pss_bytes: Estimate | None
-    slots_busy_by_worker: tuple[float, ...]
-    connections_by_worker: tuple[float, ...]
-    loop_lag_mean_s: float | None
-    objective_held: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
     """Stack one over stack two at one level: ratio with its two-sided interval (95 %), and the bracket's bounds.
 
     Above 1 stack one is always the dearer: goodput is turned over (seconds per good request). A level without any
-    pair has no comparison. list and billing are None for statistics without a price. repeats counts windows that were measured twice.
-    decision_lower_ratio: simultaneous one-sided lower bound; decision_upper_ratio: one-sided upper bound.
+    pair has no comparison. list and billing are None for statistics without a price. repeats counts windows that
+    were measured twice. decision_lower_ratio: simultaneous one-sided lower bound; decision_upper_ratio: one-sided
+    upper bound.
     """
 
     users: int
@@ -142,6 +67,7 @@ class Comparison:
     repeats: int
     missing: int
     valid: bool
+    answer: LevelAnswer = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -330,3 +256,5 @@ class Analysis:
     provenance: Mapping[str, object]
     reproduce: tuple[str, ...]
     """Commands that make this run again."""
+    price_lists: tuple[PriceListDescription, ...] = ()
+    explanation: tuple[StackExplanation, ...] = ()

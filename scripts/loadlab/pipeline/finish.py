@@ -66,6 +66,6 @@ def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
             f"{folder}: no block was finished, so there is nothing to judge yet; "
             f"go on with: loadlab run --resume {folder}"
         )
-    experiment = load_experiment(str(folder / "experiment.toml"))
+    experiment = load_experiment(str(folder / "experiment.toml"), check_files=False)
     prices = load_price_lists(layout.prices)
     return analyse(experiment, progress.plan, run, prices, (folder / "experiment.toml").read_text())

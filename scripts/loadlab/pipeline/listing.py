@@ -51,7 +51,7 @@ def listing(layout: Layout) -> Listing:
 
 def _known(folder: Path) -> KnownRun:
     results = _results(folder / "results.json")
-    if results is None or "verdict" not in results:
+    if results is None:
         return KnownRun(id=folder.name, experiment="", state="unfinished", verdict="", next_step=_resume(folder))
     whole = not any(finding.get("code") == "run_incomplete" for finding in results.get("findings", ()))
     return KnownRun(
@@ -84,7 +84,7 @@ def _results(path: Path) -> dict[str, Any] | None:
         found = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and isinstance(found.get("verdict"), dict) else None
 
 
 def show_listing(found: Listing, console: Console) -> None:

@@ -72,8 +72,8 @@ class Chart:
     marks: Marks
     levels: tuple[Level, ...] = ()
     from_zero: bool = True
-    note: str | None = None
-    """Stands under the picture."""
+    subtitle: str = ""
+    """Whose prices: a smaller line under the title."""
     absent: str | None = None
     """Why there is nothing to draw; None where there is."""
 

@@ -1,16 +1,21 @@
-"""Findings grouped for reading: worst first, one entry for what many windows share."""
+"""Findings grouped for reading: worst first, one entry for each code, with every place it holds for."""
 
 from __future__ import annotations
 
+import os.path
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadlab.report.results import Results
 from loadlab.report.words import FINDING_LEVELS
 
+FIRST_PLACES = 3
+"""Places that a short form names before it says how many more there are."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Doubt:
-    """One message with every place it holds for."""
+    """One code with every place it holds for; expected and next_step where all of its findings share them."""
 
     code: str
     message: str
@@ -18,11 +23,19 @@ class Doubt:
     next_step: str | None
     places: tuple[str, ...]
     """Window, level, ``run`` or ``machine``, with what was got there."""
+    names: tuple[str, ...]
+    """The same places without anything else, each once."""
+
+    @property
+    def first_places(self) -> str:
+        """A few names and how many more there are."""
+        more = len(self.names) - FIRST_PLACES
+        return ", ".join(self.names[:FIRST_PLACES]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DoubtGroup:
-    """All doubts of one severity; ``total`` counts findings, not messages."""
+    """All doubts of one severity; ``total`` counts findings, not codes."""
 
     level: str
     title: str
@@ -36,17 +49,47 @@ def doubt_groups(results: Results) -> tuple[DoubtGroup, ...]:
     for level, title in FINDING_LEVELS.items():
         found = [finding for finding in results["findings"] if finding["level"] == level]
         if found:
-            groups.append(DoubtGroup(level=level, title=title, doubts=_merge(found), total=len(found)))
+            groups.append(DoubtGroup(level=level, title=title, doubts=_by_code(found), total=len(found)))
     return tuple(groups)
 
 
-def _merge(findings: list[Results]) -> tuple[Doubt, ...]:
-    shared: dict[tuple[str | None, ...], list[str]] = {}
+def _by_code(findings: Sequence[Results]) -> tuple[Doubt, ...]:
+    codes: dict[str, list[Results]] = {}
     for finding in findings:
-        key = tuple(finding[name] for name in ("code", "message", "expected", "next_step"))
-        place = f"{finding['where']} (got {finding['got']})" if finding["got"] else finding["where"]
-        shared.setdefault(key, []).append(place)
-    return tuple(
-        Doubt(code=str(code), message=str(message), expected=expected, next_step=step, places=tuple(places))
-        for (code, message, expected, step), places in shared.items()
+        codes.setdefault(finding["code"], []).append(finding)
+    return tuple(_doubt(code, found) for code, found in codes.items())
+
+
+def _doubt(code: str, findings: Sequence[Results]) -> Doubt:
+    message = _shared_message([finding["message"] for finding in findings])
+    expected = _shared(findings, "expected")
+    return Doubt(
+        code=code,
+        message=message,
+        expected=expected,
+        next_step=_shared(findings, "next_step"),
+        places=tuple(_place(finding, message, expected) for finding in findings),
+        names=tuple(dict.fromkeys(finding["where"] for finding in findings)),
     )
+
+
+def _shared(findings: Sequence[Results], name: str) -> str | None:
+    values = {finding[name] for finding in findings}
+    return values.pop() if len(values) == 1 else None
+
+
+def _shared_message(messages: Sequence[str]) -> str:
+    """The message where all are alike, else what they begin with, up to the colon before their details."""
+    if len(set(messages)) == 1:
+        return messages[0]
+    head, colon, _ = os.path.commonprefix(list(messages)).rpartition(":")
+    return head if colon else messages[0]
+
+
+def _place(finding: Results, message: str, expected: str | None) -> str:
+    detail = finding["message"].removeprefix(message).lstrip(": ")
+    facts = [f"got {finding['got']}"] if finding["got"] else []
+    if finding["expected"] and expected is None:
+        facts.append(f"expected {finding['expected']}")
+    facts += [detail] if detail else []
+    return f"{finding['where']} ({'; '.join(facts)})" if facts else str(finding["where"])

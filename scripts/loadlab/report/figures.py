@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from loadlab.report.brackets import BracketLine, bracket_lines, same_curve
 from loadlab.report.charts import Chart, Level, Point, Series
 from loadlab.report.curves import by_stack, comparisons_of, headline_curve, marks_of, point_at, spoken, tested_users
 from loadlab.report.level_figures import cause_charts, load_charts
+from loadlab.report.prices import price_line
 from loadlab.report.results import Results
-from loadlab.report.words import INVERSE_THROUGHPUT, STATISTICS, margin_text, price_text, range_text
+from loadlab.report.words import INVERSE_THROUGHPUT, SAME_AS_THROUGHPUT, STATISTICS, margin_text, range_text
 from loadlab.units import format_ratio, format_usd
+
+_COSTS = {
+    "cost_per_million_good": ("usd_per_million_good", "US dollars per million good requests"),
+    "usd_per_hour_at_users": ("usd_per_hour_at_users", "US dollars per hour to carry N users"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CurveFigures:
+    """One curve beside the decisive one: its name, its answer in one line, its charts and what to know of it."""
+
+    name: str
+    answer: str
+    charts: tuple[Chart, ...]
+    note: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,38 +36,78 @@ class Figures:
 
     heroes: tuple[Chart, ...]
     """The curve that decides: its cost where it has one, then its ratio."""
-    costs: tuple[Chart, ...]
-    """Cost on the other price lists."""
-    ratios: tuple[Chart, ...]
-    """Ratio of the other curves."""
+    hero_note: str | None
+    lists: tuple[CurveFigures, ...]
+    """The declared statistic on the other price lists."""
+    others: tuple[CurveFigures, ...]
+    """The other statistics."""
     load: tuple[Chart, ...]
     causes: tuple[Chart, ...]
 
 
 def build_figures(results: Results) -> Figures:
     """Every chart of the report; one without data says why in ``absent``."""
-    decisive = headline_curve(results)
-    billed = _billed(results)
-    first = [curve for curve in billed if _same(curve, decisive, "list", "billing")]
-    rest = [curve for curve in billed if curve not in first]
-    others = [curve for curve in results["brackets"] if not _same(curve, decisive, "statistic", "list", "billing")]
+    decisive = _decisive(results)
+    lines = bracket_lines(results) if results["brackets"] else _unbracketed(results, decisive)
+    made = [(line.curve, _curve_figures(results, line, index)) for index, line in enumerate(lines)]
+    same = [figures for curve, figures in made if curve["statistic"] == decisive["statistic"]]
     return Figures(
-        heroes=(*(_cost_chart(results, curve, "cost") for curve in first), *_hero_ratio(results, decisive)),
-        costs=tuple(_cost_chart(results, curve, f"cost-{index}") for index, curve in enumerate(rest)),
-        ratios=tuple(ratio_chart(results, curve, f"ratio-{index}") for index, curve in enumerate(others)),
+        heroes=tuple(_hero_charts(results, decisive)),
+        hero_note=curve_note(decisive, INVERSE_THROUGHPUT),
+        lists=tuple(same),
+        others=tuple(figures for _, figures in made if figures not in same),
         load=tuple(load_charts(results)),
         causes=cause_charts(results),
     )
 
 
-def _same(one: Results, other: Results, *keys: str) -> bool:
-    return all(one[key] == other[key] for key in keys)
+def curve_note(curve: Results, inverse: str = SAME_AS_THROUGHPUT) -> str | None:
+    """What a reader must know beside a curve: that prices cancel, or else what the analysis remarks."""
+    if curve["is_inverse_throughput"]:
+        return inverse
+    note: str | None = curve["note"]
+    return f"{note[:1].upper()}{note[1:].rstrip('.')}." if note else None
 
 
-def _hero_ratio(results: Results, curve: Results) -> tuple[Chart, ...]:
-    if len(results["stacks"]) < 2:
-        return ()
-    return (ratio_chart(results, curve, "ratio", predicted=_predicted(results)),)
+def _decisive(results: Results) -> Results:
+    """The curve that decides; in a run of one stack, which compares nothing, the first bill."""
+    headline = headline_curve(results)
+    if len(results["stacks"]) == 2 or not results["cost"]:
+        return headline
+    return _bill(results["cost"][0])
+
+
+def _bill(cost: Results) -> Results:
+    unknown = {"lower_users": None, "upper_users": None, "kind": "capacity"}
+    return {**cost, "statistic": "cost_per_million_good", "bracket": unknown, "note": None}
+
+
+def _unbracketed(results: Results, decisive: Results) -> tuple[BracketLine, ...]:
+    bills = {(cost["list"], cost["billing"]): _bill(cost) for cost in results["cost"]}
+    return tuple(
+        BracketLine(curve=curve, name=price_line(results, curve), answer="")
+        for curve in bills.values()
+        if not same_curve(curve, decisive)
+    )
+
+
+def _curve_figures(results: Results, line: BracketLine, index: int) -> CurveFigures:
+    charts = tuple(_charts(results, line.curve, f"curve-{index}"))
+    return CurveFigures(name=line.name, answer=line.answer, charts=charts, note=curve_note(line.curve))
+
+
+def _charts(results: Results, curve: Results, key: str) -> Iterator[Chart]:
+    if curve["statistic"] in _COSTS:
+        yield _cost_chart(results, curve, f"{key}-cost")
+    if len(results["stacks"]) == 2:
+        yield ratio_chart(results, curve, f"{key}-ratio")
+
+
+def _hero_charts(results: Results, curve: Results) -> Iterator[Chart]:
+    if curve["statistic"] in _COSTS and curve["list"] is not None:
+        yield _cost_chart(results, curve, "cost")
+    if len(results["stacks"]) == 2:
+        yield ratio_chart(results, curve, "ratio", predicted=_predicted(results, curve))
 
 
 def ratio_chart(results: Results, curve: Results, key: str, predicted: tuple[Series, ...] = ()) -> Chart:
@@ -60,7 +118,8 @@ def ratio_chart(results: Results, curve: Results, key: str, predicted: tuple[Ser
     measured = Series(label="measured", tone="measured", points=points)
     return Chart(
         key=key,
-        title=f"Ratio {pair}: {statistic}, {price_text(curve)}",
+        title=f"{pair}: ratio of {statistic}",
+        subtitle="" if curve["list"] is None else price_line(results, curve),
         description=f"Ratio of {statistic}, {pair}, against concurrent users. {spoken((measured,))}",
         quantity="ratio",
         users=tested_users(results),
@@ -71,17 +130,8 @@ def ratio_chart(results: Results, curve: Results, key: str, predicted: tuple[Ser
             Level(value=1 + margin, label=f"{margin_text(margin)} margin", strong=True),
         ),
         from_zero=False,
-        note=curve_note(curve),
         absent=None if points else "no comparison has a used pair of windows",
     )
-
-
-def curve_note(curve: Results) -> str | None:
-    """What a reader must know beside a curve: that prices cancel, and what the analysis remarks."""
-    inverse = INVERSE_THROUGHPUT if curve["is_inverse_throughput"] else None
-    note: str | None = curve["note"]
-    remark = f"{note[:1].upper()}{note[1:].rstrip('.')}." if note else None
-    return " ".join(text for text in (inverse, remark) if text) or None
 
 
 def _ratio_point(comparison: Results) -> Point:
@@ -99,9 +149,11 @@ def _ratio_point(comparison: Results) -> Point:
     )
 
 
-def _predicted(results: Results) -> tuple[Series, ...]:
+def _predicted(results: Results, curve: Results) -> tuple[Series, ...]:
+    """The law's curve where it speaks of this ratio: at one fixed price, which is the inverse ratio of goodput."""
     prediction = results["prediction"]
-    if not prediction or not prediction["curve_users"]:
+    fits = curve["is_inverse_throughput"] or curve["statistic"] == "goodput"
+    if not fits or not prediction or not prediction["curve_users"]:
         return ()
     users = tested_users(results)
     pairs = zip(prediction["curve_users"], prediction["curve_ratio"], strict=False)
@@ -109,39 +161,23 @@ def _predicted(results: Results) -> tuple[Series, ...]:
     return (Series(label="law", tone="predicted", points=points, dashed=True, markers=False),) if points else ()
 
 
-def _billed(results: Results) -> list[Results]:
-    """One record for each (price list, billing model), with the bracket of its cost per million good requests."""
-    curves: dict[tuple[str, str], Results] = {}
-    for cost in results["cost"]:
-        curves.setdefault((cost["list"], cost["billing"]), _billed_curve(results, cost))
-    return list(curves.values())
-
-
-def _billed_curve(results: Results, cost: Results) -> Results:
-    curves: list[Results] = results["brackets"]
-    same = [curve for curve in curves if _same(curve, cost, "list", "billing")]
-    unknown = {"lower_users": None, "upper_users": None, "kind": "capacity"}
-    fallback: Results = {**cost, "bracket": unknown, "note": None}
-    return next((curve for curve in same if curve["statistic"] == "cost_per_million_good"), fallback)
-
-
 def _cost_chart(results: Results, curve: Results, key: str) -> Chart:
     rows = [cost for cost in results["cost"] if (cost["list"], cost["billing"]) == (curve["list"], curve["billing"])]
-    series = by_stack(results, rows, _cost_point)
+    field, title = _COSTS[curve["statistic"]]
+    series = by_stack(results, rows, lambda cost: _cost_point(cost, field))
     return Chart(
         key=key,
-        title=f"US dollars per million good requests: {price_text(curve)}",
-        description=f"US dollars per million good requests on {price_text(curve)}, against concurrent users. "
-        + spoken(series),
+        title=title,
+        subtitle=price_line(results, curve),
+        description=f"{title} on {price_line(results, curve)}, against concurrent users. {spoken(series)}",
         quantity="usd",
         users=tested_users(results),
         series=series,
         marks=marks_of(results, curve["bracket"]),
-        note=curve_note(curve),
-        absent=None if series else "no level has a cost per million good requests on this list",
+        absent=None if series else "no level has this cost on this list",
     )
 
 
-def _cost_point(cost: Results) -> Point | None:
-    value, lower, upper = (cost[f"usd_per_million_good{end}"] for end in ("", "_lower", "_upper"))
+def _cost_point(cost: Results, field: str) -> Point | None:
+    value, lower, upper = (cost.get(f"{field}{end}") for end in ("", "_lower", "_upper"))
     return None if value is None else point_at(cost, value, lower, upper, format_usd)

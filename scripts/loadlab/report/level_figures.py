@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from loadlab.report.charts import Chart, Level, Point, Quantity, Series
 from loadlab.report.curves import TONES, Show, by_stack, marks_of, point_at, spoken, tested_users
 from loadlab.report.results import Results
 from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_P99, NO_PSS
-from loadlab.units import format_bytes, format_rps, format_s
+from loadlab.units import format_bytes, format_cores, format_rps, format_s
 
 
 def load_charts(results: Results) -> Iterable[Chart]:
     """Rates, memory and latencies against users."""
-    objective = results["experiment"]["objective_latency_s"]
-    yield _level_chart(results, "goodput_rps", "Good requests per second", "rps", format_rps, NO_ESTIMATE)
-    yield _level_chart(results, "throughput_rps", "Answered requests per second", "rps", format_rps, NO_ESTIMATE)
+    yield from _rate_charts(results)
     yield _level_chart(results, "pss_bytes", "Peak memory (sum of PSS)", "bytes", format_bytes, NO_PSS)
     for field, title, reason in (
         ("p50_s", "Latency, p50", NO_ESTIMATE),
         ("p95_s", "Latency, p95", NO_ESTIMATE),
         ("p99_s", "Latency, p99", NO_P99),
     ):
-        yield _level_chart(results, field, title, "s", format_s, reason, Level(value=objective, label="objective"))
+        yield _level_chart(results, field, title, "s", format_s, reason, _objective(results))
+
+
+def _rate_charts(results: Results) -> Iterable[Chart]:
+    title = "Good requests per second"
+    same = all(row["goodput_rps"] == row["throughput_rps"] for row in results["levels"])
+    if same:
+        title += ", which all answered ones are"
+    yield _level_chart(results, "goodput_rps", title, "rps", format_rps, NO_ESTIMATE)
+    if not same:
+        yield _level_chart(results, "throughput_rps", "Answered requests per second", "rps", format_rps, NO_ESTIMATE)
+
+
+def _objective(results: Results) -> Level:
+    return Level(value=results["experiment"]["objective_latency_s"], label="objective")
 
 
 def _level_chart(
@@ -45,28 +58,57 @@ def _level_chart(
         users=tested_users(results),
         series=series,
         marks=marks_of(results, results["bracket"]),
-        levels=(level,) if level is not None and level.value <= 1.5 * top else (),
+        levels=(level,) if level is not None and (level.strong or level.value <= 1.5 * top) else (),
         absent=None if series else reason,
     )
 
 
 def cause_charts(results: Results) -> tuple[Chart, ...]:
-    """Busy slots, connections, processor time and loop lag: why the curves part. Those without data come last."""
-    charts = tuple(_cause_charts(results))
-    return (*(chart for chart in charts if not chart.absent), *(chart for chart in charts if chart.absent))
+    """What fills up, and what follows: busy slots, processor and waiting first, then connections and loop lag.
+
+    Charts without data are left out: ``absent_causes`` names them.
+    """
+    return tuple(chart for chart in _cause_charts(results) if not chart.absent)
+
+
+def absent_causes(results: Results) -> tuple[str, ...]:
+    """Which of the charts of causes have no data, and why."""
+    return tuple(f"{chart.title}: {chart.absent}" for chart in _cause_charts(results) if chart.absent)
 
 
 def _cause_charts(results: Results) -> Iterable[Chart]:
-    for index, stack in enumerate(results["stacks"]):
-        limit = stack["slots_per_worker"]
-        levels = (Level(value=limit, label=f"{limit} slots", strong=True),) if limit is not None else ()
-        title = f"{stack['name']}: busy slots per worker"
-        yield _worker_chart(results, index, "slots_busy_by_worker", title, "the stack has no pool of slots", levels)
-        title = f"{stack['name']}: connections per worker"
-        yield _worker_chart(results, index, "connections_by_worker", title, "the stack exports no connections", ())
+    stacks = range(len(results["stacks"]))
+    yield from (_slots_chart(results, index) for index in stacks)
+    yield _level_chart(results, "cpu_cores", "Processor cores in use", "count", format_cores, NO_CPU, _given(results))
+    yield replace(
+        _level_chart(results, "p50_s", "Median response time", "s", format_s, NO_ESTIMATE, _objective(results)),
+        key="waiting",
+    )
+    for index in stacks:
+        title = f"{results['stacks'][index]['name']}: open connections per worker"
+        yield _worker_chart(results, index, "connections_by_worker", title, "not exported", ())
     yield _level_chart(results, "cpu_s_per_request", "Processor time per request", "s", format_s, NO_CPU)
+    yield _lag_chart(results)
+
+
+def _slots_chart(results: Results, index: int) -> Chart:
+    stack = results["stacks"][index]
+    limit = stack["slots_per_worker"]
+    levels = (Level(value=limit, label=f"{limit} slots", strong=True),) if limit is not None else ()
+    reason = "the stack has no pool of slots" if limit is None else "not exported"
+    return _worker_chart(
+        results, index, "slots_busy_by_worker", f"{stack['name']}: busy slots per worker", reason, levels
+    )
+
+
+def _given(results: Results) -> Level | None:
+    limit = next((one["cores_limit"] for one in results["explanation"]), None)
+    return None if limit is None else Level(value=limit, label=f"{limit:g} given", strong=True)
+
+
+def _lag_chart(results: Results) -> Chart:
     lag = by_stack(results, results["levels"], _lag_point)
-    yield Chart(
+    return Chart(
         key="loop-lag",
         title="Event loop lag, mean",
         description=f"Mean lag of the event loop against concurrent users. {spoken(lag)}",
@@ -74,7 +116,7 @@ def _cause_charts(results: Results) -> Iterable[Chart]:
         users=tested_users(results),
         series=lag,
         marks=marks_of(results, results["bracket"]),
-        absent=None if lag else "no stack exports the lag of an event loop",
+        absent=None if lag else "no stack exports it",
     )
 
 

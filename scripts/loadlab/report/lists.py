@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from loadlab.report.cells import Cell, estimate, figure, words
 from loadlab.report.curves import headline_curve
 from loadlab.report.results import Results
-from loadlab.report.words import ATTRIBUTIONS, STATISTICS, bracket_text, margin_text, price_text, users_text, utc_text
+from loadlab.report.words import (
+    ATTRIBUTIONS,
+    STATISTICS,
+    bracket_text,
+    margin_text,
+    price_text,
+    undecided_text,
+    users_text,
+    utc_text,
+)
 from loadlab.units import ABSENT, format_count, format_percent, format_ratio, format_s
 
 CONTROL_STATES = {True: "fired: the same stack differs from itself", False: "quiet", None: ABSENT}
@@ -25,32 +34,44 @@ class Item:
 def prediction_items(results: Results) -> tuple[Item, ...]:
     """What the law said before the sweep, beside what was measured."""
     prediction, bracket = results["prediction"], results["bracket"]
-    measured = Item(term="Measured", cell=figure(bracket_text(bracket), bracket["reason"] or "no bracket was found"))
     if prediction is None:
-        return (
-            Item(term="Predicted", cell=figure(ABSENT, "nothing was predicted: the demands are not known")),
-            measured,
+        return (Item(term="Predicted", cell=figure(ABSENT, "nothing was predicted: the demands are not known")),)
+    return tuple(
+        item
+        for item in (
+            Item(term="Predicted by the law", cell=figure(users_text(prediction["users"]), "no threshold")),
+            Item(
+                term="Measured bracket",
+                cell=figure(bracket_text(bracket), undecided_text(bracket) or bracket["reason"] or "not found"),
+            ),
+            Item(
+                term="Measured crossing (approximate)",
+                cell=figure(users_text(bracket["estimate_users"]), "the ratio does not cross the margin"),
+            ),
+            Item(
+                term="Measured over predicted", cell=figure(format_ratio(prediction["miss_ratio"]), _no_miss(results))
+            ),
+            Item(term="Bracket holds the prediction", cell=_yes_no(prediction["inside"], "the bracket is open")),
+            Item(
+                term="Textbook law, all slots in one pool",
+                cell=figure(users_text(prediction["textbook_users"]), "no pool of slots"),
+            ),
+            *_processor_item(prediction),
+            Item(term="What parts the curves, by the law", cell=words(ATTRIBUTIONS[prediction["attribution"]])),
+            Item(term="Its reason", cell=words(prediction["reason"])),
         )
-    return (
-        Item(term="Predicted", cell=figure(users_text(prediction["users"]), prediction["reason"])),
-        measured,
-        Item(term="Estimate (approximate)", cell=figure(users_text(bracket["estimate_users"]), "no crossing was seen")),
-        Item(
-            term="Measured over predicted",
-            cell=figure(format_ratio(prediction["miss_ratio"]), "one of the two is absent"),
-        ),
-        Item(term="Bracket holds the prediction", cell=_yes_no(prediction["inside"], "one of the two is absent")),
-        Item(
-            term="Textbook, all slots in one pool",
-            cell=figure(users_text(prediction["textbook_users"]), "no pool of slots"),
-        ),
-        Item(
-            term="Processor time alone would part them at",
-            cell=figure(users_text(prediction["processor_users"]), "not asked: see the prediction"),
-        ),
-        Item(term="What parts the curves", cell=words(ATTRIBUTIONS[prediction["attribution"]])),
-        Item(term="Why", cell=words(prediction["reason"])),
     )
+
+
+def _no_miss(results: Results) -> str:
+    return "the law predicts no threshold" if results["prediction"]["users"] is None else "the bracket is open"
+
+
+def _processor_item(prediction: Results) -> tuple[Item, ...]:
+    users = prediction["processor_users"]
+    if users is None:
+        return ()
+    return (Item(term="Processor time alone would part them at", cell=figure(users_text(users))),)
 
 
 def control_items(results: Results) -> tuple[Item, ...]:

@@ -56,13 +56,14 @@ def _lines(view: ReportView) -> Iterator[str]:
     yield ""
     yield "## Evidence"
     yield ""
-    yield from table(view.brackets)
-    for chart in view.figures.heroes:
-        if chart.note:
-            yield f"> {escape(chart.note)}"
-            yield ""
-            break
+    yield from _answer(view)
+    yield from _prices(view)
+    yield "## Why"
+    yield ""
+    yield from (f"- {escape(sentence)}" for sentence in view.explanation)
+    yield ""
     yield from table(view.levels)
+    yield from table(view.demands)
     yield from _items("Prediction against measurement", view.prediction)
     yield from _items("Control and resolution", view.control)
     yield "## Doubts"
@@ -73,6 +74,28 @@ def _lines(view: ReportView) -> Iterator[str]:
     yield ""
     yield from (f"    {' '.join(command.split())}" for command in view.reproduce)
     yield ""
+
+
+def _answer(view: ReportView) -> Iterator[str]:
+    if view.decisive.rows:
+        yield from table(view.decisive)
+    if view.figures.hero_note:
+        yield f"> {escape(view.figures.hero_note)}"
+        yield ""
+
+
+def _prices(view: ReportView) -> Iterator[str]:
+    if view.brackets.rows:
+        yield from table(view.brackets)
+    if view.prices.rows:
+        yield from table(view.prices)
+    lines = [f"- {escape(line.name)}: {escape(line.answer)}" for line in view.lines]
+    lines += [f"- {escape(line)}" for line in view.absent_curves]
+    if lines:
+        yield "**Other curves out of the same windows**"
+        yield ""
+        yield from lines
+        yield ""
 
 
 def _items(title: str, items: Iterable[Item]) -> Iterator[str]:
@@ -93,7 +116,8 @@ def _doubts(view: ReportView) -> Iterator[str]:
         for doubt in group.doubts:
             expected = f"; expected {escape(doubt.expected)}" if doubt.expected else ""
             step = f" Next: {escape(doubt.next_step)}." if doubt.next_step else ""
-            places = ", ".join(doubt.places) if len(doubt.places) <= 4 else f"{len(doubt.places)} places"
-            yield f"- {escape(doubt.code)}: {escape(doubt.message)}{expected}.{step} ({escape(places)})"
+            times = f" ({len(doubt.places)} times)" if len(doubt.places) > 1 else ""
+            places = doubt.first_places if len(doubt.places) > 1 else doubt.places[0]
+            yield f"- {escape(doubt.code)}{times}: {escape(doubt.message)}{expected}.{step} ({escape(places)})"
         yield ""
     yield ""

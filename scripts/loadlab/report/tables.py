@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from loadlab.report.brackets import ratio_cell
 from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
+from loadlab.report.prices import price_line
 from loadlab.report.results import Results
 from loadlab.report.words import (
-    BADGES,
+    ANSWERS,
     NO_CPU,
     NO_INTERVAL,
     NO_P99,
     NO_PSS,
+    NO_SLOTS,
     STATISTICS,
-    bracket_text,
     price_text,
     range_text,
-    users_text,
 )
 from loadlab.units import (
     ABSENT,
@@ -30,42 +29,7 @@ from loadlab.units import (
     format_usd,
 )
 
-NOT_PREDICTED = "the law predicts no threshold"
-
-
-def bracket_table(results: Results) -> Table:
-    """Every (statistic, list, billing) with its verdict and bracket, out of the same windows."""
-    return Table(
-        caption="The same windows on every bill: where each curve crosses the margin",
-        columns=columns(
-            "'Statistic", "'Price list, billing", "'Answer", "N* lies in", "Estimate (approximate)", "'Remarks"
-        ),
-        rows=tuple(_bracket_row(curve) for curve in results["brackets"]),
-    )
-
-
-def _bracket_row(curve: Results) -> tuple[Cell, ...]:
-    bracket = curve["bracket"]
-    badge = BADGES[bracket["kind"]]
-    return (
-        words(STATISTICS[curve["statistic"]]),
-        words(price_text(curve)),
-        words(f"{badge.sign} {badge.word}"),
-        figure(bracket_text(bracket), bracket["reason"] or "no bracket was found"),
-        figure(users_text(bracket["estimate_users"]), "no crossing between the tested levels"),
-        words(" ".join(_remarks(curve))),
-    )
-
-
-def _remarks(curve: Results) -> Iterable[str]:
-    bracket = curve["bracket"]
-    if curve["is_inverse_throughput"]:
-        yield "Inverse ratio of good requests per second."
-    if bracket["straddling"]:
-        yield f"Undecided at {', '.join(map(str, bracket['straddling']))} users."
-    if bracket["blocks_needed"] is not None:
-        yield f"About {bracket['blocks_needed']} blocks would settle it."
-    yield from (text for text in (bracket["reason"], curve["note"]) if text)
+_BILL_COLUMNS = ("US$ per million good", "users per replica", "replicas", "US$ per hour")
 
 
 def comparison_table(results: Results) -> Table:
@@ -81,26 +45,24 @@ def comparison_table(results: Results) -> Table:
             "Blocks",
             "Repeats",
             "Missing",
-            "'Valid",
+            "'Against the margin",
         ),
         rows=tuple(_comparison_row(comparison) for comparison in results["comparisons"]),
     )
 
 
 def _comparison_row(comparison: Results) -> tuple[Cell, ...]:
-    lower, upper = comparison["lower_ratio"], comparison["upper_ratio"]
-    interval = range_text(format_ratio(lower, 3), format_ratio(upper, 3)) if lower is not None else None
     ends = (format_ratio(comparison[f"decision_{end}_ratio"], 3) for end in ("lower", "upper"))
     return (
         words(STATISTICS[comparison["statistic"]]),
         words(price_text(comparison)),
         figure(str(comparison["users"])),
-        Cell(text=format_ratio(comparison["ratio"], 3), reason=None if interval else NO_INTERVAL, detail=interval),
+        ratio_cell(comparison),
         figure(range_text(*ends), NO_INTERVAL),
         figure(format_count(comparison["blocks"])),
         figure(format_count(comparison["repeats"])),
         figure(format_count(comparison["missing"])),
-        words("yes" if comparison["valid"] else "no: too many pairs missing"),
+        words(ANSWERS[comparison["answer"]] + ("" if comparison["valid"] else ", level invalid")),
     )
 
 
@@ -113,27 +75,24 @@ def bill_tables(results: Results) -> tuple[Table, ...]:
 def _bill_table(results: Results, price: str, billing: str) -> Table:
     costs = [cost for cost in results["cost"] if (cost["list"], cost["billing"]) == (price, billing)]
     names = [stack["name"] for stack in results["stacks"]]
-    titles = [
-        f"{name}: {what}"
-        for name in names
-        for what in ("US$ per million good", "users per replica", "replicas", "US$ per hour")
-    ]
+    hourly = any(cost["usd_per_hour_at_users"] is not None for cost in costs)
+    shown = _BILL_COLUMNS if hourly else _BILL_COLUMNS[:1]
+    titles = [f"{name}: {what}" for name in names for what in shown]
     by_key = {(cost["stack"], cost["users"]): cost for cost in costs}
     rows = []
     for users in sorted({cost["users"] for cost in costs}):
         row = [figure(str(users))]
         for name in names:
-            row.extend(_bill_cells(by_key.get((name, users))))
+            row.extend(_bill_cells(by_key.get((name, users)))[: len(shown)])
         rows.append(tuple(row))
-    sizes = ", ".join(dict.fromkeys(cost["billed_size"] for cost in costs))
-    caption = f"{price_text(costs[0])}: the bill at N users, {sizes} a replica"
+    caption = f"{price_line(results, costs[0])}: the bill at N users"
     return Table(caption=caption, columns=columns("Users", *titles), rows=tuple(rows))
 
 
 def _bill_cells(cost: Results | None) -> tuple[Cell, ...]:
     if cost is None:
-        return (figure(ABSENT, "no used window at this level"),) * 4
-    reason = "; ".join(cost["notes"]) or "not determined by this run"
+        return (figure(ABSENT, "no used window at this level"),) * len(_BILL_COLUMNS)
+    reason = next((note for note in cost["notes"] if note.startswith("no cost")), "not determined by this run")
     lower, upper = cost["usd_per_million_good_lower"], cost["usd_per_million_good_upper"]
     interval = None if lower is None else range_text(format_usd(lower), format_usd(upper))
     return (
@@ -233,13 +192,12 @@ def _window_row(window: Results) -> tuple[Cell, ...]:
 
 
 def stack_table(results: Results) -> Table:
-    """How each stack was run, and what it asks of the machine."""
-    rows = tuple(_stack_row(stack) for stack in results["stacks"])
-    titles = ("'Stack", "'Run as", "'Settings", "Slots", "Time of a request", "CPU per request", "Users per replica")
+    """How each stack was run."""
+    titles = ("'Stack", "'Run as", "'Settings", "Slots", "Users per replica")
     return Table(
         caption="The stacks: framework, server and settings together, which cannot be told apart",
         columns=columns(*titles),
-        rows=rows,
+        rows=tuple(_stack_row(stack) for stack in results["stacks"]),
     )
 
 
@@ -249,8 +207,26 @@ def _stack_row(stack: Results) -> tuple[Cell, ...]:
         words(stack["name"]),
         words(stack["label"]),
         words(settings),
-        figure(format_count(stack["slots"]), "this stack has no pool of slots"),
+        figure(format_count(stack["slots"]), NO_SLOTS),
+        figure(format_count(stack["users_per_replica"]), "no tested level breaks the objective"),
+    )
+
+
+def demand_table(results: Results) -> Table:
+    """What one request asks of each stack: the measured inputs of the law."""
+    titles = ("'Stack", "Time of a request, S", "Processor time of a request", "Slots", "Slots per worker")
+    return Table(
+        caption="What the law was told: measured before the sweep",
+        columns=columns(*titles),
+        rows=tuple(_demand_row(stack) for stack in results["stacks"]),
+    )
+
+
+def _demand_row(stack: Results) -> tuple[Cell, ...]:
+    return (
+        words(stack["name"]),
         figure(format_s(stack["demand_service_s"]), "demands were not measured"),
         figure(format_s(stack["demand_cpu_s_per_request"]), NO_CPU),
-        figure(format_count(stack["users_per_replica"]), "no tested level breaks the objective"),
+        figure(format_count(stack["slots"]), NO_SLOTS),
+        figure(format_count(stack["slots_per_worker"]), NO_SLOTS),
     )

@@ -1,4 +1,4 @@
-"""What the terminal shows at the end of a run: verdict, levels, doubts."""
+"""What the terminal shows at the end of a run: verdict, the declared curve, other lists, cause, doubts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loadlab.report.cells import Cell, Table
+from loadlab.report.doubts import Doubt
 from loadlab.report.results import Results
 from loadlab.report.view import ReportView, build_view
 from loadlab.report.words import Badge
 from loadlab.units import ABSENT
 
 _STYLES = {"found": "bold yellow", "quiet": "bold cyan", "doubt": "bold magenta", "bad": "bold red"}
+_TILES_ELSEWHERE = ("Threshold N*", "Ratio at", "Claim:")
+"""Key figures that the verdict and the table say already."""
 
 
 def print_summary(results: Results, console: Console) -> None:
-    """Write the short form of a report to ``console``."""
+    """Write the short form of a report to ``console``: about forty lines, whatever the run was like."""
     for part in _parts(build_view(results)):
         console.print(part)
 
@@ -48,19 +51,53 @@ def _entry(cell: Cell) -> Text:
 
 
 def _parts(view: ReportView) -> Iterator[RenderableType]:
-    yield Panel(
-        Text(view.sentence), title=badge_text(view.badge), title_align="left", border_style=_STYLES[view.badge.tone]
-    )
-    facts = RichTable.grid(padding=(0, 2))
-    for tile in view.key_figures:
-        facts.add_row(Text(tile.term, style="dim"), Text(tile.value, style="bold"), Text(tile.detail, style="dim"))
-    facts.add_row(Text("Calibration", style="dim"), Text(view.calibration, style="bold"), Text(""))
-    yield facts
-    yield rich_table(view.brackets)
+    style = _STYLES[view.badge.tone]
+    yield Panel(Text(view.sentence), title=badge_text(view.badge), title_align="left", border_style=style)
+    if view.decisive.rows:
+        yield _one_line_rows(view.decisive)
+    yield from _rows("Elsewhere", [(line.name, line.answer) for line in view.lines])
+    yield from (Text(f"  {ABSENT} {line}", style="dim") for line in view.absent_curves)
+    yield from _rows("Why", [("", sentence) for sentence in view.explanation])
+    yield from _rows("Run", _facts(view))
+    yield from _doubts(view)
+
+
+def _one_line_rows(data: Table) -> RichTable:
+    """A table with each interval beside its estimate, so that a level takes one line."""
+    shown = RichTable(title=Text(data.caption, style="bold"), title_justify="left", box=None, pad_edge=False)
+    for column in data.columns:
+        shown.add_column(Text(column.title, style="dim"), justify="right" if column.figure else "left")
+    for row in data.rows:
+        shown.add_row(*(Text(cell.text if not cell.detail else f"{cell.text} ({cell.detail})") for cell in row))
+    return shown
+
+
+def _rows(title: str, rows: list[tuple[str, str]]) -> Iterator[RenderableType]:
+    if not rows:
+        return
+    yield Text(title, style="bold")
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    named = any(name for name, _ in rows)
+    for name, text in rows:
+        cells = (Text(f"  {name}", style="dim"), Text(text)) if named else (Text(" "), Text(text))
+        grid.add_row(*cells)
+    yield grid
+
+
+def _facts(view: ReportView) -> list[tuple[str, str]]:
+    tiles = [tile for tile in view.key_figures if not tile.term.startswith(_TILES_ELSEWHERE)]
+    facts = [(tile.term, f"{tile.value}{f', {tile.detail}' if tile.detail else ''}") for tile in tiles]
+    return [*facts, ("Calibration", view.calibration)]
+
+
+def _doubts(view: ReportView) -> Iterator[RenderableType]:
     for group in view.doubts:
         if group.level in ("invalid", "warning"):
             yield Text(f"{group.title} ({group.total})", style="bold")
-            for doubt in group.doubts:
-                step = f" Next: {doubt.next_step}." if doubt.next_step else ""
-                where = doubt.places[0] if len(doubt.places) == 1 else f"{len(doubt.places)} places"
-                yield Text(f"  {doubt.code}: {doubt.message} ({where}).{step}")
+            yield from (Text(f"  {_doubt(doubt)}") for doubt in group.doubts)
+
+
+def _doubt(doubt: Doubt) -> str:
+    times = f"{len(doubt.places)} times, " if len(doubt.places) > 1 else ""
+    step = f" Next: {doubt.next_step}." if doubt.next_step else ""
+    return f"{doubt.code}: {doubt.message} ({times}{doubt.first_places}).{step}"

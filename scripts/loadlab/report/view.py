@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from loadlab.report.brackets import BracketLine, absent_lines, bracket_lines, bracket_table, decisive_table
 from loadlab.report.cells import Table
 from loadlab.report.curves import comparisons_of, headline_curve
 from loadlab.report.doubts import DoubtGroup, doubt_groups
 from loadlab.report.figures import Figures, build_figures
+from loadlab.report.level_figures import absent_causes
 from loadlab.report.lists import Item, control_items, count_items, prediction_items, provenance_items, setting_items
+from loadlab.report.prices import price_table
 from loadlab.report.results import Results
 from loadlab.report.tables import (
     bill_tables,
-    bracket_table,
     comparison_table,
+    demand_table,
     level_table,
     stack_table,
     window_table,
@@ -26,8 +29,8 @@ from loadlab.report.words import (
     Badge,
     bracket_text,
     plain_users,
-    price_text,
     range_text,
+    undecided_text,
     utc_text,
 )
 from loadlab.units import ABSENT, format_count, format_percent, format_ratio
@@ -55,15 +58,24 @@ class ReportView:
     key_figures: tuple[KeyFigure, ...]
     stack_names: tuple[str, ...]
     stack_labels: tuple[str, ...]
-    headline: str
-    """Statistic's price list and billing, as the charts name it."""
     calibration: str
+    compared: bool
+    """Whether two stacks were compared; one stack makes a capacity run."""
     bracketed: bool
     predicted: bool
     claimed: bool
+    doubtful: bool
+    """Whether any level is invalid and therefore drawn hollow."""
     figures: Figures
+    decisive: Table
     brackets: Table
+    lines: tuple[BracketLine, ...]
+    absent_curves: tuple[str, ...]
+    prices: Table
     bills: tuple[Table, ...]
+    explanation: tuple[str, ...]
+    absent_causes: tuple[str, ...]
+    demands: Table
     prediction: tuple[Item, ...]
     control: tuple[Item, ...]
     counts: tuple[Item, ...]
@@ -91,14 +103,22 @@ def build_view(results: Results) -> ReportView:
         key_figures=tuple(key_figures(results)),
         stack_names=tuple(stack["name"] for stack in results["stacks"]),
         stack_labels=tuple(stack["label"] for stack in results["stacks"]),
-        headline=price_text(headline_curve(results)),
         calibration=str(provenance.get("calibration") or ABSENT),
-        bracketed=results["bracket"]["upper_users"] is not None,
+        compared=len(results["stacks"]) == 2,
+        bracketed=results["bracket"]["kind"] in ("diverges", "diverged_at_first"),
         predicted=bool(results["prediction"] and results["prediction"]["users"]),
         claimed=results["claim"]["users"] is not None,
+        doubtful=any(not comparison["valid"] for comparison in results["comparisons"]),
         figures=build_figures(results),
+        decisive=decisive_table(results),
         brackets=bracket_table(results),
+        lines=bracket_lines(results),
+        absent_curves=absent_lines(results),
+        prices=price_table(results),
         bills=bill_tables(results),
+        explanation=tuple(one["sentence"] for one in results["explanation"]),
+        absent_causes=absent_causes(results),
+        demands=demand_table(results),
         prediction=prediction_items(results),
         control=control_items(results),
         counts=count_items(results),
@@ -116,17 +136,21 @@ def build_view(results: Results) -> ReportView:
 
 def key_figures(results: Results) -> Iterator[KeyFigure]:
     """The figures that a reader takes away, the claim and the doubts among them."""
-    bracket = results["bracket"]
-    detail = bracket["reason"] or "; ".join(_bracket_details(bracket))
-    yield KeyFigure(term="Threshold N* lies in", value=bracket_text(bracket), detail=detail)
-    yield from _effect(results)
-    yield from _claim(results)
-    yield from _prediction(results)
+    if len(results["stacks"]) == 2:
+        yield _threshold(results["bracket"])
+        yield from _effect(results)
+        yield from _claim(results)
+        yield from _prediction(results)
+    else:
+        yield from _capacity(results)
     control = results["aa"]
-    state = {True: "A/A control fired", False: "A/A control quiet", None: "A/A control not judged"}[control["fired"]]
+    detail = {
+        True: "A/A control fired",
+        False: f"A/A control quiet, at {control['users']} users",
+        None: _unjudged(control),
+    }
     resolution = format_percent(control["resolution_ratio"])
-    why = f": {control['reason']}" if control["reason"] else f", at {control['users']} users"
-    yield KeyFigure(term="Resolution of this run", value=resolution, detail=f"{state}{why}")
+    yield KeyFigure(term="Resolution", value=resolution, detail=detail[control["fired"]])
     counts = results["counts"]
     yield KeyFigure(
         term="Valid windows",
@@ -135,11 +159,24 @@ def key_figures(results: Results) -> Iterator[KeyFigure]:
     )
 
 
-def _bracket_details(bracket: Results) -> Iterator[str]:
-    if bracket["kind"] == "diverges":
-        yield f"more than {plain_users(bracket['lower_users'])}, at most {plain_users(bracket['upper_users'])}"
+def _unjudged(control: Results) -> str:
+    return f"A/A control not judged: {control['reason'] or 'it was not measured'}"
+
+
+def _threshold(bracket: Results) -> KeyFigure:
+    detail = undecided_text(bracket) if bracket["kind"] in ("inconclusive", "invalid") else ""
     if bracket["estimate_users"] is not None:
-        yield f"estimate {plain_users(bracket['estimate_users'])} (approximate)"
+        crossing = f"crosses near {plain_users(bracket['estimate_users'])} (approximate)"
+        detail = "; ".join(part for part in (crossing, detail) if part)
+    value = bracket_text(bracket) if bracket["kind"] not in ("inconclusive", "invalid") else "open"
+    return KeyFigure(term="Threshold N*", value=value, detail=detail or bracket["reason"] or "")
+
+
+def _capacity(results: Results) -> Iterator[KeyFigure]:
+    for stack in results["stacks"]:
+        held = stack["users_per_replica"]
+        detail = "highest tested level that holds the objective" if held else "no tested level breaks the objective"
+        yield KeyFigure(term=f"Users a replica holds: {stack['name']}", value=format_count(held), detail=detail)
 
 
 def _effect(results: Results) -> Iterator[KeyFigure]:
@@ -158,9 +195,7 @@ def _claim(results: Results) -> Iterator[KeyFigure]:
     if claim["users"] is not None and claim["answer"] is not None:
         answer = CLAIM_ANSWERS[claim["answer"]]
         head, _, tail = answer.partition(": ")
-        yield KeyFigure(
-            term=f"Claim: {claim['users']} users", value=head, detail=tail or "under the settings of this run"
-        )
+        yield KeyFigure(term=f"Claim: {claim['users']} users", value=head, detail=tail or "under these settings")
 
 
 def _prediction(results: Results) -> Iterator[KeyFigure]:

@@ -41,13 +41,21 @@ ATTRIBUTIONS = {
     "both": "the pool of slots and processor time",
     "none": "nothing: no threshold",
 }
+ANSWERS = {
+    "over": "above the margin",
+    "under": "within the margin",
+    "straddles": "undecided",
+    "unknown": "too few pairs",
+}
 INVERSE_THROUGHPUT = (
     "Both stacks ran on the same fixed deployment, so the prices cancel: "
     "this cost ratio is the inverse ratio of good requests per second and nothing else."
 )
+SAME_AS_THROUGHPUT = "Prices cancel here too: the inverse ratio of good requests per second."
 NO_PSS = "this target cannot measure PSS"
 NO_CPU = "the service exports no process accounting"
 NO_P99 = "p99 needs at least 1000 requests"
+NO_SLOTS = "this stack has no pool of slots"
 NO_INTERVAL = "too few blocks for an interval"
 NO_ESTIMATE = "no used window at this level"
 
@@ -94,6 +102,17 @@ def bracket_text(bracket: Results) -> str:
     if lower is None or upper is None:
         return ABSENT
     return f"({plain_users(lower)}, {plain_users(upper)}] users"
+
+
+def undecided_text(bracket: Results) -> str:
+    """What an open bracket leaves open, short: where it does, where it does not, where it is undecided."""
+    over, under, straddling = (bracket[name] for name in ("upper_users", "lower_users", "straddling"))
+    parts = [
+        f"parted by {plain_users(over)}" if over is not None else "",
+        f"not up to {plain_users(under)}" if under is not None else "",
+        f"undecided at {', '.join(map(str, straddling))} users" if straddling else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def price_text(record: Results) -> str:

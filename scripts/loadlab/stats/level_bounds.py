@@ -3,7 +3,8 @@
 The last two axes of every input are (blocks, levels); nan marks a missing pair. Methods:
 
 * ``t``: the mean, with a variance pooled over the level and its two neighbours (one at the edges), degrees of
-  freedom summed likewise. Where the pooled blocks do not differ at all, ``sign`` takes over.
+  freedom summed likewise; a level noisier than its neighbours keeps its own variance, which pooling would hide.
+  Where the pooled blocks do not differ at all, ``sign`` takes over.
 * ``sign``: the median, with bounds from order statistics (stats/sign.py), for figures that move in steps.
 """
 
@@ -28,8 +29,8 @@ MIN_BLOCKS = 2
 class LevelBounds:
     """Arrays over (..., levels). lower and upper are one-sided; -inf and +inf where there is no bound.
 
-    lower holds for all levels at once (Bonferroni), upper for each level alone. sd is the pooled standard
-    deviation (nan without one), df its degrees of freedom, by_sign whether order statistics made the bounds.
+    lower holds for all levels at once (Bonferroni), upper for each level alone. sd is the standard
+    deviation used (nan without one), df its degrees of freedom, by_sign whether order statistics made the bounds.
     """
 
     centre: Floats
@@ -48,8 +49,9 @@ def level_bounds(log_ratios: Floats, alpha: float, method: Method = "t") -> Leve
     mean = np.where(blocks > 0, np.nansum(log_ratios, axis=-2) / divisor, np.nan)
     squares = np.nansum((log_ratios - mean[..., None, :]) ** 2, axis=-2)
     df = _with_neighbours(np.maximum(blocks - 1, 0).astype(np.float64))
-    variance = _with_neighbours(squares) / np.where(df > 0, df, np.nan)
-    sd = np.sqrt(variance)
+    pooled = _with_neighbours(squares) / np.where(df > 0, df, np.nan)
+    own = squares / np.maximum(blocks - 1, 1)
+    sd = np.sqrt(np.maximum(pooled, own))
     alpha_lower = alpha / log_ratios.shape[-1]
     alike = ~(sd > NO_SPREAD * np.maximum(1.0, np.abs(mean)))
     by_sign = np.full(mean.shape, True) if method == "sign" else alike & (df > 0)

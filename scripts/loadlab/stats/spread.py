@@ -1,4 +1,4 @@
-"""Whether a level is noisier than its neighbours: the pooled variance would then call it too surely."""
+"""Whether a level is noisier than its neighbours: the degrees of freedom that they lend it are then too many."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any
 
@@ -32,11 +32,7 @@ class AsgiMetrics:
             return
         metrics = self._metrics
         exchange = _Exchange(metrics, scope, send)
-        metrics.request_started()
-        for name, value in scope["headers"]:
-            if name == b"x-request-start":
-                metrics.observe_queue(value)
-                break
+        metrics.request_started(_queue_header(scope["headers"]))
         try:
             await self._app(scope, receive, exchange.send)
         finally:
@@ -83,6 +79,13 @@ class _Exchange:
             scope = self._scope
             duration_s = perf_counter() - self._started_s
             self._metrics.request_finished(scope["method"], _route_template(scope), status, duration_s)
+
+
+def _queue_header(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    for name, value in headers:
+        if name == b"x-request-start":
+            return value
+    return None
 
 
 def _route_template(scope: Scope) -> str:

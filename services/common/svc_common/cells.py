@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-CAPACITY: Final = 1 << 17
+CAPACITY: Final = 1 << 14
 CELL_BYTES: Final = 8
 
 
@@ -88,7 +88,8 @@ class CellStore:
         # A pid may come again, and the counts of the one who had it must stay.
         self._stem = f"{os.getpid()}-{time.monotonic_ns()}"
         with (self._folder / f"{self._stem}.cells").open("x+b") as file:
-            file.truncate(CAPACITY * CELL_BYTES)
+            # Reserved now, where a full disk is an error: later, writing to the map would be a SIGBUS.
+            os.posix_fallocate(file.fileno(), 0, CAPACITY * CELL_BYTES)
             self.cells = memoryview(mmap.mmap(file.fileno(), CAPACITY * CELL_BYTES)).cast("d")
         for block in self._blocks.values():
             self._publish(block)

@@ -8,15 +8,28 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
+from svc_common import socket_diag
+
 _TABLES = ("net/tcp", "net/tcp6")
 _NOT_ACCEPTED = 0
 
 
-def established_inodes(port: int, *, proc: Path = Path("/proc/self")) -> set[int] | None:
-    """Socket inodes of the accepted, established connections whose local port is `port`.
+def accepted_inodes(port: int) -> set[int] | None:
+    """Socket inodes of the accepted, established connections whose local port is `port`; None if unknown."""
+    try:
+        inodes = socket_diag.established_inodes(port)
+    except OSError:
+        listed = listed_inodes(port)
+        if listed is None:
+            return None
+        inodes = listed
+    return inodes - {_NOT_ACCEPTED}
 
-    Read from /proc/self/net/tcp and tcp6 (proc(5)): state 01 is ESTABLISHED; inode 0 is a connection that
-    still waits to be accepted. None when neither table can be read.
+
+def listed_inodes(port: int, *, proc: Path = Path("/proc/self")) -> set[int] | None:
+    """The same with inode 0 for the not yet accepted, from net/tcp and net/tcp6 (proc(5)); slow with many sockets.
+
+    State 01 is ESTABLISHED. None when neither table can be read.
     """
     row = re.compile(rb"^ *\d+: [0-9A-F]+:%04X \S+ 01 (?:\S+ +){5}(\d+)" % port, re.MULTILINE)
     found: set[int] | None = None
@@ -26,7 +39,7 @@ def established_inodes(port: int, *, proc: Path = Path("/proc/self")) -> set[int
         except OSError:
             continue
         found = (found or set()) | set(map(int, row.findall(text)))
-    return found if found is None else found - {_NOT_ACCEPTED}
+    return found
 
 
 def connections_by_pid(pids: Collection[int], port: int) -> dict[int, int]:
@@ -34,7 +47,7 @@ def connections_by_pid(pids: Collection[int], port: int) -> dict[int, int]:
 
     A single process is taken to own them all, which spares reading its thousands of descriptors.
     """
-    inodes = established_inodes(port)
+    inodes = accepted_inodes(port)
     if inodes is None:
         return {}
     if len(pids) == 1:

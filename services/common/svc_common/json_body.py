@@ -8,10 +8,12 @@ from svc_common import problem
 
 __all__ = ["decode", "encode", "require_json"]
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def encode(value: object) -> bytes:
     """Compact UTF-8 JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def require_json(content_type: str | None) -> None:

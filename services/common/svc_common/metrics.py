@@ -101,24 +101,15 @@ class ServiceMetrics:
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(self._store))
 
-    def request_started(self) -> None:
-        """A request is taken up."""
+    def request_started(self, queue_header: str | bytes | None = None) -> None:
+        """A request is taken up; `queue_header` is its `X-Request-Start`, when it has one."""
         store = self._store
         with store.lock:
             store.cells[self._in_flight_at] += 1.0
-
-    def observe_queue(self, header: str | bytes) -> None:
-        """Record how long a request has waited, from its `X-Request-Start: t=<unix seconds>`.
-
-        Anything else in the header, a start in the future or more than an hour ago is ignored.
-        """
-        raw = header[2:] if header[:2] in ("t=", b"t=") else b""
-        try:
-            waited_s = time.time() - float(raw)
-        except ValueError:
-            return
-        if 0.0 <= waited_s <= MAX_QUEUE_S:
-            self._queue.observe(waited_s)
+        if queue_header is not None:
+            waited_s = _waited_s(queue_header)
+            if waited_s is not None:
+                self._queue.observe(waited_s)
 
     def request_finished(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count a request that was started. `route` is the template ("/items/{id}"), "" when none matched."""
@@ -148,6 +139,17 @@ class ServiceMetrics:
         if known:
             self._rows[method, route, status] = row
         return row
+
+
+def _waited_s(header: str | bytes) -> float | None:
+    """How long ago `t=<unix seconds>` was; None for anything else, the future, and more than an hour ago."""
+    if header[:2] not in ("t=", b"t="):
+        return None
+    try:
+        waited_s = time.time() - float(header[2:])
+    except ValueError:
+        return None
+    return waited_s if 0.0 <= waited_s <= MAX_QUEUE_S else None
 
 
 class _StoreCollector(Collector):

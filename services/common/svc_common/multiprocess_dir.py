@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 VARIABLE = "SERVICE_METRICS_DIR"
+PREFIX = "svc-metrics-"
+SHARED_MEMORY = Path("/dev/shm")
+YOUNG_S = 60.0
 
 
 @contextmanager
@@ -20,9 +25,11 @@ def fresh_multiprocess_dir() -> Iterator[Path]:
     """
     owner = os.getpid()
     # Memory-backed where the machine has it: the kernel must not write each change to a disk.
-    shared_memory = Path("/dev/shm")
-    parent = shared_memory if os.access(shared_memory, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="svc-metrics-", dir=parent))
+    parent = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    _remove_leftovers(parent)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     os.environ[VARIABLE] = str(folder)
     try:
         yield folder
@@ -30,3 +37,21 @@ def fresh_multiprocess_dir() -> Iterator[Path]:
         if os.getpid() == owner:
             os.environ.pop(VARIABLE, None)
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the folders of owners that were killed: nobody holds their lock any more.
+
+    A young folder is left alone, because its owner may not have locked it yet.
+    """
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime < YOUNG_S:
+                continue
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)

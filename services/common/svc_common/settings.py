@@ -75,6 +75,7 @@ class Settings:
         known = {item.name.upper() for item in fields(cls)} - {"STACK"}
         reader = EnvironmentReader(environ, prefix=PREFIX, known=known)
         threads = reader.integer("THREADS", 48, low=1, high=10_000)
+        connections = threads if stack == "sync" else ASYNC_MAX_CONNECTIONS
         auth = cast(AuthMode, reader.choice("AUTH", "off", ("off", "api_key", "jwt")))
         settings = cls(
             stack=stack,
@@ -86,12 +87,7 @@ class Settings:
             reuse_port=reader.flag("REUSE_PORT", False),
             preload=reader.flag("PRELOAD", False),
             client=cast(ClientKind, reader.choice("CLIENT", _CLIENTS[stack][0], _CLIENTS[stack])),
-            client_max_connections=reader.integer(
-                "CLIENT_MAX_CONNECTIONS",
-                threads if stack == "sync" else ASYNC_MAX_CONNECTIONS,
-                low=1,
-                high=100_000,
-            ),
+            client_max_connections=reader.integer("CLIENT_MAX_CONNECTIONS", connections, low=1, high=100_000),
             client_timeout_s=reader.number("CLIENT_TIMEOUT_S", 30.0, low=0.001, high=3_600),
             upstream_url=reader.base_url("UPSTREAM_URL", "http://127.0.0.1:8100"),
             auth=auth,

@@ -29,10 +29,11 @@ class WorkerMetricsCollector(Collector):
         rows = []
         for pid, block, values in read_folder(self._folder):
             is_alive = (str(pid),) in busy
-            if block.name == IN_FLIGHT.name and is_alive:
-                busy[str(pid),] = values
-            if is_alive or COUNTED[block.name].kind != "gauge":
+            if block.name == IN_FLIGHT.name:
+                busy.update({(str(pid),): values} if is_alive else {})
+            elif is_alive or COUNTED[block.name].kind != "gauge":
                 rows.append((block.name, block.labels, values))
         yield SLOTS_BUSY.metric(busy)
+        yield IN_FLIGHT.metric({(): [sum(value for (value,) in busy.values())]})
         for name, by_labels in summed(rows).items():
             yield COUNTED[name].metric(by_labels)

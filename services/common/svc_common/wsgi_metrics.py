@@ -29,10 +29,7 @@ class WsgiMetrics:
         """Answer one request."""
         metrics = self._metrics
         exchange = _Exchange(metrics, environ, start_response)
-        metrics.request_started()
-        header = environ.get("HTTP_X_REQUEST_START")
-        if header is not None:
-            metrics.observe_queue(header)
+        metrics.request_started(environ.get("HTTP_X_REQUEST_START"))
         try:
             exchange.body = self._app(environ, exchange.start_response)
         except BaseException:

@@ -40,7 +40,7 @@ def test_one_fixed_deployment_costs_the_inverse_of_goodput_and_the_verdict_says_
     assert (found.brackets[0].statistic, found.brackets[0].list) == ("cost_per_million_good", "example")
     assert found.brackets[0].is_inverse_throughput
     assert (found.bracket.lower_users, found.bracket.upper_users) == (50, 58)
-    assert "on example (provisioned, where prices cancel and only goodput counts)" in found.verdict.sentence
+    assert "on example (provisioned, prices cancel)" in found.verdict.sentence
     by_statistic = {(c.statistic, c.users): c.ratio for c in found.comparisons}
     for users in LEVELS:
         assert by_statistic["cost_per_million_good", users] == pytest.approx(by_statistic["goodput", users])

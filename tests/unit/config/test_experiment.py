@@ -42,7 +42,8 @@ def test_what_a_file_leaves_out_has_the_records_defaults(read: ReadSmall) -> Non
 def test_what_a_file_says_is_taken_exactly(read: ReadSmall) -> None:
     experiment = read(
         more=PRICED + '[resources]\ncpu = 0.8\nmemory = "1536Mi"\n[upstream]\nlatency = "lognormal(100ms, 0.5)"\n'
-        "error_ratio = 0.01\nquota_rps = 50\nquota_burst = 10\n[abort]\nerror_ratio = 0.5\n[blocks]\nlevels = 7\nlevel_step_ratio = 1.1\n"
+        "error_ratio = 0.01\nquota_rps = 50\nquota_burst = 10\n[abort]\nerror_ratio = 0.5\n"
+        "[blocks]\nlevels = 7\nlevel_step_ratio = 1.1\n"
     )
     assert experiment.resources == Resources(cpu=Decimal("0.8"), memory_gib=Decimal("1.5"))
     assert experiment.upstream == Upstream(

@@ -104,7 +104,8 @@ def _get(url: str) -> Mapping[str, object]:
 )
 def test_the_last_cores_are_the_stacks(available: set[int], asked: int, sut: set[int], rest: set[int]) -> None:
     cores = split_cores(frozenset(available), asked)
-    assert (cores.sut, cores.rest) == (sut, rest)
+    assert cores.sut == sut
+    assert cores.rest == rest
     assert cores.shared == (sut == rest)
 
 
@@ -114,7 +115,8 @@ def test_more_cores_than_there_are_is_an_error() -> None:
 
 
 def test_a_command_is_started_on_its_core_with_its_port_and_environment(deploy: Deploy) -> None:
-    deployer = deploy(_pair(mine=_server(env={"WORD": "hello"}, metrics_url="http://127.0.0.1:{port}/metrics")))
+    experiment = _pair(mine=_server(env={"WORD": "hello"}, metrics_url="http://127.0.0.1:{port}/metrics"))
+    deployer = deploy(experiment)
     endpoint = deployer.prepare(1)["mine"]
     told = _get(endpoint.url)
     env = told["env"]
@@ -123,14 +125,10 @@ def test_a_command_is_started_on_its_core_with_its_port_and_environment(deploy: 
     assert endpoint.metrics_url == f"{endpoint.url}/metrics"
     assert env["WORD"] == "hello"
     assert told["cpus"] == [max(os.sched_getaffinity(0))]
-    assert deployer.activate(deployer_stack(deployer, "mine")) == endpoint
+    assert deployer.activate(experiment.stacks[0]) == endpoint
     assert deployer.fallen() == []
     assert (deployer.cpu_s("mine") or 0) > 0
     assert deployer.upstream_arrivals() is None
-
-
-def deployer_stack(deployer: LocalDeployer, name: str) -> object:
-    return next(s for s in deployer._experiment.stacks if s.name == name)
 
 
 def test_every_block_gets_fresh_processes_and_release_ends_them(deploy: Deploy) -> None:
@@ -161,7 +159,7 @@ def test_a_service_that_never_gets_ready_is_told_with_its_status_and_log(deploy:
 
 def test_a_service_that_dies_before_it_is_ready_is_told_at_once(deploy: Deploy) -> None:
     deployer = deploy(_pair(mine=_server("exit: the database is missing")))
-    with pytest.raises(DeployError, match=r"mine ended with exit code 1; last log lines: listening on \d+ \| exit: the"):
+    with pytest.raises(DeployError, match=r"mine ended with exit code 1; last log lines: .* \| exit: the"):
         deployer.prepare(1)
 
 
@@ -192,18 +190,10 @@ def test_a_service_that_runs_elsewhere_is_not_started_and_not_ended(deploy: Depl
 
 
 def test_a_service_elsewhere_that_has_no_page_at_its_root_is_ready(deploy: Deploy) -> None:
-    url = deploy(_pair(mine=_server("404", ready_path="/x")), ready_timeout_s=20.0)
-    with pytest.raises(DeployError, match="status 404"):
-        replace_timeout(url, 0.5).prepare(1)
-    running = deploy(_pair(mine=_server("404")))
-    running._stacks["mine"] = running._start_stack(running._experiment.stacks[0], 1)
-    theirs = deploy(_pair(theirs=UrlService(url=running.endpoint("mine").url)))
-    theirs.prepare(1)
-
-
-def replace_timeout(deployer: LocalDeployer, seconds: float) -> LocalDeployer:
-    deployer._ready_timeout_s = seconds
-    return deployer
+    mine = deploy(_pair(mine=_server("404", ready_path="/")), ready_timeout_s=0.5)
+    with pytest.raises(DeployError, match="last: status 404"):
+        mine.prepare(1)
+    deploy(_pair(theirs=UrlService(url=mine.endpoint("mine").url))).prepare(1)
 
 
 def test_a_service_elsewhere_that_does_not_answer_is_told(deploy: Deploy) -> None:

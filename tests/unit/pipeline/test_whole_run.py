@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from builders import make_experiment
-from loadlab.errors import AbortedByRule, LoadError
+from builders import make_experiment, make_load_window
+from loadlab.errors import AbortedByRule, DeployError, LoadError
 from loadlab.execute.ports import LiveStatus
 from loadlab.model.experiment import AbortRule
 from loadlab.model.run import RunData
-from simulated import Lab, Truth, make_lab
+from loadlab.pipeline.session import run_session
+from simulated import Lab, SimulatedGenerator, Truth, make_lab
 
 
 def _measured(lab: Lab) -> RunData:
@@ -190,8 +191,6 @@ def test_the_drain_after_an_abort_may_fail_without_hiding_the_reason(
             return stop(trial)
 
         monkeypatch.setattr(rig.generator, "stop", stuck)
-        from loadlab.pipeline.session import run_session
-
         with pytest.raises(AbortedByRule, match="p99"):
             run_session(rig, store.progress())
 
@@ -215,10 +214,6 @@ def test_what_a_foreign_stack_does_not_tell_is_absent_and_not_zero(tmp_path: Pat
 def test_a_stack_whose_first_requests_all_fail_is_told_before_the_sweep(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from builders import make_load_window
-    from loadlab.errors import DeployError
-    from simulated import SimulatedGenerator
-
     monkeypatch.setattr(SimulatedGenerator, "collect", lambda *_: make_load_window(ok=0, failed=5, users=1))
     with pytest.raises(DeployError, match=r"pool: none of 5 requests at one user was answered as expected"):
         lab.run()

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from svc_common import process_reading
-from svc_common.connections import connections_by_pid, established_inodes
+from svc_common.connections import accepted_inodes, connections_by_pid, listed_inodes
 from svc_common.process_tree import ProcessTree, ProcessTreeCollector
 
 Spawn = Callable[..., subprocess.Popen[str]]
@@ -180,6 +180,11 @@ def test_accepted_connections_are_counted_by_owner(spawn: Spawn, free_port: int)
     assert child.stdout.readline() == "three\n"
     assert connections_by_pid([os.getpid(), child.pid], free_port) == {os.getpid(): 0, child.pid: 3}
     assert connections_by_pid([child.pid], free_port) == {child.pid: 3}
+    accepted, listed = accepted_inodes(free_port), listed_inodes(free_port)
+    assert accepted is not None
+    assert listed is not None
+    assert len(accepted) == 3
+    assert listed - {0} == accepted
     for client in clients:
         client.close()
 
@@ -194,9 +199,9 @@ def test_the_tables_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None:
         "   3: 0100007F:1F40 0100007F:C351 08 00000000:00000000 00:00000000 00000000     0        0 44 1 ff\n"
         "   4: 0100007F:1F40 0100007F:C352 01 00000000:00000000 00:00000000 00000000     0        0 0 1 ff\n"
     )
-    assert established_inodes(8000, proc=tmp_path) == {22}
-    assert established_inodes(8001, proc=tmp_path) == set()
-    assert established_inodes(8000, proc=tmp_path / "none") is None
+    assert listed_inodes(8000, proc=tmp_path) == {22, 0}
+    assert listed_inodes(8001, proc=tmp_path) == set()
+    assert listed_inodes(8000, proc=tmp_path / "none") is None
 
 
 def test_a_killed_child_that_nobody_waited_for_does_not_break_a_reading(spawn: Spawn, eventually: Eventually) -> None:

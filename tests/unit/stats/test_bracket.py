@@ -101,18 +101,9 @@ def test_the_sign_method_does_not_lend_a_step_its_neighbours_calm() -> None:
     assert by_t.levels[1].answer == "over"
 
 
-TABLES = st.integers(2, 6).flatmap(
-    lambda blocks: st.integers(1, 5).flatmap(
-        lambda levels: st.lists(
-            st.lists(
-                st.one_of(st.none(), st.integers(-500, 800).map(lambda thousandths: thousandths / 1000)),
-                min_size=levels,
-                max_size=levels,
-            ),
-            min_size=blocks,
-            max_size=blocks,
-        )
-    )
+LOGS = st.one_of(st.none(), st.integers(-500, 800).map(lambda thousandths: thousandths / 1000))
+TABLES = st.tuples(st.integers(2, 6), st.integers(1, 5)).flatmap(
+    lambda size: st.lists(st.lists(LOGS, min_size=size[1], max_size=size[1]), min_size=size[0], max_size=size[0])
 )
 
 
@@ -127,7 +118,8 @@ def _naive(rows: Rows, margin_ratio: float, alpha: float = 0.025) -> tuple[int, 
         if len(column) < 2:
             bounds.append((-math.inf, math.inf))
             continue
-        variance = sum(float(np.var(c, ddof=1)) * (len(c) - 1) for c in near) / df
+        pooled = sum(float(np.var(c, ddof=1)) * (len(c) - 1) for c in near) / df
+        variance = max(pooled, float(np.var(column, ddof=1)))
         if variance < 1e-12:
             return None
         error = math.sqrt(variance / len(column))

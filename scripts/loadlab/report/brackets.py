@@ -1,0 +1,167 @@
+"""Where each curve crosses the margin: the declared one level by level, the others in one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from loadlab.report.cells import Cell, Table, columns, figure, words
+from loadlab.report.curves import comparisons_of, headline_curve
+from loadlab.report.prices import price_line
+from loadlab.report.results import Results
+from loadlab.report.words import (
+    ANSWERS,
+    BADGES,
+    NO_INTERVAL,
+    STATISTICS,
+    bracket_text,
+    margin_text,
+    price_text,
+    range_text,
+    undecided_text,
+    users_text,
+)
+from loadlab.units import format_bytes, format_count, format_ratio, format_rps, format_s, format_usd
+
+_OF_LEVEL = {
+    "goodput": ("goodput_rps", format_rps),
+    "p95": ("p95_s", format_s),
+    "memory": ("pss_bytes", format_bytes),
+    "cpu_per_request": ("cpu_s_per_request", format_s),
+}
+_OF_COST = {"cost_per_million_good": "usd_per_million_good", "usd_per_hour_at_users": "usd_per_hour_at_users"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BracketLine:
+    """One curve in one line: what it is of, and where N* lies or why that is open."""
+
+    curve: Results
+    name: str
+    answer: str
+
+
+def decisive_table(results: Results) -> Table:
+    """The declared curve level by level: both stacks, their ratio, and what the level says of the margin."""
+    curve = headline_curve(results)
+    names = [stack["name"] for stack in results["stacks"]]
+    margin = margin_text(results["experiment"]["margin_ratio"])
+    priced = "" if curve["list"] is None else f", {price_line(results, curve)}"
+    return Table(
+        caption=f"{_upper(STATISTICS[curve['statistic']])} at each level{priced}",
+        columns=columns("Users", *names, " / ".join(names), f"'Against {margin}", "Pairs"),
+        rows=tuple(_decisive_row(results, curve, pair) for pair in comparisons_of(results, curve)),
+    )
+
+
+def _decisive_row(results: Results, curve: Results, pair: Results) -> tuple[Cell, ...]:
+    sides = [stack_figure(results, curve, stack["name"], pair["users"]) for stack in results["stacks"]]
+    answer = ANSWERS[pair["answer"]] if pair["valid"] else f"{ANSWERS[pair['answer']]}, level invalid"
+    return (figure(str(pair["users"])), *sides, ratio_cell(pair), words(answer), figure(format_count(pair["blocks"])))
+
+
+def ratio_cell(pair: Results) -> Cell:
+    """A ratio with its interval."""
+    if pair["lower_ratio"] is None:
+        return Cell(text=format_ratio(pair["ratio"], 3), reason=NO_INTERVAL)
+    ends = (format_ratio(pair[end], 3) for end in ("lower_ratio", "upper_ratio"))
+    return Cell(text=format_ratio(pair["ratio"], 3), detail=range_text(*ends))
+
+
+def stack_figure(results: Results, curve: Results, stack: str, users: int) -> Cell:
+    """What one stack came to at one level under the statistic and list of ``curve``."""
+    here = {"stack": stack, "users": users}
+    if curve["statistic"] in _OF_COST:
+        cost = _find(results["cost"], here | {"list": curve["list"], "billing": curve["billing"]})
+        return figure(format_usd(cost and cost[_OF_COST[curve["statistic"]]]), "not determined by this run")
+    field, show = _OF_LEVEL[curve["statistic"]]
+    level = _find(results["levels"], here)
+    estimate = level[field] if level else None
+    return figure(show(estimate["value"] if estimate else None), "not measured at this level")
+
+
+def _find(rows: Iterable[Results], wanted: Results) -> Results | None:
+    return next((row for row in rows if all(row[key] == value for key, value in wanted.items())), None)
+
+
+def bracket_table(results: Results) -> Table:
+    """The declared statistic on every price list, one line each."""
+    declared = headline_curve(results)["statistic"]
+    curves = [curve for curve in results["brackets"] if curve["statistic"] == declared]
+    return Table(
+        caption=f"On whose price list: {STATISTICS[declared]}",
+        columns=columns("'Price list", "'Answer", "'N* lies in", "Estimate (approximate)", "'Remark"),
+        rows=tuple(_bracket_row(results, curve) for curve in curves),
+    )
+
+
+def _bracket_row(results: Results, curve: Results) -> tuple[Cell, ...]:
+    bracket = curve["bracket"]
+    badge = BADGES[bracket["kind"]]
+    return (
+        words(price_line(results, curve)),
+        words(f"{badge.sign} {badge.word}"),
+        words(bracket_text(bracket)),
+        figure(users_text(bracket["estimate_users"]), "no crossing between the tested levels"),
+        words("; ".join(_remarks(curve))),
+    )
+
+
+def _remarks(curve: Results) -> Iterator[str]:
+    bracket = curve["bracket"]
+    if curve["is_inverse_throughput"]:
+        yield "prices cancel: inverse ratio of good requests"
+    if bracket["kind"] == "invalid" and bracket["reason"]:
+        yield bracket["reason"]
+    elif bracket["kind"] == "inconclusive":
+        yield undecided_text(bracket) or bracket["reason"] or "undecided"
+        if bracket["blocks_needed"] is not None:
+            yield f"about {bracket['blocks_needed']} blocks would settle it"
+
+
+def bracket_lines(results: Results) -> tuple[BracketLine, ...]:
+    """Every curve but the decisive one that has points, in one line each."""
+    headline = headline_curve(results)
+    return tuple(
+        BracketLine(curve=curve, name=curve_name(curve), answer=_answer(curve))
+        for curve in results["brackets"]
+        if not same_curve(curve, headline) and comparisons_of(results, curve)
+    )
+
+
+def curve_name(curve: Results) -> str:
+    """Statistic with its price list, if it has one."""
+    priced = "" if curve["list"] is None else f", {price_text(curve)}"
+    return f"{_upper(STATISTICS[curve['statistic']])}{priced}"
+
+
+def same_curve(one: Results, other: Results) -> bool:
+    """Whether two records belong to the same statistic, list and billing model."""
+    return all(one[key] == other[key] for key in ("statistic", "list", "billing"))
+
+
+def _answer(curve: Results) -> str:
+    bracket = curve["bracket"]
+    badge = BADGES[bracket["kind"]]
+    if bracket["kind"] in ("diverges", "diverged_at_first", "no_divergence"):
+        return f"{badge.sign} {bracket_text(bracket)}"
+    return f"{badge.sign} {badge.word.lower()}: {undecided_text(bracket) or bracket['reason'] or 'undecided'}"
+
+
+def absent_lines(results: Results) -> tuple[str, ...]:
+    """One line for each statistic that has no curve at all, with the lists and the reason."""
+    lists: dict[tuple[str, str], list[str]] = {}
+    for curve in results["brackets"]:
+        if not comparisons_of(results, curve):
+            reason = curve["note"] or curve["bracket"]["reason"] or "no used pair of windows has a figure"
+            lists.setdefault((STATISTICS[curve["statistic"]], reason), []).append(curve["list"] or "")
+    return tuple(_absent(name, reason, found) for (name, reason), found in lists.items())
+
+
+def _absent(name: str, reason: str, lists: Sequence[str]) -> str:
+    priced = ", ".join(one for one in dict.fromkeys(lists) if one)
+    return f"{_upper(name)}{f' ({priced})' if priced else ''}: absent, because {reason}."
+
+
+def _upper(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

@@ -1,0 +1,102 @@
+"""The long ones: `make quick`, `make test`, and the coverage of the bracket in simulated runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.arena import Arena, MeasureError, last_line, run
+from bench.figures import Figure, at_least, at_most
+
+CONCLUSIVE = ("diverges", "diverged_at_first", "no_divergence")
+VERDICT_CODES = (0, 3, 4, 5)
+QUICK_TIMEOUT_S, TEST_TIMEOUT_S, COVERAGE_TIMEOUT_S = 900.0, 1500.0, 900.0
+COVERAGE_RUNS, SHORT_COVERAGE_RUNS = 20_000, 1_000
+
+
+def measure_quick(arena: Arena) -> Iterator[Figure]:
+    """One real `make quick` from a ready environment."""
+    arena.say("quick: a real run, about five minutes")
+    runs = arena.folder / "runs"
+    began = time.perf_counter()
+    done = run(
+        [arena.loadlab, "run", "quick", "--json", "--runs", str(runs)], cwd=arena.root, timeout_s=QUICK_TIMEOUT_S
+    )
+    took_s = time.perf_counter() - began
+    if done.returncode not in VERDICT_CODES:
+        raise MeasureError(f"loadlab run quick: exit code {done.returncode}: {last_line(done.stderr)}")
+    results: Mapping[str, Any] = json.loads(done.stdout)
+    verdict, bracket = results["verdict"], results["bracket"]
+    yield Figure(
+        name="make quick",
+        value=took_s,
+        unit="s",
+        bar=at_most(300.0),
+        how="`loadlab run quick`, wall time from a ready environment, once",
+        note=f"verdict {verdict['kind']}, bracket ({bracket['lower_users']}, {bracket['upper_users']}]",
+    )
+    yield Figure(
+        name="make quick, conclusive",
+        value=float(verdict["kind"] in CONCLUSIVE),
+        unit="of 1",
+        bar=at_least(1.0),
+        how="1 when the verdict of that run is conclusive, on a quiet machine",
+        note=str(verdict["sentence"]),
+    )
+
+
+def measure_tests(arena: Arena) -> Iterator[Figure]:
+    """One `make test`."""
+    arena.say("tests: make test, some minutes")
+    began = time.perf_counter()
+    done = run(["make", "test"], cwd=arena.root, timeout_s=TEST_TIMEOUT_S)
+    took_s = time.perf_counter() - began
+    summary = last_line(done.stdout)
+    if done.returncode:
+        raise MeasureError(f"make test: exit code {done.returncode} after {took_s:.0f} s: {summary[:200]}")
+    skipped = re.search(r"(\d+) skipped", summary)
+    yield Figure(name="make test", value=took_s, unit="s", bar=at_most(360.0), how="wall time, once", note=summary)
+    yield Figure(
+        name="make test, skipped",
+        value=float(skipped.group(1)) if skipped else 0.0,
+        unit="tests",
+        bar=at_most(0.0),
+        how="tests skipped in that run",
+    )
+
+
+def measure_coverage(arena: Arena) -> Iterator[Figure]:
+    """The worst of all plans and noise levels, for the usual curves and for those on the margin."""
+    runs = arena.pick(COVERAGE_RUNS, SHORT_COVERAGE_RUNS)
+    arena.say(f"coverage: {runs} simulated runs for each curve")
+    script = arena.root / "tests" / "bench" / "bench_coverage.py"
+    done = run([sys.executable, str(script), "--runs", str(runs)], cwd=arena.root, timeout_s=COVERAGE_TIMEOUT_S)
+    if done.returncode not in (0, 1):
+        raise MeasureError(f"bench_coverage.py: exit code {done.returncode}: {last_line(done.stderr)}")
+    judged = [line for line in map(json.loads, done.stdout.splitlines()) if line["bar"] is not None]
+    yield from coverage_figures(judged, runs)
+
+
+def coverage_figures(lines: Sequence[Mapping[str, Any]], runs: int) -> Iterator[Figure]:
+    """One figure for each kind of line: its worst value against the bar that the line itself names."""
+    for kind, sign, words in (("coverage", at_least, ">= "), ("false alarms", at_most, "<= ")):
+        for curves in ("usual curves", "on the margin"):
+            mine = [line for line in lines if line["name"].startswith(f"{kind}, {curves}")]
+            if not mine:
+                raise MeasureError(f"bench_coverage.py printed no line '{kind}, {curves}'")
+            worst = (min if kind == "coverage" else max)(mine, key=lambda line: float(line["value"]))
+            values = [float(line["value"]) for line in mine]
+            yield Figure(
+                name=f"bracket {kind}, {curves}",
+                value=float(worst["value"]),
+                lower=min(values),
+                upper=max(values),
+                unit="share",
+                bar=sign(float(str(worst["bar"]).removeprefix(words))),
+                how=f"worst of {len(mine)} plans and noise levels, {runs} simulated runs for each curve",
+                note=f"{worst['name']}, {worst['curve']}",
+            )

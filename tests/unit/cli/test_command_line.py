@@ -1,0 +1,189 @@
+"""What people type: exit codes, one clear line for a mistake, JSON and nothing else where JSON is asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from builders import make_experiment
+from loadlab.cli import main
+from loadlab.errors import Interrupted
+from loadlab.pipeline.finish import analyse_bundle
+from loadlab.pipeline.layout import checkout
+from simulated import make_lab
+
+Type = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def type_(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Type:
+    """Run the command line in this process: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["loadlab", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        sys.stdout.flush()
+        out, err = capfd.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A reported run in runs/."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    lab = make_lab(make_experiment(blocks=4, measure_s=8.0), runs / "unit-run")
+    lab.run()
+    analyse_bundle(lab.folder, checkout(runs))
+    return lab.folder
+
+
+def _one_line(err: str) -> str:
+    assert "Traceback" not in err
+    lines = [line for line in err.splitlines() if line]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("loadlab: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "threshhold-50"), "there is no experiment 'threshhold-50'"),
+        (("run", "no/such/file.toml"), "no/such/file.toml: no such file"),
+        (("run",), "name an experiment, or a run to go on with by --resume RUN"),
+        (("run", "quick", "--target", "mars"), "--target"),
+        (("run", "quick", "--target", "kubernetes"), "--target"),
+        (
+            ("run", "quick", "--out", "result.pdf"),
+            "got the ending '.pdf', expected one of .md, .json",
+        ),
+        (("run", "quick", "--out", "gone/result.md"), "the folder .*gone does not exist; make it first"),
+        (("run", "quick", "--set", "blocks.cuont=3"), "blocks.cuont"),
+        (("run", "quick", "--resume", "x"), "--resume goes on with the experiment that is in the run"),
+        (("run", "--resume", "x"), "x: no run bundle there"),
+        (("run", "--resume", "x", "--set", "blocks.count=2"), "no --set"),
+        (("run", "--dry-run"), "name an experiment"),
+        (("report", "runs/latest"), "runs/latest: no run bundle there"),
+        (("report", "/"), "no run bundle there"),
+        (("compare", "a", "b"), "a: no run bundle there"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(type_: Type, words: tuple[str, ...], message: str) -> None:
+    code, out, err = type_(*words)
+    assert code == 2
+    assert out == ""
+    assert re.search(message, _one_line(err))
+
+
+def test_a_mistake_leaves_no_bundle_behind(type_: Type, tmp_path: Path) -> None:
+    type_("run", "quick", "--target", "mars")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_option_is_exit_code_two(type_: Type) -> None:
+    assert type_("run", "--frobnicate")[0] == 2
+
+
+def test_a_report_is_shown_and_written(type_: Type, bundle: Path, tmp_path: Path) -> None:
+    code, out, err = type_("report", "unit-run", "--out", "r.md", "--out", "r.json", "--out", "r.xml")
+    assert (code, err) == (0, "")
+    assert "report.html" in out.replace("\n", "")
+    assert orjson.loads((tmp_path / "r.json").read_bytes())["verdict"]["kind"] == "diverges"
+    assert (tmp_path / "r.md").read_text().startswith("#")
+    assert (tmp_path / "r.xml").read_text().startswith("<?xml")
+
+
+def test_json_on_standard_output_is_json_alone(type_: Type, bundle: Path) -> None:
+    code, out, _ = type_("report", str(bundle), "--json")
+    assert code == 0
+    assert orjson.loads(out) == orjson.loads((bundle / "results.json").read_bytes())
+
+
+@pytest.mark.parametrize("words", [("list", "--json"), ("doctor", "--json")])
+def test_every_json_is_json(type_: Type, bundle: Path, words: tuple[str, ...]) -> None:
+    _, out, err = type_(*words)
+    found: Any = orjson.loads(out)
+    assert found
+    assert err == ""
+
+
+def test_the_list_names_experiments_and_runs(type_: Type, bundle: Path) -> None:
+    code, out, _ = type_("list")
+    assert code == 0
+    assert "quick" in out
+    assert "unit-run" in out
+
+
+def test_a_run_compared_with_itself_is_the_same(type_: Type, bundle: Path) -> None:
+    code, out, err = type_("compare", "unit-run", str(bundle), "--json")
+    assert (code, err) == (0, "")
+    assert orjson.loads(out)
+
+
+def test_a_complete_run_is_not_resumed(type_: Type, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = type_("run", "--resume", "unit-run")
+    assert code == 2
+    assert "another machine" in _one_line(err), "the simulated machine is not this one"
+
+
+def test_a_bundle_of_a_newer_loadlab_is_refused(type_: Type, bundle: Path) -> None:
+    path = bundle / "provenance.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "bundle_format": 99}))
+    code, _, err = type_("report", "unit-run", "--analyse")
+    assert code == 2
+    assert "written by a newer loadlab (bundle format 99)" in _one_line(err)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("results.json", b"{"), ("results.json", b"[]"), ("results.json", b'{"schema": 99}')]
+)
+def test_damaged_results_are_one_line(type_: Type, bundle: Path, name: str, content: bytes) -> None:
+    (bundle / name).write_bytes(content)
+    code, _, err = type_("report", "unit-run")
+    assert code == 2
+    assert name in _one_line(err)
+
+
+def test_a_bundle_that_cannot_be_written_is_one_line(type_: Type, bundle: Path) -> None:
+    (bundle / ".results.json.tmp").mkdir()
+    code, _, err = type_("report", "unit-run", "--analyse")
+    assert code == 4
+    assert "results.json: cannot be written" in _one_line(err)
+
+
+def test_dry_run_shows_the_plan_and_starts_nothing(type_: Type, tmp_path: Path) -> None:
+    code, out, _ = type_("run", "quick", "--dry-run", "--set", "blocks.count=6")
+    assert code == 0
+    assert "6 blocks, 66 windows of 3 s" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_run_ends_with_130_and_how_to_go_on(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise Interrupted("interrupted; go on with: loadlab run --resume runs/x")
+
+    monkeypatch.setattr("loadlab.cli.commands.run", interrupted)
+    code, _, err = type_("run", "quick")
+    assert code == 130
+    assert _one_line(err) == "loadlab: interrupted; go on with: loadlab run --resume runs/x"
+
+
+@pytest.mark.parametrize("module", ["numpy", "scipy", "locust", "pyarrow", "pydantic"])
+def test_help_imports_nothing_heavy(module: str) -> None:
+    script = f"import sys, loadlab.cli.app; sys.exit({module!r} in sys.modules)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", script], env=env, timeout=60, check=False).returncode == 0

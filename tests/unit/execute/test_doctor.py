@@ -1,0 +1,133 @@
+"""Each check says what it got and what it expected, and what to do exactly when something is to be done."""
+
+from __future__ import annotations
+
+import re
+import resource
+from pathlib import Path
+
+import pytest
+
+from loadlab.execute import doctor
+from loadlab.execute.activity import Activity, BusyProcess
+from loadlab.execute.doctor import Check, run_checks
+from loadlab.execute.machine import Machine
+
+LOCK = """\
+numpy==2.4.6 ; python_full_version < '3.12' \\
+    --hash=sha256:aa
+numpy==2.5.5 ; python_full_version >= '3.12' \\
+    --hash=sha256:bb
+Some.Thing==1.0 \\
+    --hash=sha256:cc
+colorama==0.4 ; sys_platform == 'win32' \\
+    --hash=sha256:dd
+"""
+GIB = 2**30
+
+
+def _busy(cpu_cores: float) -> Activity:
+    return Activity(steal_ratio=0.0, busy=(BusyProcess(pid=7, name="compiler", cpu_cores=cpu_cores),))
+
+
+def _ports(root: Path, span: str, closing: int) -> Machine:
+    (root / "proc/sys/net/ipv4").mkdir(parents=True)
+    (root / "proc/sys/net/ipv4/ip_local_port_range").write_text(span)
+    (root / "proc/net").mkdir()
+    (root / "proc/net/sockstat").write_text(f"sockets: used 3\nTCP: inuse 5 orphan 0 tw {closing} alloc 9 mem 1\n")
+    return Machine(root)
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "got"),
+    [
+        (doctor.check_cores({0, 1}, None), "ok", r"2 \(0-1\)"),
+        (doctor.check_cores({3}, None), "fail", r"1 \(3\)"),
+        (doctor.check_cores({0, 1}, 1.5), "fail", r"2 \(0-1\), of which a control group lets 1.50 cores be used"),
+        (doctor.check_cores({0, 1, 2}, 2.0), "ok", r"3 \(0-2\)"),
+        (doctor.check_steal(0.0), "ok", "0 %"),
+        (doctor.check_steal(0.02), "warn", "2.0 %"),
+        (doctor.check_steal(None), "ok", "not readable"),
+        (doctor.check_other_load(_busy(0.05)), "ok", "0.05 cores$"),
+        (doctor.check_other_load(_busy(0.8)), "warn", r"0.80 cores \(compiler 0.80\)"),
+        (doctor.check_left_over(()), "ok", "none"),
+        (doctor.check_left_over(_busy(1).busy), "warn", r"compiler \(pid 7\)"),
+        (doctor.check_timer([0.0001] * 99 + [0.5]), "ok", "100 µs late"),
+        (doctor.check_timer([0.0001] * 90 + [0.006] * 10), "warn", "6.00 ms late"),
+        (doctor.check_governor("performance"), "ok", "performance"),
+        (doctor.check_governor("performance, powersave"), "warn", "powersave"),
+        (doctor.check_governor(None), "ok", r"not readable \(the host decides\)"),
+        (doctor.check_clock("tsc"), "ok", "tsc"),
+        (doctor.check_clock("hpet"), "warn", "hpet"),
+        (doctor.check_clock(None), "ok", "not readable"),
+        (doctor.check_cgroup("v2"), "ok", "v2"),
+        (doctor.check_cgroup(None), "warn", "none"),
+        (doctor.check_memory(4 * GIB), "ok", "4.00 GiB"),
+        (doctor.check_memory(GIB), "warn", "1.00 GiB"),
+        (doctor.check_memory(GIB // 4), "fail", "256 MiB"),
+        (doctor.check_memory(None), "ok", "not readable"),
+        (doctor.check_disk(2 * GIB), "ok", "2.00 GiB"),
+        (doctor.check_disk(GIB // 2), "warn", "512 MiB"),
+        (doctor.check_disk(1), "fail", "1 B"),
+        (doctor.check_open_files(20_000, 20_000), "ok", "20.000"),
+        (doctor.check_open_files(resource.RLIM_INFINITY, resource.RLIM_INFINITY), "ok", "unlimited"),
+        (doctor.check_open_files(1_024, 1_000_000), "warn", "1.024"),
+        (doctor.check_open_files(256, 256), "fail", "256"),
+    ],
+)
+def test_a_figure_is_judged_by_its_bound(check: Check, status: str, got: str) -> None:
+    assert check.status == status
+    assert re.search(got, check.got)
+    assert (check.next_step is None) == (status == "ok")
+    assert check.expected
+
+
+def test_a_low_limit_that_can_be_raised_gives_the_command() -> None:
+    assert doctor.check_open_files(1_024, 1_000_000).next_step == "ulimit -n 8192"
+    assert "hard limit" in (doctor.check_open_files(1_024, 2_048).next_step or "")
+
+
+def test_left_over_processes_are_named_with_the_command_that_ends_them() -> None:
+    assert "kill 7" in (doctor.check_left_over(_busy(1).busy).next_step or "")
+
+
+@pytest.mark.parametrize(("closing", "status"), [(1_000, "ok"), (20_000, "warn")])
+def test_ports_that_are_closing_are_not_free(tmp_path: Path, closing: int, status: str) -> None:
+    check = doctor.check_ports(_ports(tmp_path, "32768\t60999", closing))
+    assert check.status == status
+    assert check.got.startswith(f"{28_232 - closing:,} free".replace(",", "\u202f"))
+
+
+def test_ports_that_cannot_be_seen_are_not_judged(tmp_path: Path) -> None:
+    assert doctor.check_ports(Machine(tmp_path)).got.startswith("not readable")
+
+
+@pytest.mark.parametrize(
+    ("installed", "status", "got"),
+    [
+        ({"numpy": "2.4.6", "some-thing": "1.0"}, "ok", "as locked"),
+        ({"numpy": "2.5.5", "some-thing": "1.0", "colorama": "0.4"}, "ok", "as locked"),
+        ({"numpy": "2.0", "some-thing": "1.0"}, "warn", "numpy 2.0"),
+        ({"numpy": "2.4.6"}, "warn", "some-thing missing (locked 1.0)"),
+        ({"numpy": "2.4.6", "some-thing": "1.0", "colorama": "0.3"}, "warn", "colorama 0.3"),
+    ],
+)
+def test_packages_are_held_against_the_lock_and_its_markers(
+    tmp_path: Path, installed: dict[str, str], status: str, got: str
+) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(LOCK)
+    check = doctor.check_packages(lock, installed)
+    assert check.status == status
+    assert got in check.got
+
+
+def test_a_folder_without_a_lock_is_no_checkout(tmp_path: Path) -> None:
+    assert doctor.check_packages(tmp_path / "requirements.lock", {}).status == "warn"
+
+
+def test_this_machine_gets_every_check_once() -> None:
+    checks = run_checks(Path(__file__).parents[3], observe_s=0.05)
+    names = [check.name for check in checks]
+    assert len(names) == len(set(names)) == 13
+    assert next(check for check in checks if check.name == "packages").status == "ok"

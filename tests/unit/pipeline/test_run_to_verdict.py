@@ -1,0 +1,128 @@
+"""From a simulated run through its bundle to the verdict: what the truth is, whatever happened on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from builders import make_experiment
+from loadlab.errors import BundleError, LoadError
+from loadlab.model.experiment import Experiment
+from loadlab.pipeline.finish import analyse_bundle, render
+from loadlab.pipeline.layout import checkout
+from loadlab.pipeline.listing import listing
+from simulated import Lab, Truth, make_lab
+
+
+def _experiment() -> Experiment:
+    return make_experiment(blocks=4, measure_s=8.0)
+
+
+def _results(lab: Lab) -> dict[str, Any]:
+    analyse_bundle(lab.folder, checkout(lab.folder.parent))
+    found: dict[str, Any] = orjson.loads((lab.folder / "results.json").read_bytes())
+    return found
+
+
+def _answer(results: dict[str, Any]) -> tuple[str, int | None, int | None, str]:
+    bracket = results["bracket"]
+    return results["verdict"]["kind"], bracket["lower_users"], bracket["upper_users"], results["claim"]["answer"]
+
+
+TRUTH = ("diverges", 8, 10, "supported")
+
+
+def test_a_pool_of_eight_slots_diverges_where_the_law_says(tmp_path: Path) -> None:
+    lab = make_lab(_experiment(), tmp_path / "unit-run")
+    lab.run()
+    results = _results(lab)
+    assert _answer(results) == TRUTH
+    assert results["verdict"]["exit_code"] == 0
+    assert results["prediction"]["users"] == pytest.approx(8.8, rel=0.02)
+    assert results["aa"]["fired"] is False
+
+
+def test_two_equal_stacks_do_not_diverge(tmp_path: Path) -> None:
+    lab = make_lab(_experiment(), tmp_path / "unit-run", {"pool": Truth(), "loop": Truth()})
+    lab.run()
+    assert _results(lab)["verdict"]["kind"] == "no_divergence"
+
+
+def test_an_interrupted_and_resumed_run_gives_the_verdict_of_a_clean_one(tmp_path: Path) -> None:
+    lab = make_lab(_experiment(), tmp_path / "unit-run")
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    lab.world.during["b03-010-loop"] = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        lab.run()
+    partly = _results(lab)
+    assert partly["counts"]["blocks"] == 2
+    lab.run()
+    results = _results(lab)
+    assert _answer(results) == TRUTH
+    assert results["counts"]["interrupted_blocks"] == 1
+    assert results["counts"]["blocks"] == 4
+
+
+def test_trouble_on_the_way_is_repeated_counted_and_does_not_change_the_verdict(tmp_path: Path) -> None:
+    lab = make_lab(_experiment(), tmp_path / "unit-run")
+    lab.world.during["b01-010-pool"] = lab.world.lose_worker
+    lab.world.during["b02-008-loop"] = lambda: lab.world.kill("loop")
+    lab.world.refusals["b03-006-pool"] = 1
+    lab.run()
+    results = _results(lab)
+    assert _answer(results) == TRUTH
+    counts = results["counts"]
+    assert counts["reasons"] == {"partial": 1, "note": 1}
+    assert counts["repeated"] > 0
+    assert counts["missing_pairs"] == 0
+
+
+def test_a_report_is_rendered_again_byte_for_byte(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(), tmp_path / "unit-run")
+    lab.run()
+    report = analyse_bundle(lab.folder, checkout(tmp_path))
+    names = ("results.json", "report.html", "report.md")
+    first = [(lab.folder / name).read_bytes() for name in names]
+    render(lab.folder)
+    assert [(lab.folder / name).read_bytes() for name in names] == first
+    analyse_bundle(lab.folder, checkout(tmp_path))
+    assert [(lab.folder / name).read_bytes() for name in names] == first
+    assert report.html.is_file()
+
+
+def test_a_run_without_a_finished_block_says_how_to_go_on(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(), tmp_path / "unit-run")
+    lab.world.refusals[""] = 99
+    with pytest.raises(LoadError):
+        lab.run()
+    with pytest.raises(BundleError, match=f"no block was finished, .* loadlab run --resume {lab.folder}"):
+        analyse_bundle(lab.folder, checkout(tmp_path))
+    with pytest.raises(BundleError, match=f"results.json: there is none; .* --resume {lab.folder}"):
+        render(lab.folder)
+
+
+@pytest.mark.parametrize("damage", [b'{"verdict": ', b"[]", b'{"verdict": 1}', b""])
+def test_the_listing_tells_reported_runs_from_unfinished_and_damaged_ones(tmp_path: Path, damage: bytes) -> None:
+    labs = [
+        make_lab(make_experiment(users=(8,)), tmp_path / name) for name in ("a-reported", "b-unfinished", "c-damaged")
+    ]
+    for lab in labs:
+        lab.run()
+    for lab in (labs[0], labs[2]):
+        _results(lab)
+    (tmp_path / "c-damaged" / "results.json").write_bytes(damage)
+    runs = listing(checkout(tmp_path)).runs
+    assert [(run.id, run.state) for run in runs] == [
+        ("a-reported", "reported"),
+        ("b-unfinished", "unfinished"),
+        ("c-damaged", "unfinished"),
+    ]
+    assert runs[0].experiment == "unit"
+    assert runs[0].verdict == "inconclusive, claim of 9 inconclusive"
+    assert runs[1].next_step == "loadlab run --resume b-unfinished"

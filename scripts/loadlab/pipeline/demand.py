@@ -13,8 +13,8 @@ from loadlab.pipeline.trial import Timing, run_trial
 REQUESTS_AT_ONE_USER = 24
 PEEK_S = 1.0
 CPU_WINDOW_S = 3.0
-SPREAD_PROBES = 3
-SPREAD_S = 1.0
+SPREAD_PROBES = 6
+SPREAD_S = 0.6
 SPREAD_LOAD = 0.7
 LONGEST_S = 60.0
 
@@ -43,17 +43,19 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
             f"(got {dict(alone.load.outcomes)}); check its settings, the scenario and the upstream"
         )
     users = max(2, _slots(rig) // 4)
-    busy = _window(rig, stack, users, "cpu", Timing(warmup_s=0.5, measure_s=CPU_WINDOW_S, phase_s=alone_s / 20))
+    service_s = alone.load.latency_sum_s / (alone.load.ok + alone.load.failed)
+    phase_s = service_s + rig.load.think_s
+    busy = _window(rig, stack, users, "cpu", Timing(warmup_s=0.5, measure_s=CPU_WINDOW_S, phase_s=phase_s))
     idle = _idle_cores(rig, stack)
     return Demand(
         stack=stack.name,
-        service_s=alone.load.latency_sum_s / (alone.load.ok + alone.load.failed),
+        service_s=service_s,
         service_requests=alone.load.ok,
         cpu_s_per_request=_cpu_s_per_request(busy, idle),
         idle_cpu_cores=idle,
         workers=stack.workers,
         slots_per_worker=stack.slots_per_worker,
-        connection_shares=_spread(rig, stack) if stack.workers > 1 else (),
+        connection_shares=_spread(rig, stack, phase_s) if stack.workers > 1 else (),
     )
 
 
@@ -110,12 +112,15 @@ def _cpu_s_per_request(window: Window, idle_cores: float | None) -> float | None
     return max(0.0, cores) * window.load.measure_s / ended
 
 
-def _spread(rig: Rig, stack: Stack) -> tuple[tuple[float, ...], ...]:
-    """Shares of the connections that each worker got, largest first, for each of a few fresh sets of connections."""
+def _spread(rig: Rig, stack: Stack, phase_s: float) -> tuple[tuple[float, ...], ...]:
+    """Shares of the connections that each worker got, largest first, for each of a few fresh sets of connections.
+
+    Users start as in a trial, because the pace at which they connect decides which worker accepts.
+    """
     users = max(2, round(SPREAD_LOAD * stack.workers * (stack.slots_per_worker or 1)))
     probes = []
     for number in range(SPREAD_PROBES):
-        timing = Timing(warmup_s=0.5, measure_s=SPREAD_S, phase_s=0.0)
+        timing = Timing(warmup_s=phase_s + 0.3, measure_s=SPREAD_S, phase_s=phase_s)
         probes.append(shares(_window(rig, stack, users, f"spread{number}", timing)))
     return tuple(probe for probe in probes if probe)
 

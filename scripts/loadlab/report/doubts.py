@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from loadlab.report.results import Results
 from loadlab.report.words import FINDING_LEVELS
@@ -79,11 +79,10 @@ def _shared(findings: Sequence[Results], name: str) -> str | None:
 
 
 def _shared_message(messages: Sequence[str]) -> str:
-    """The message where all are alike, else what they begin with, up to the colon before their details."""
-    if len(set(messages)) == 1:
-        return messages[0]
-    head, colon, _ = os.path.commonprefix(list(messages)).rpartition(":")
-    return head if colon else messages[0]
+    """The message where all are alike, else what they share up to the colon before their details."""
+    heads = [message.split(": ") for message in messages]
+    shared = list(takewhile(lambda parts: len(set(parts)) == 1, zip(*heads, strict=False)))
+    return ": ".join(parts[0] for parts in shared) or messages[0]
 
 
 def _place(finding: Results, message: str, expected: str | None) -> str:

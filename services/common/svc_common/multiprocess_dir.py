@@ -6,30 +6,28 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 VARIABLE = "SERVICE_METRICS_DIR"
 PREFIX = "svc-metrics-"
 SHARED_MEMORY = Path("/dev/shm")
-YOUNG_S = 60.0
 
 
 @contextmanager
-def fresh_multiprocess_dir() -> Iterator[Path]:
+def fresh_multiprocess_dir(parent: Path | None = None) -> Iterator[Path]:
     """A new, empty folder for this start, named in the environment and removed at the end.
 
-    Only the process that made it removes it: a worker that leaves by the same way does not.
+    Only the process that made it removes it: a worker that leaves by the same way does not. What a killed
+    service has left behind in `parent` (memory-backed by default, so that no disk writes) is removed first.
     """
     owner = os.getpid()
-    # Memory-backed where the machine has it: the kernel must not write each change to a disk.
-    parent = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-    _remove_leftovers(parent)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    lock = os.open(folder, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    if parent is None:
+        is_usable = os.access(SHARED_MEMORY, os.W_OK)
+        parent = SHARED_MEMORY if is_usable else Path(tempfile.gettempdir())
+    _remove_abandoned(parent)
+    folder, lock = _make_locked(parent)
     os.environ[VARIABLE] = str(folder)
     try:
         yield folder
@@ -40,18 +38,25 @@ def fresh_multiprocess_dir() -> Iterator[Path]:
             os.close(lock)
 
 
-def _remove_leftovers(parent: Path) -> None:
-    """Remove the folders of owners that were killed: nobody holds their lock any more.
+def _make_locked(parent: Path) -> tuple[Path, int]:
+    """A folder and the descriptor whose lock says, until the last process of the service ends, that it is used."""
+    unlocked = Path(tempfile.mkdtemp(prefix="new-" + PREFIX, dir=parent))
+    lock = os.open(unlocked, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    # It gets the name that others look for only now that they find it locked.
+    return unlocked.rename(parent / unlocked.name.removeprefix("new-")), lock
 
-    A young folder is left alone, because its owner may not have locked it yet.
-    """
-    for folder in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):
-            if time.time() - folder.stat().st_mtime < YOUNG_S:
-                continue
-            lock = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(PREFIX + "*"):
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(lock)

@@ -130,3 +130,28 @@ def test_the_folder_is_named_while_it_lives_and_removed_after(monkeypatch: pytes
         assert list(folder.iterdir())
     assert VARIABLE not in os.environ
     assert not folder.exists()
+
+
+HOLDING = """
+import sys
+from pathlib import Path
+from svc_common.multiprocess_dir import fresh_multiprocess_dir
+with fresh_multiprocess_dir(Path(sys.argv[1])) as folder:
+    print(folder, flush=True)
+    input()
+"""
+
+
+def test_a_killed_service_s_folder_is_removed_at_the_next_start_and_a_running_one_s_is_not(
+    tmp_path: Path, spawn: Callable[..., subprocess.Popen[str]], services_env: dict[str, str]
+) -> None:
+    running, killed = (spawn("-c", HOLDING, str(tmp_path), env=services_env) for _ in range(2))
+    folders = []
+    for child in (running, killed):
+        assert child.stdout is not None
+        folders.append(Path(child.stdout.readline().strip()))
+    killed.kill()
+    killed.wait(20)
+    with fresh_multiprocess_dir(tmp_path) as own:
+        assert set(tmp_path.iterdir()) == {folders[0], own}
+    assert set(tmp_path.iterdir()) == {folders[0]}

@@ -1,0 +1,165 @@
+"""What the bench's measures are made of: turns, ratios, the page's independence, and a load that is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from bench import command
+from bench.arena import CHILDREN, HOST, Arena, MeasureError, available_cores
+from bench.figures import Figure
+from bench.interleaved import ratio_of_medians, turns
+from bench.measure_whole import coverage_figures
+from bench.saturation import Load, load_once
+from bench.self_contained import foreign_parts
+from loadlab.execute.processes import ChildProcesses, free_port
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Iterator[Arena]:
+    """A bench's surroundings, whose children end with the test."""
+    with ChildProcesses() as children:
+        yield Arena(
+            root=command.ROOT,
+            folder=tmp_path,
+            cores=available_cores(),
+            children=children,
+            quick=True,
+            profile=False,
+            say=lambda _: None,
+        )
+
+
+def test_turns_go_to_and_fro_so_that_a_drift_meets_both_arms_alike() -> None:
+    assert list(turns(("a", "b"), 3)) == [("a", "b"), ("b", "a"), ("a", "b")]
+
+
+def test_the_ratio_is_of_medians_and_its_range_of_pairs() -> None:
+    ratio = ratio_of_medians([9.0, 10.0, 30.0], [10.0, 20.0, 20.0])
+    assert (ratio.value, ratio.lower, ratio.upper, ratio.pairs) == (0.5, 0.5, 1.5, 3)
+
+
+@pytest.mark.parametrize(("over", "under"), [([], []), ([1.0], [1.0, 2.0])])
+def test_pairs_that_are_not_whole_are_refused(over: list[float], under: list[float]) -> None:
+    with pytest.raises(ValueError, match="no pair|zip"):
+        ratio_of_medians(over, under)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<script>1</script>",
+        '<script src="a.js"></script>',
+        '<link rel="stylesheet" href="//cdn/a.css">',
+        '<img src="picture.png">',
+        '<img src="data:," onerror="x()">',
+        "<style>@import 'a.css';</style>",
+        "<style>p { background: url(https://a/b.png) }</style>",
+        '<p style="background: url(b.png)">',
+        '<svg><use xlink:href="sprite.svg#a"/></svg>',
+        '<iframe src="#"></iframe>',
+        '<a href="javascript:x()">',
+    ],
+)
+def test_whatever_runs_or_is_fetched_is_found(part: str) -> None:
+    assert foreign_parts(f"<html><body>{part}</body></html>")
+
+
+def test_a_page_that_stands_alone_has_nothing_to_find() -> None:
+    page = (
+        '<html><head><style>p { background: url(data:image/png;base64,AA) } b { mask: url("#m") }</style></head>'
+        '<body><a href="https://example.org">a link</a><img src="data:image/png;base64,AA"><svg><use href="#m"/></svg>'
+        "<p>script src= @import</p></body></html>"
+    )
+    assert foreign_parts(page) == []
+
+
+def _line(name: str, value: float, bar: str) -> dict[str, Any]:
+    return {"name": name, "value": value, "bar": bar, "curve": "kink"}
+
+
+def test_of_all_plans_the_worst_is_the_figure_for_its_bar() -> None:
+    lines = [
+        _line(f"{kind}, {curves}, plan {plan}", value, bar)
+        for curves in ("usual curves", "on the margin")
+        for kind, bar, values in (
+            ("coverage", ">= 0.9750", (0.99, 0.97)),
+            ("false alarms", "<= 0.0250", (0.001, 0.02)),
+        )
+        for plan, value in enumerate(values)
+    ]
+    figures = {figure.name: figure for figure in coverage_figures(lines, 1000)}
+    assert figures["bracket coverage, usual curves"].value == 0.97
+    assert figures["bracket coverage, usual curves"].ok is False
+    assert figures["bracket false alarms, on the margin"].value == 0.02
+    assert figures["bracket false alarms, on the margin"].ok is True
+
+
+def test_a_coverage_script_that_prints_something_else_is_no_pass() -> None:
+    with pytest.raises(MeasureError, match="no line 'coverage, usual curves'"):
+        list(coverage_figures([], 1000))
+
+
+def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_for() -> None:
+    everything = tuple(command.MEASURES)
+    assert command.wanted(None, quick=False, with_tests=True) == everything
+    assert set(everything) - set(command.wanted(None, quick=True, with_tests=False)) == {"quick", "tests"}
+    assert command.wanted(["tests", "help"], quick=True, with_tests=False) == ("help", "tests")
+
+
+def test_a_measure_that_fails_stands_in_the_table_as_missed_and_sets_the_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_arena: Arena) -> Iterator[Figure]:
+        yield Figure(name="first", value=1.0, unit="s", how="at once")
+        raise MeasureError("the server went away")
+
+    monkeypatch.setitem(command.MEASURES, "help", broken)
+    assert command.main(["--only", "help", "--out", str(tmp_path / "bench.json")]) == 1
+    printed = capsys.readouterr().out
+    assert "help (not measured): the server went away" in printed
+    assert "first" in printed
+    assert "missed: help (not measured)" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [(["--out", "/nowhere/at/all.json"], "does not exist"), (["--compare", "/nowhere/a", "/nowhere/b"], "cannot be")],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert why in told
+    assert told.count("\n") == 1
+
+
+def test_the_light_client_counts_no_more_than_the_server_answered(arena: Arena) -> None:
+    port = free_port()
+    server = arena.start("raw-server", [str(CHILDREN / "raw_server.py"), str(port)], {}, arena.cores.sut)
+    arena.wait_ready(server, f"http://{HOST}:{port}/")
+    sample = load_once(arena, port, server.pid, Load(path="/items/17", measure_s=0.3, warmup_s=0.1, connections=4))
+    with urllib3.PoolManager(retries=False, timeout=5.0) as http:
+        served = http.request("GET", f"http://{HOST}:{port}/counters/{server.pid}").json()["served"]
+    assert 0 < sample.rate_rps * 0.3 <= served
+    assert sample.requests_per_cpu_s > 0
+
+
+def test_a_load_whose_answers_are_errors_is_no_figure(arena: Arena) -> None:
+    port = free_port()
+    argv = ["-m", "http.server", str(port), "--bind", HOST, "--protocol", "HTTP/1.1"]
+    server = arena.start("files", argv, {}, arena.cores.sut)
+    arena.wait_ready(server, f"http://{HOST}:{port}/")
+    with pytest.raises(MeasureError, match="the load went wrong"):
+        load_once(arena, port, server.pid, Load(path="/none", measure_s=0.2, warmup_s=0.1, connections=1))
+
+
+def test_a_server_that_never_comes_up_is_told_with_its_last_words(arena: Arena) -> None:
+    server = arena.start("dead", ["-c", "raise SystemExit('no such port')"], {}, arena.cores.sut)
+    with pytest.raises(MeasureError, match="dead ended with exit code 1; last log lines: no such port"):
+        arena.wait_ready(server, f"http://{HOST}:{free_port()}/")

@@ -1,0 +1,136 @@
+"""A window's sums on one worker, computed by hand: straddling requests, clipped integrals, halves, gaps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from _histogram import LatencyCounts
+from _tally import FAILED, OK, UNJUDGED, Slice, WindowTally
+
+NAN = float("nan")
+
+
+def piece(
+    lo_s: float,
+    hi_s: float,
+    *rows: tuple[float, float, float, float, float],
+    flights: tuple[float, ...] = (),
+    thinks: tuple[tuple[float, float], ...] = (),
+    thinking: tuple[float, ...] = (),
+    yields: tuple[tuple[float, float], ...] = (),
+    lags: tuple[tuple[float, float], ...] = (),
+) -> Slice:
+    return Slice(
+        lo_s,
+        hi_s,
+        np.array(rows, dtype=float).reshape(-1, 5),
+        np.array(flights, dtype=float),
+        np.array(thinks, dtype=float).reshape(-1, 2),
+        np.array(thinking, dtype=float),
+        np.array(yields, dtype=float).reshape(-1, 2),
+        np.array(lags, dtype=float).reshape(-1, 2),
+    )
+
+
+def ok(start_s: float, end_s: float, code: float = 200) -> tuple[float, float, float, float, float]:
+    return start_s, end_s, (end_s - start_s) * 1e3, code, OK
+
+
+@pytest.fixture
+def window() -> WindowTally:
+    return WindowTally(opens_s=10.0, closes_s=14.0, good_within_s=1.0)
+
+
+def test_a_request_belongs_to_the_window_in_which_it_ends(window: WindowTally) -> None:
+    window.fold(piece(8, 16, ok(8.5, 9.9), ok(9.0, 10.0), ok(13.0, 13.999), ok(13.0, 14.0), ok(13.5, 15.0)))
+    assert window.ok == 2
+    assert window.latency_sum_s == pytest.approx(1.0 + 0.999)
+    assert window.sent == 3
+
+
+def test_integrals_are_clipped_to_the_window_also_for_what_is_still_in_flight(window: WindowTally) -> None:
+    window.fold(
+        piece(
+            8, 16, ok(9.0, 11.0), ok(13.0, 15.0), flights=(12.0,), thinks=((11.0, 13.0), (8.0, 10.5)), thinking=(13.5,)
+        )
+    )
+    assert window.request_time_s == pytest.approx(1.0 + 1.0 + 2.0)
+    assert window.user_time_s == pytest.approx(4.0 + 2.0 + 0.5 + 0.5)
+
+
+def test_slices_add_up_to_the_same_as_one_slice() -> None:
+    """However time is cut, a request in flight at a cut is counted once and integrated once."""
+    requests = [(9.0, 10.5), (9.5, 12.5), (11.0, 11.5), (12.0, 15.0), (13.2, 13.9)]
+    whole = WindowTally(10.0, 14.0, 1.0)
+    whole.fold(piece(8.0, 16.0, *(ok(*request) for request in requests)))
+    cut = WindowTally(10.0, 14.0, 1.0)
+    edges = [8.0, 9.7, 10.2, 11.2, 12.0, 12.6, 13.5, 16.0]
+    for lo_s, hi_s in zip(edges, edges[1:], strict=False):
+        ended = [ok(start_s, end_s) for start_s, end_s in requests if lo_s < end_s <= hi_s]
+        flying = tuple(start_s for start_s, end_s in requests if start_s < hi_s < end_s)
+        cut.fold(piece(lo_s, hi_s, *ended, flights=flying))
+    left, right = whole.part(str), cut.part(str)
+    gaps = [np.frombuffer(part.pop("gaps")) for part in (left, right)]
+    assert left == pytest.approx(right)
+    assert gaps[0] == pytest.approx(gaps[1])
+
+
+def test_good_is_counted_exactly_at_the_limit(window: WindowTally) -> None:
+    rows = [(10.0, 11.0, latency_ms, 200.0, OK) for latency_ms in (999.9999, 1000.0, 1000.0001)]
+    window.fold(piece(8, 16, *rows, (10.0, 11.0, 5.0, 503.0, FAILED)))
+    assert (window.ok, window.good, window.failed) == (3, 2, 1)
+
+
+def test_outcomes_count_by_code_and_milliseconds_are_rounded_up_one_by_one(window: WindowTally) -> None:
+    window.fold(
+        piece(
+            8, 16, (10, 11, 1.2, 200, OK), (10, 11, 2.0, 200, OK), (10, 11, 0.1, 503, FAILED), (10, 12, 7.5, 1000, FAILED)
+        )
+    )
+    part = window.part({200: "200", 503: "503", 1000: "error:TimeoutError"}.__getitem__)
+    assert part["outcomes"] == {"200": 2, "503": 1, "error:TimeoutError": 1}
+    assert part["latency_ceil_ms_sum"] == 2 + 2 + 1 + 8
+    assert part["latency_sum_s"] == pytest.approx(0.0108)
+
+
+def test_halves_split_at_the_middle_and_hold_ok_requests_only(window: WindowTally) -> None:
+    window.fold(piece(8, 16, ok(11.0, 11.5), ok(11.0, 12.0), ok(11.0, 13.0), (11.0, 11.1, 100.0, 500.0, FAILED)))
+    assert window.half_ok == [1, 2]
+    assert window.half_latency_sum_s == pytest.approx([0.5, 3.0])
+
+
+def test_a_request_that_is_judged_later_counts_once(window: WindowTally) -> None:
+    window.fold(piece(9, 12, (10.0, 11.0, NAN, 200.0, UNJUDGED)))
+    assert (window.ok, window.failed, window.sent) == (0, 0, 1)
+    window.fold(piece(12, 15, (NAN, 11.0, 990.0, 200.0, OK)))
+    assert (window.ok, window.sent) == (1, 1)
+    assert window.request_time_s == pytest.approx(1.0)
+
+
+def test_the_peak_and_the_gaps_of_a_window(window: WindowTally) -> None:
+    window.fold(piece(8, 12, ok(9.0, 10.5), ok(9.5, 10.25)))
+    window.fold(piece(12, 15, ok(13.0, 13.5), flights=(14.5,)))
+    part = window.part(str)
+    assert part["in_flight_max"] == 2
+    assert np.frombuffer(part["gaps"]).reshape(-1, 2).tolist() == [[0.5, 3.0], [3.5, 4.0]]
+    assert part["idle_s"] == pytest.approx(3.0)
+
+
+def test_waits_of_zero_length_count_as_thinking_wherever_slices_are_cut(window: WindowTally) -> None:
+    window.fold(piece(11.0, 12.0, yields=((10.9, 11.1), (9.9, 10.1), (13.9, 14.1))))
+    assert window.user_time_s == pytest.approx(0.2 + 0.1 + 0.1)
+
+
+def test_lags_of_the_probe_are_those_inside_the_window(window: WindowTally) -> None:
+    window.fold(piece(8, 16, lags=((9.9, 5.0), (10.0, 0.001), (13.9, 0.003), (14.0, 5.0))))
+    lags = LatencyCounts()
+    lags.merge(window.part(str)["lags"])
+    assert lags.total == 2
+    assert lags.quantile_s(1.0) == pytest.approx(0.003, rel=1e-3)
+
+
+def test_closing_early_leaves_out_what_ends_later(window: WindowTally) -> None:
+    window.closes_s = 12.0
+    window.fold(piece(8, 16, ok(11.0, 11.5), ok(11.0, 12.0), thinking=(10.0,)))
+    assert window.ok == 1
+    assert window.user_time_s == pytest.approx(0.5 + 1.0 + 2.0)

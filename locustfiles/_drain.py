@@ -66,5 +66,5 @@ class Drain:
             gevent.sleep(POLL_S)
         ramp.join()  # it declares the test running when it ends, so it has to end before the stop
         self._runner.stop()
-        while len(self._runner.clients.ready) < workers and perf_counter() < deadline_s:
+        while len(self._runner.clients.ready) < min(workers, len(self._fleet.living)) and perf_counter() < deadline_s:
             gevent.sleep(POLL_S)

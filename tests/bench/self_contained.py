@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 FETCHING = {"src", "srcset", "data", "poster", "background", "action", "formaction"}
 LINKING = {"link", "use", "image", "base", "feimage"}
-CSS_LOAD = re.compile(r"@import\b|url\(\s*['\"]?(?!data:|#)", re.IGNORECASE)
+CSS_LOAD = re.compile(r"@import\b|url\((?!\s*['\"]?(?:data:|#))", re.IGNORECASE)
 
 
 def foreign_parts(html: str) -> list[str]:

@@ -27,7 +27,7 @@ from simulated import FakeClock, Lab, SimulatedGenerator, SimulatedProbe, Truth,
 SLOTS = 48
 SPREAD_LOG = 0.15
 CHUNK = 4096
-REQUESTS_AT_1_S = 99_000
+REQUESTS_AT_1_S = 92_400
 """What the windows of the plan hold together when every request takes a second; a little less than they do."""
 
 

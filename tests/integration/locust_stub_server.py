@@ -1,6 +1,6 @@
 """A tiny HTTP server that answers the contract's paths and counts: python locust_stub_server.py PORT.
 
-GET /counters -> {"served", "open", "connections"} (not itself counted). GET /data waits 50 ms, GET /hold?s= waits
+GET /counters -> {"served", "open", "connections", "unstamped"} (not itself counted). GET /data waits 50 ms, GET /hold?s= waits
 s seconds, GET /status/503 answers that status, GET /drop closes the connection without an answer.
 """
 
@@ -20,6 +20,7 @@ class Stub(asyncio.Protocol):
     served = 0
     open_now = 0
     connections = 0
+    unstamped = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -46,16 +47,21 @@ class Stub(asyncio.Protocol):
     def handle(self, method: str, target: str, head: str, body: bytes) -> None:
         url = urlsplit(target)
         if url.path == "/counters":
-            counters = {"served": Stub.served, "open": Stub.open_now, "connections": Stub.connections}
+            counters = {
+                "served": Stub.served,
+                "open": Stub.open_now,
+                "connections": Stub.connections,
+                "unstamped": Stub.unstamped,
+            }
             self.answer(200, json.dumps(counters).encode())
             return
         if url.path == "/drop":
             self.transport.close()
             return
-        stamped = "X-Request-Start: t=" in head
+        Stub.unstamped += "X-Request-Start: t=" not in head
         status, delay_s = self.outcome(method, url.path, parse_qs(url.query), body)
         Stub.open_now += 1
-        answer = json.dumps({"stamped": stamped}).encode()
+        answer = b'{"fine": true}'
         if delay_s:
             asyncio.get_running_loop().call_later(delay_s, self.finish, status, answer)
         else:

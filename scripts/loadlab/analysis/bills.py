@@ -45,6 +45,8 @@ def _per_hour(tariff: Tariff, counted: Sequence[Window], objective: Objective) -
     stacks = list(dict.fromkeys(window.stack for window in counted))
     reasons = {s: held_level_of([w for w in counted if w.stack == s], objective).reason for s in stacks}
     absent = [f"{stack}: {reason}" for stack, reason in reasons.items() if reason is not None]
+    if len(absent) > 1 and len(set(reasons.values())) == 1:
+        absent = [f"{' and '.join(reasons)}: {next(iter(reasons.values()))}"]
     return Figures(
         statistic="usd_per_hour_at_users",
         list=tariff.list_id,

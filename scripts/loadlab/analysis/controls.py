@@ -66,7 +66,7 @@ def _reason(blocks: int, spread: bool, unjudged: bool) -> str | None:
         return None
     if blocks >= 2 and not spread:
         return f"the {blocks} pairs do not differ at all, and are too few to count without a variance"
-    return f"{blocks} A/A pairs that count; at least 2 are needed"
+    return f"{blocks} A/A {'pair counts' if blocks == 1 else 'pairs count'}, at least 2 are needed"
 
 
 def _number(value: Value) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loadlab.model.result import LevelSummary, StackDescription, StackExplanation
-from loadlab.units import format_cores, format_percent, format_s, format_users
+from loadlab.units import format_percent, format_s, format_users
 
 SLOTS_FULL_RATIO = 0.95
 """Mean busy slots of a worker over its slots, from which on it counts as full."""
@@ -71,7 +71,7 @@ def _busiest(level: LevelSummary) -> float | None:
 
 def _slot_words(stack: StackDescription, levels: Sequence[LevelSummary], slots: Fill | None) -> Iterator[str]:
     if stack.slots_per_worker is None:
-        yield "it has no pool of slots that could fill"
+        yield "it has no pool of slots to fill"
     elif slots is None:
         yield f"it does not tell how many of its {stack.slots_per_worker} slots per worker are busy"
     elif slots.full_from_users is None:
@@ -85,7 +85,7 @@ def _full_words(limit: int, level: LevelSummary) -> str:
     busy = level.slots_busy_by_worker
     start = f"from {format_users(level.users)} on"
     if len(busy) == 1:
-        return f"all its {limit} slots are busy {start}, and whoever comes then waits for one"
+        return f"all its {limit} slots are busy {start}, and further requests wait for one"
     share = format_percent(sum(busy) / (limit * len(busy)))
     return (
         f"the {limit} slots of its busiest worker are all busy {start}, when its {len(busy)} workers together "
@@ -97,10 +97,9 @@ def _core_words(used: Fill | None) -> Iterator[str]:
     if used is None:
         yield "its processor time was not measured"
     elif used.full_from_users is None:
-        yield f"its processor does not fill: at most {used.peak:.2f} of {format_cores(used.limit)}"
+        yield f"its processor does not fill (at most {_cores(used)})"
     else:
-        peak = f"{used.peak:.2f} of {format_cores(used.limit)}"
-        yield f"its processor is full from {format_users(used.full_from_users)} on ({peak})"
+        yield f"its processor is full from {format_users(used.full_from_users)} on ({_cores(used)})"
 
 
 def _wait_words(levels: Sequence[LevelSummary]) -> Iterator[str]:
@@ -108,9 +107,13 @@ def _wait_words(levels: Sequence[LevelSummary]) -> Iterator[str]:
     if len(known) > 1:
         (first_users, first_s), (last_users, last_s) = known[0], known[-1]
         yield (
-            f"its median response time is {format_s(first_s)} at {format_users(first_users)} "
-            f"and {format_s(last_s)} at {format_users(last_users)}"
+            f"median response time {format_s(first_s)} at {format_users(first_users)}, "
+            f"{format_s(last_s)} at {format_users(last_users)}"
         )
+
+
+def _cores(used: Fill) -> str:
+    return f"{used.peak:.2f} of {used.limit:g} {'core' if used.limit == 1 else 'cores'}"
 
 
 def _of(slots: Fill) -> str:

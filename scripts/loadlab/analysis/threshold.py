@@ -121,16 +121,17 @@ def _reason(curve: Curve, answer: BracketAnswer, rests_on: Sequence[int]) -> str
         *([] if answer.lower_users is None else [f"it does not up to {format_users(answer.lower_users)}"]),
     ]
     but = "but " if known else ""
-    return ", ".join((*known, f"{but}{_levels(answer.straddling)} decide neither way", _needed(curve, answer)))
+    open_levels = f"{but}{_levels(answer.straddling)} decide neither way ({_needed(curve, answer)})"
+    return ", ".join((*known, open_levels))
 
 
 def _needed(curve: Curve, answer: BracketAnswer) -> str:
     thin = [level.users for level in answer.levels if level.answer == "unknown"]
     if thin:
-        return f"with fewer than {MIN_BLOCKS} pairs that count at {_levels(thin)}"
+        return f"fewer than {MIN_BLOCKS} pairs count at {_levels(thin)}"
     if answer.blocks_needed is not None:
-        return f"which about {answer.blocks_needed} blocks would settle ({len(curve.log_ratios)} were measured)"
-    return "too close to the margin for this noise (a quieter machine or other levels help, more blocks do not)"
+        return f"about {answer.blocks_needed} blocks would settle them, {len(curve.log_ratios)} were measured"
+    return "too close to the margin for this noise: a quieter machine or other levels would help, more blocks not"
 
 
 def _findings(

@@ -81,10 +81,9 @@ def _measured(rig: Rig, trial: Trial, demands: tuple[Demand, ...], counter: Coun
     measured = _insist(rig, trial, lambda: run_trial(rig, trial, timing(rig, trial, demands)))
     window = measured.window
     rig.store.put_window(window, measured.scrapes)
-    failed = [f for f in window_findings(window, rig.experiment) if f.level == "invalid"]
-    reasons = tuple(f.code for f in failed)
+    reasons = tuple(f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
     rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
-    rig.progress.window_finished(label, not reasons, [f.message for f in failed])
+    rig.progress.window_finished(label, not reasons, reasons)
     _heal(rig, trial.block)
     return window
 

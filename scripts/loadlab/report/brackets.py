@@ -56,14 +56,20 @@ def decisive_table(results: Results) -> Table:
 
 def _decisive_row(results: Results, curve: Results, pair: Results) -> tuple[Cell, ...]:
     sides = [stack_figure(results, curve, stack["name"], pair["users"]) for stack in results["stacks"]]
-    answer = ANSWERS[pair["answer"]] if pair["valid"] else f"{ANSWERS[pair['answer']]}, level invalid"
-    return (figure(str(pair["users"])), *sides, ratio_cell(pair), words(answer), figure(format_count(pair["blocks"])))
+    pairs = figure(format_count(pair["blocks"]))
+    return (figure(str(pair["users"])), *sides, ratio_cell(pair), words(answer_text(pair)), pairs)
+
+
+def answer_text(pair: Results) -> str:
+    """What a level says of the margin, and whether too many of its pairs are missing to trust it."""
+    doubt = "" if pair["valid"] or pair["answer"] == "unknown" else ", invalid"
+    return f"{ANSWERS[pair['answer']]}{doubt}"
 
 
 def ratio_cell(pair: Results) -> Cell:
     """A ratio with its interval."""
     if pair["lower_ratio"] is None:
-        return Cell(text=format_ratio(pair["ratio"], 3), reason=NO_INTERVAL)
+        return Cell(text=format_ratio(pair["ratio"], 3), detail=NO_INTERVAL)
     ends = (format_ratio(pair[end], 3) for end in ("lower_ratio", "upper_ratio"))
     return Cell(text=format_ratio(pair["ratio"], 3), detail=range_text(*ends))
 
@@ -73,7 +79,8 @@ def stack_figure(results: Results, curve: Results, stack: str, users: int) -> Ce
     here = {"stack": stack, "users": users}
     if curve["statistic"] in _OF_COST:
         cost = _find(results["cost"], here | {"list": curve["list"], "billing": curve["billing"]})
-        return figure(format_usd(cost and cost[_OF_COST[curve["statistic"]]]), "not determined by this run")
+        amount = cost[_OF_COST[curve["statistic"]]] if cost else None
+        return figure(format_usd(amount), "not determined by this run")
     field, show = _OF_LEVEL[curve["statistic"]]
     level = _find(results["levels"], here)
     estimate = level[field] if level else None
@@ -89,7 +96,7 @@ def bracket_table(results: Results) -> Table:
     declared = headline_curve(results)["statistic"]
     curves = [curve for curve in results["brackets"] if curve["statistic"] == declared]
     return Table(
-        caption=f"On whose price list: {STATISTICS[declared]}",
+        caption=f"{_upper(STATISTICS[declared])}: the same windows under every price list",
         columns=columns("'Price list", "'Answer", "'N* lies in", "Estimate (approximate)", "'Remark"),
         rows=tuple(_bracket_row(results, curve) for curve in curves),
     )
@@ -145,7 +152,7 @@ def _answer(curve: Results) -> str:
     badge = BADGES[bracket["kind"]]
     if bracket["kind"] in ("diverges", "diverged_at_first", "no_divergence"):
         return f"{badge.sign} {bracket_text(bracket)}"
-    return f"{badge.sign} {badge.word.lower()}: {undecided_text(bracket) or bracket['reason'] or 'undecided'}"
+    return f"{badge.sign} {undecided_text(bracket) or bracket['reason'] or 'undecided'}"
 
 
 def absent_lines(results: Results) -> tuple[str, ...]:

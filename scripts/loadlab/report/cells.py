@@ -60,7 +60,7 @@ def estimate(record: Results | None, show: Callable[[float | None], str], reason
         return figure(ABSENT, reason)
     interval = record["interval"]
     if interval is None:
-        return Cell(text=show(record["value"]), reason=NO_INTERVAL, detail=ABSENT)
+        return Cell(text=show(record["value"]), detail=NO_INTERVAL)
     return Cell(text=show(record["value"]), detail=range_text(show(interval["lower"]), show(interval["upper"])))
 
 

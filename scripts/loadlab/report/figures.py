@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadlab.report.brackets import BracketLine, bracket_lines, same_curve
 from loadlab.report.charts import Chart, Level, Point, Series
@@ -22,7 +22,10 @@ _COSTS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CurveFigures:
-    """One curve beside the decisive one: its name, its answer in one line, its charts and what to know of it."""
+    """One curve beside the decisive one: its name, its answer in one line, its charts and what to know of it.
+
+    The name says whose prices they are, so that its charts do not.
+    """
 
     name: str
     answer: str
@@ -92,8 +95,10 @@ def _unbracketed(results: Results, decisive: Results) -> tuple[BracketLine, ...]
 
 
 def _curve_figures(results: Results, line: BracketLine, index: int) -> CurveFigures:
-    charts = tuple(_charts(results, line.curve, f"curve-{index}"))
-    return CurveFigures(name=line.name, answer=line.answer, charts=charts, note=curve_note(line.curve))
+    same_statistic = line.curve["statistic"] == _decisive(results)["statistic"] and line.curve["list"] is not None
+    name = price_line(results, line.curve) if same_statistic else line.name
+    charts = tuple(replace(chart, subtitle="") for chart in _charts(results, line.curve, f"curve-{index}"))
+    return CurveFigures(name=name, answer=line.answer, charts=charts, note=curve_note(line.curve))
 
 
 def _charts(results: Results, curve: Results, key: str) -> Iterator[Chart]:
@@ -118,8 +123,8 @@ def ratio_chart(results: Results, curve: Results, key: str, predicted: tuple[Ser
     measured = Series(label="measured", tone="measured", points=points)
     return Chart(
         key=key,
-        title=f"{pair}: ratio of {statistic}",
-        subtitle="" if curve["list"] is None else price_line(results, curve),
+        title=f"Ratio {pair}",
+        subtitle=statistic,
         description=f"Ratio of {statistic}, {pair}, against concurrent users. {spoken((measured,))}",
         quantity="ratio",
         users=tested_users(results),

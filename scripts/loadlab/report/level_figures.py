@@ -25,11 +25,9 @@ def load_charts(results: Results) -> Iterable[Chart]:
 
 
 def _rate_charts(results: Results) -> Iterable[Chart]:
-    title = "Good requests per second"
+    good = _level_chart(results, "goodput_rps", "Good requests per second", "rps", format_rps, NO_ESTIMATE)
     same = all(row["goodput_rps"] == row["throughput_rps"] for row in results["levels"])
-    if same:
-        title += ", which all answered ones are"
-    yield _level_chart(results, "goodput_rps", title, "rps", format_rps, NO_ESTIMATE)
+    yield replace(good, subtitle="every answered request was good") if same and good.series else good
     if not same:
         yield _level_chart(results, "throughput_rps", "Answered requests per second", "rps", format_rps, NO_ESTIMATE)
 
@@ -49,6 +47,7 @@ def _level_chart(
         return point_at(row, figure["value"], ends["lower"], ends["upper"], show)
 
     series = by_stack(results, results["levels"], make)
+    shown = sum(len(line.points) for line in series)
     top = max((point.upper or point.value for line in series for point in line.points), default=0.0)
     return Chart(
         key=field.replace("_", "-"),
@@ -58,6 +57,7 @@ def _level_chart(
         users=tested_users(results),
         series=series,
         marks=marks_of(results, results["bracket"]),
+        subtitle=reason if shown < len(results["levels"]) else "",
         levels=(level,) if level is not None and (level.strong or level.value <= 1.5 * top) else (),
         absent=None if series else reason,
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import IO, Protocol
 
 from rich.console import Console
 
 from loadlab.report.live_panel import PanelProgress
+from loadlab.report.pace import Monotonic, Pace
 from loadlab.units import format_rps, format_s
-
-Monotonic = Callable[[], float]
 
 
 class Progress(Protocol):
@@ -43,14 +42,13 @@ class PlainProgress:
 
     def __init__(self, stream: IO[str], monotonic: Monotonic) -> None:
         self._stream = stream
-        self._monotonic = monotonic
-        self._started_s = monotonic()
+        self._pace = Pace(monotonic)
         self._place = ""
         self._load = ""
 
     def run_started(self, plan_windows: int, estimated_s: float) -> None:
         """Say what is coming."""
-        self._started_s = self._monotonic()
+        self._pace.plan(plan_windows, estimated_s)
         self._write(f"{plan_windows} windows, about {format_s(estimated_s)}")
 
     def stage(self, text: str) -> None:
@@ -59,17 +57,20 @@ class PlainProgress:
 
     def window_started(self, index: int, total: int, trial_label: str) -> None:
         """Remember the place; the line comes when the window is over."""
+        self._pace.total = total
         self._place = f"window {index}/{total} {trial_label}"
         self._load = ""
 
     def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         """Remember the latest load for the line of this window."""
-        self._load = f": {users} users, {format_rps(rps)}, p50 {format_s(p50_s)}, p99 {format_s(p99_s)}"
+        seen = "" if f"{users} users" in self._place else f"{users} users, "
+        self._load = f": {seen}{format_rps(rps)}, p50 {format_s(p50_s)}, p99 {format_s(p99_s)}"
 
     def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
         """Write the line of this window."""
         outcome = "valid" if valid else f"INVALID ({', '.join(reasons)})"
-        self._write(f"{self._place or f'window {label}'}{self._load}; {outcome}")
+        self._pace.done += 1
+        self._write(f"{self._place or f'window {label}'}{self._load}; {outcome}{self._left()}")
 
     def message(self, text: str) -> None:
         """Write the message."""
@@ -79,8 +80,12 @@ class PlainProgress:
         """Leave the stream as it is."""
         self._stream.flush()
 
+    def _left(self) -> str:
+        left_s = self._pace.left_s()
+        return f"; about {format_s(float(round(left_s)))} left" if left_s else ""
+
     def _write(self, text: str) -> None:
-        elapsed_s = int(self._monotonic() - self._started_s)
+        elapsed_s = int(self._pace.elapsed_s)
         self._stream.write(f"[{elapsed_s // 60:02d}:{elapsed_s % 60:02d}] {text}\n")
         self._stream.flush()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from loadlab.report.pace import Monotonic, Pace
 from loadlab.units import ABSENT, format_count, format_rps, format_s
 
 
@@ -20,26 +21,20 @@ class PanelProgress:
     and ends with ``finished``.
     """
 
-    def __init__(self, console: Console, monotonic: Callable[[], float]) -> None:
+    def __init__(self, console: Console, monotonic: Monotonic) -> None:
         self._console = console
-        self._monotonic = monotonic
+        self._pace = Pace(monotonic)
         self._live: Live | None = None
         self._closed = False
         self._stage = "starting"
         self._label = ""
         self._index = 0
-        self._total = 0
-        self._done = 0
         self._invalid = 0
-        self._estimated_s: float | None = None
-        self._started_s: float | None = None
         self._load: tuple[int, float, float | None, float | None] | None = None
 
     def run_started(self, plan_windows: int, estimated_s: float) -> None:
         """Open the display with the plan."""
-        self._total = plan_windows
-        self._estimated_s = estimated_s
-        self._started_s = self._monotonic()
+        self._pace.plan(plan_windows, estimated_s)
         self._show()
 
     def stage(self, text: str) -> None:
@@ -50,7 +45,7 @@ class PanelProgress:
 
     def window_started(self, index: int, total: int, trial_label: str) -> None:
         """Move to a window."""
-        self._index, self._total, self._label = index, total, trial_label
+        self._index, self._pace.total, self._label = index, total, trial_label
         self._stage, self._load = "measuring", None
         self._show()
 
@@ -61,7 +56,7 @@ class PanelProgress:
 
     def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
         """Count the window; an invalid one stays readable above the display."""
-        self._done += 1
+        self._pace.done += 1
         if not valid:
             self._invalid += 1
             self._console.print(Text(f"{label} is invalid: {', '.join(reasons)}", style="yellow"))
@@ -79,25 +74,20 @@ class PanelProgress:
             self._live = None
 
     def left_s(self) -> float | None:
-        """Seconds left: the plan's estimate until an eighth is done, then the pace so far; None when unknown."""
-        if self._started_s is None or self._estimated_s is None or not self._total:
-            return None
-        elapsed_s = self._monotonic() - self._started_s
-        if self._done * 8 < self._total or not self._done:
-            return max(0.0, self._estimated_s - elapsed_s)
-        return elapsed_s / self._done * max(0, self._total - self._done)
+        """Seconds left; None when unknown."""
+        return self._pace.left_s()
 
     def render(self) -> RenderableType:
         """The display as it stands."""
         head = Table.grid(padding=(0, 2))
-        window = f"window {self._index} of {self._total}" if self._index else "preparing"
+        window = f"window {self._index} of {self._pace.total}" if self._index else "preparing"
         head.add_row(Text(window, style="bold"), Text(self._label, style="cyan"), Text(self._stage, style="dim"))
         left_s = self.left_s()
         left = Text("time left unknown" if left_s is None else f"about {format_s(float(round(left_s)))} left")
         if self._invalid:
             left.append(f", {format_count(self._invalid)} invalid", style="yellow")
         bar = Table.grid(padding=(0, 2))
-        bar.add_row(ProgressBar(total=max(1, self._total), completed=self._done, width=40), left)
+        bar.add_row(ProgressBar(total=max(1, self._pace.total), completed=self._pace.done, width=40), left)
         return Group(head, Text(self._load_text()), bar)
 
     def _load_text(self) -> str:

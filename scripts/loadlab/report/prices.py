@@ -6,13 +6,17 @@ from loadlab.report.cells import Cell, Table, columns, words
 from loadlab.report.results import Results
 from loadlab.report.words import BILLINGS, price_text
 
+_NO_REGION = "none"
+
 
 def price_line(results: Results, record: Results) -> str:
     """The list and billing model of a record with region and date, such as the line under a chart."""
     known = _description(results, record)
     if known is None:
         return price_text(record)
-    return f"{known['title']}, {known['region']}, as of {known['as_of']}, {BILLINGS[known['billing']]}"
+    as_of = f"as of {known['as_of']}" if known["as_of"][:1].isdigit() else known["as_of"]
+    region = () if known["region"] == _NO_REGION else (known["region"],)
+    return ", ".join((known["title"], *region, as_of, BILLINGS[known["billing"]]))
 
 
 def price_table(results: Results) -> Table:

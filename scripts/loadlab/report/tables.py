@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from loadlab.report.brackets import ratio_cell
+from loadlab.report.brackets import answer_text, ratio_cell
 from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
 from loadlab.report.prices import price_line
 from loadlab.report.results import Results
 from loadlab.report.words import (
-    ANSWERS,
     NO_CPU,
-    NO_INTERVAL,
     NO_P99,
     NO_PSS,
     NO_SLOTS,
@@ -58,11 +56,11 @@ def _comparison_row(comparison: Results) -> tuple[Cell, ...]:
         words(price_text(comparison)),
         figure(str(comparison["users"])),
         ratio_cell(comparison),
-        figure(range_text(*ends), NO_INTERVAL),
+        figure(range_text(*ends), "too few pairs for bounds"),
         figure(format_count(comparison["blocks"])),
         figure(format_count(comparison["repeats"])),
         figure(format_count(comparison["missing"])),
-        words(ANSWERS[comparison["answer"]] + ("" if comparison["valid"] else ", level invalid")),
+        words(answer_text(comparison)),
     )
 
 

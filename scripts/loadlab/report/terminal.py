@@ -6,20 +6,23 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from loadlab.report.brackets import BracketLine
 from loadlab.report.cells import Cell, Table
 from loadlab.report.doubts import Doubt
 from loadlab.report.results import Results
 from loadlab.report.view import ReportView, build_view
-from loadlab.report.words import Badge
+from loadlab.report.words import Badge, price_text
 from loadlab.units import ABSENT
 
 _STYLES = {"found": "bold yellow", "quiet": "bold cyan", "doubt": "bold magenta", "bad": "bold red"}
 _TILES_ELSEWHERE = ("Threshold N*", "Ratio at", "Claim:")
 """Key figures that the verdict and the table say already."""
+_REQUEST_COST = "cost_per_million_good"
 
 
 def print_summary(results: Results, console: Console) -> None:
@@ -55,11 +58,17 @@ def _parts(view: ReportView) -> Iterator[RenderableType]:
     yield Panel(Text(view.sentence), title=badge_text(view.badge), title_align="left", border_style=style)
     if view.decisive.rows:
         yield _one_line_rows(view.decisive)
-    yield from _rows("Elsewhere", [(line.name, line.answer) for line in view.lines])
-    yield from (Text(f"  {ABSENT} {line}", style="dim") for line in view.absent_curves)
+    yield from _rows("On other price lists", [(price_text(line.curve), line.answer) for line in _other_lists(view)])
     yield from _rows("Why", [("", sentence) for sentence in view.explanation])
     yield from _rows("Run", _facts(view))
     yield from _doubts(view)
+
+
+def _other_lists(view: ReportView) -> Iterator[BracketLine]:
+    """The declared statistic on the other lists; where it has no price, what a request costs on each."""
+    costs = [line for line in view.lines if line.curve["list"] is not None]
+    wanted = view.statistic if any(line.curve["statistic"] == view.statistic for line in costs) else _REQUEST_COST
+    return (line for line in costs if line.curve["statistic"] == wanted)
 
 
 def _one_line_rows(data: Table) -> RichTable:
@@ -94,10 +103,9 @@ def _doubts(view: ReportView) -> Iterator[RenderableType]:
     for group in view.doubts:
         if group.level in ("invalid", "warning"):
             yield Text(f"{group.title} ({group.total})", style="bold")
-            yield from (Text(f"  {_doubt(doubt)}") for doubt in group.doubts)
+            yield from (Padding(Text(_doubt(doubt)), (0, 0, 0, 2)) for doubt in group.doubts)
 
 
 def _doubt(doubt: Doubt) -> str:
-    times = f"{len(doubt.places)} times, " if len(doubt.places) > 1 else ""
-    step = f" Next: {doubt.next_step}." if doubt.next_step else ""
-    return f"{doubt.code}: {doubt.message} ({times}{doubt.first_places}).{step}"
+    times = f" {len(doubt.places)} times" if len(doubt.places) > 1 else ""
+    return f"{doubt.code}{times}: {doubt.message} ({doubt.first_places})"

@@ -58,6 +58,8 @@ class ReportView:
     key_figures: tuple[KeyFigure, ...]
     stack_names: tuple[str, ...]
     stack_labels: tuple[str, ...]
+    statistic: str
+    """The declared one, as results.json names it."""
     calibration: str
     compared: bool
     """Whether two stacks were compared; one stack makes a capacity run."""
@@ -73,6 +75,8 @@ class ReportView:
     absent_curves: tuple[str, ...]
     prices: Table
     bills: tuple[Table, ...]
+    hourly: bool
+    """Whether any bill has US dollars per hour."""
     explanation: tuple[str, ...]
     absent_causes: tuple[str, ...]
     demands: Table
@@ -103,6 +107,7 @@ def build_view(results: Results) -> ReportView:
         key_figures=tuple(key_figures(results)),
         stack_names=tuple(stack["name"] for stack in results["stacks"]),
         stack_labels=tuple(stack["label"] for stack in results["stacks"]),
+        statistic=results["experiment"]["statistic"],
         calibration=str(provenance.get("calibration") or ABSENT),
         compared=len(results["stacks"]) == 2,
         bracketed=results["bracket"]["kind"] in ("diverges", "diverged_at_first"),
@@ -116,6 +121,7 @@ def build_view(results: Results) -> ReportView:
         absent_curves=absent_lines(results),
         prices=price_table(results),
         bills=bill_tables(results),
+        hourly=any(cost["usd_per_hour_at_users"] is not None for cost in results["cost"]),
         explanation=tuple(one["sentence"] for one in results["explanation"]),
         absent_causes=absent_causes(results),
         demands=demand_table(results),
@@ -144,13 +150,8 @@ def key_figures(results: Results) -> Iterator[KeyFigure]:
     else:
         yield from _capacity(results)
     control = results["aa"]
-    detail = {
-        True: "A/A control fired",
-        False: f"A/A control quiet, at {control['users']} users",
-        None: _unjudged(control),
-    }
     resolution = format_percent(control["resolution_ratio"])
-    yield KeyFigure(term="Resolution", value=resolution, detail=detail[control["fired"]])
+    yield KeyFigure(term="Resolution", value=resolution, detail=_control_state(control))
     counts = results["counts"]
     yield KeyFigure(
         term="Valid windows",
@@ -159,8 +160,10 @@ def key_figures(results: Results) -> Iterator[KeyFigure]:
     )
 
 
-def _unjudged(control: Results) -> str:
-    return f"A/A control not judged: {control['reason'] or 'it was not measured'}"
+def _control_state(control: Results) -> str:
+    if control["fired"] is None:
+        return f"A/A control not judged: {control['reason'] or 'it was not measured'}"
+    return f"A/A control {'fired' if control['fired'] else 'quiet'} at {control['users']} users"
 
 
 def _threshold(bracket: Results) -> KeyFigure:

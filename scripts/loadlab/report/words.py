@@ -56,7 +56,7 @@ NO_PSS = "this target cannot measure PSS"
 NO_CPU = "the service exports no process accounting"
 NO_P99 = "p99 needs at least 1000 requests"
 NO_SLOTS = "this stack has no pool of slots"
-NO_INTERVAL = "too few blocks for an interval"
+NO_INTERVAL = "no interval"
 NO_ESTIMATE = "no used window at this level"
 
 
@@ -108,7 +108,7 @@ def undecided_text(bracket: Results) -> str:
     """What an open bracket leaves open, short: where it does, where it does not, where it is undecided."""
     over, under, straddling = (bracket[name] for name in ("upper_users", "lower_users", "straddling"))
     parts = [
-        f"parted by {plain_users(over)}" if over is not None else "",
+        f"parted by {plain_users(over)} users" if over is not None else "",
         f"not up to {plain_users(under)}" if under is not None else "",
         f"undecided at {', '.join(map(str, straddling))} users" if straddling else "",
     ]

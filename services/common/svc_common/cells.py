@@ -40,7 +40,7 @@ class CellStore:
         lock: hold it while adding, because `cells[i] += x` is not one step.
     """
 
-    cells: memoryview[float]
+    cells: memoryview[float] | list[float]
     lock: threading.Lock
 
     def __init__(self, folder: Path | None) -> None:
@@ -83,7 +83,7 @@ class CellStore:
     def _open(self) -> None:
         self.lock = threading.Lock()
         if self._folder is None:
-            self.cells = memoryview(mmap.mmap(-1, CAPACITY * CELL_BYTES)).cast("d")
+            self.cells = [0.0] * CAPACITY
             return
         # A pid may come again, and the counts of the one who had it must stay.
         self._stem = f"{os.getpid()}-{time.monotonic_ns()}"

@@ -56,5 +56,5 @@ def test_dollars_per_hour_are_absent_with_their_reason_while_no_level_breaks_the
     bills = priced_figures((TARIFF,), run, judged, asked.objective)
     found = assess(asked, plan_of(windows), run, judged, bills, descriptions())
     assert found.verdict.kind == "inconclusive"
-    assert "pool: no tested level up to 70 users breaks the objective" in found.verdict.sentence
+    assert "no tested level up to 70 users breaks the objective" in found.verdict.sentence
     assert [c for c in found.comparisons if c.statistic == "usd_per_hour_at_users"] == []

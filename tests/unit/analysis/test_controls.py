@@ -61,7 +61,7 @@ def test_a_quiet_control_fires_about_once_in_a_hundred() -> None:
 def test_a_control_of_one_block_is_not_judged(blocks: int) -> None:
     found = _control(blocks=blocks)
     assert (found.fired, found.resolution_ratio) == (None, None)
-    assert found.reason == "1 A/A pairs that count; at least 2 are needed"
+    assert found.reason == "1 A/A pair counts, at least 2 are needed"
     assert [f.code for f in aa_findings(found)] == ["aa_not_judged"]
 
 

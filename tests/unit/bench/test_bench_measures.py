@@ -45,7 +45,7 @@ def test_the_ratio_is_of_medians_and_its_range_of_pairs() -> None:
 
 @pytest.mark.parametrize(("over", "under"), [([], []), ([1.0], [1.0, 2.0])])
 def test_pairs_that_are_not_whole_are_refused(over: list[float], under: list[float]) -> None:
-    with pytest.raises(ValueError, match="no pair|zip"):
+    with pytest.raises(ValueError, match=r"no pair|zip"):
         ratio_of_medians(over, under)
 
 

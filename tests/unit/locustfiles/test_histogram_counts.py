@@ -1,5 +1,7 @@
 """The batch histogram is HdrHistogram, bucket for bucket."""
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 import numpy as np

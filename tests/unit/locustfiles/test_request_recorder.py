@@ -1,5 +1,7 @@
 """Requests and their books, recorded through wrapped methods of small sessions that behave like Locust's."""
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -124,7 +126,7 @@ def test_requests_in_flight_are_known_by_their_start(session: Session, recorder:
 
 
 def test_a_verdict_that_comes_later_decides(session: Session, recorder: Recorder, clock: Clock) -> None:
-    report = recorder.watch_reports(lambda response: None)
+    report = recorder.watch_reports(lambda _: None)
     good, bad = session.request(200, catch=True), session.request(200, catch=True)
     window = tally(recorder)
     assert (window.ok, window.failed) == (0, 0)
@@ -143,7 +145,7 @@ def test_a_request_that_nobody_judges_fails_once(session: Session, recorder: Rec
     assert recorder.awaits_verdict(100.0, 101.0)
     assert not recorder.awaits_verdict(101.0, 102.0)
     assert recorder.give_up_unjudged(100.0, 101.0) == 1
-    recorder.watch_reports(lambda late: None)(response)
+    recorder.watch_reports(lambda _: None)(response)
     window = tally(recorder)
     part = window.part(recorder.name_of)
     assert (part["ok"], part["failed"], part["outcomes"]) == (0, 1, {"error:unjudged": 1})

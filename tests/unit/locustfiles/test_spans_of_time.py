@@ -45,7 +45,7 @@ def test_nothing_under_way_is_one_gap() -> None:
 def test_peak_and_gaps_agree_with_a_walk_along_a_grid(seed: int) -> None:
     random = np.random.default_rng(seed)
     starts = random.integers(0, 100, 12).astype(float)
-    ends = starts + random.integers(1, 15, 12)
+    ends = starts + random.integers(1, 15, 12).astype(float)
     lo, hi = 20.0, 90.0
     under_way = [int(((starts <= cell) & (ends > cell)).sum()) for cell in np.arange(lo, hi) + 0.0]
     peak, gaps = peak_and_gaps(starts, ends, lo, hi)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from _histogram import LatencyCounts
@@ -60,19 +62,24 @@ def test_integrals_are_clipped_to_the_window_also_for_what_is_still_in_flight(wi
 
 def test_slices_add_up_to_the_same_as_one_slice() -> None:
     """However time is cut, a request in flight at a cut is counted once and integrated once."""
-    requests = [(9.0, 10.5), (9.5, 12.5), (11.0, 11.5), (12.0, 15.0), (13.2, 13.9)]
+    requests = [(9.0, 10.5), (9.5, 11.0), (11.0, 11.5), (12.1, 15.0), (13.2, 13.9)]
     whole = WindowTally(10.0, 14.0, 1.0)
     whole.fold(piece(8.0, 16.0, *(ok(*request) for request in requests)))
     cut = WindowTally(10.0, 14.0, 1.0)
     edges = [8.0, 9.7, 10.2, 11.2, 12.0, 12.6, 13.5, 16.0]
-    for lo_s, hi_s in zip(edges, edges[1:], strict=False):
+    for lo_s, hi_s in pairwise(edges):
         ended = [ok(start_s, end_s) for start_s, end_s in requests if lo_s < end_s <= hi_s]
         flying = tuple(start_s for start_s, end_s in requests if start_s < hi_s < end_s)
         cut.fold(piece(lo_s, hi_s, *ended, flights=flying))
     left, right = whole.part(str), cut.part(str)
-    gaps = [np.frombuffer(part.pop("gaps")) for part in (left, right)]
-    assert left == pytest.approx(right)
-    assert gaps[0] == pytest.approx(gaps[1])
+    assert np.frombuffer(left["gaps"]) == pytest.approx([1.5, 2.1])
+    for name in left:
+        if name == "gaps":
+            assert np.frombuffer(right[name]) == pytest.approx(np.frombuffer(left[name]))
+        elif isinstance(left[name], float):
+            assert right[name] == pytest.approx(left[name]), name
+        else:
+            assert right[name] == left[name], name
 
 
 def test_good_is_counted_exactly_at_the_limit(window: WindowTally) -> None:
@@ -84,7 +91,12 @@ def test_good_is_counted_exactly_at_the_limit(window: WindowTally) -> None:
 def test_outcomes_count_by_code_and_milliseconds_are_rounded_up_one_by_one(window: WindowTally) -> None:
     window.fold(
         piece(
-            8, 16, (10, 11, 1.2, 200, OK), (10, 11, 2.0, 200, OK), (10, 11, 0.1, 503, FAILED), (10, 12, 7.5, 1000, FAILED)
+            8,
+            16,
+            (10, 11, 1.2, 200, OK),
+            (10, 11, 2.0, 200, OK),
+            (10, 11, 0.1, 503, FAILED),
+            (10, 12, 7.5, 1000, FAILED),
         )
     )
     part = window.part({200: "200", 503: "503", 1000: "error:TimeoutError"}.__getitem__)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from svc_common.cells import CAPACITY, Block, CellStore, read_folder
 from svc_common.metric_families import DURATION, QUEUE, REQUEST_BUCKETS_S, REQUESTS, summed
 from svc_common.metrics import Distribution, Tally
-from svc_common.multiprocess_dir import VARIABLE, fresh_multiprocess_dir
+from svc_common.multiprocess_dir import fresh_multiprocess_dir
 from svc_common.worker_metrics import WorkerMetricsCollector
 
 FORKING = """
@@ -120,16 +120,6 @@ def test_rows_of_several_processes_add_up_cell_by_cell() -> None:
 def test_buckets_rise() -> None:
     assert list(REQUEST_BUCKETS_S) == sorted(set(REQUEST_BUCKETS_S))
     assert DURATION.cells == len(REQUEST_BUCKETS_S) + 2
-
-
-def test_the_folder_is_named_while_it_lives_and_removed_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    with fresh_multiprocess_dir() as folder:
-        assert os.environ[VARIABLE] == str(folder)
-        CellStore(folder)
-        assert list(folder.iterdir())
-    assert VARIABLE not in os.environ
-    assert not folder.exists()
 
 
 HOLDING = """

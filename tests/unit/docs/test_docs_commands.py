@@ -1,0 +1,61 @@
+"""Whoever types what a page says gets what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer.main
+
+from loadlab.cli.app import app
+
+FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`\n]+)`")
+COMMAND = re.compile(r"^(?:\$ )?(?:\.venv/bin/)?(make|loadlab) (\S.*)$")
+
+Pages = dict[Path, str]
+
+
+def commands(text: str, program: str) -> Iterator[list[str]]:
+    """The words after the program's name, of every command line on a page."""
+    blocks = [line for block in FENCE.findall(text) for line in block.splitlines()]
+    for line in [*CODE.findall(re.sub(FENCE, "", text)), *blocks]:
+        found = COMMAND.match(line.strip())
+        if found and found.group(1) == program:
+            yield re.split(r"\s+#", found.group(2))[0].split()
+
+
+def make_targets(root: Path) -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_make_target_that_is_named_is_in_the_makefile(pages: Pages, root: Path) -> None:
+    targets = make_targets(root)
+    named = [(page, words) for page, text in pages.items() for words in commands(text, "make")]
+    unknown = [
+        f"{page.relative_to(root)}: make {' '.join(words)}"
+        for page, words in named
+        if any("=" not in word and word not in targets for word in words)
+    ]
+    assert named
+    assert unknown == []
+
+
+def test_the_table_of_targets_lists_all_of_them(pages: Pages, root: Path) -> None:
+    told = {words[0] for words in commands(pages[root / "CONTRIBUTING.md"], "make")}
+    assert told == make_targets(root)
+
+
+def test_every_loadlab_command_and_option_that_is_named_exists(pages: Pages, root: Path) -> None:
+    group = typer.main.get_command(app)
+    verbs = getattr(group, "commands")  # noqa: B009 - click's Group, which typer returns as a Command
+    options = {name: {opt for param in verb.params for opt in param.opts} for name, verb in verbs.items()}
+    named = [(page, words) for page, text in pages.items() for words in commands(text, "loadlab")]
+    unknown = []
+    for page, (verb, *rest) in named:
+        wrong = {word.split("=")[0] for word in rest if word.startswith("--")} - options.get(verb, set()) - {"--help"}
+        if (verb not in verbs and verb != "--help") or wrong:
+            unknown.append(f"{page.relative_to(root)}: loadlab {verb} {' '.join(sorted(wrong))}")
+    assert named
+    assert unknown == []

@@ -1,0 +1,270 @@
+"""Trials and windows on the master, driven by messages of workers that are played here."""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from types import SimpleNamespace
+from typing import Any
+
+import _fleet
+import _windows
+import gevent
+import numpy as np
+import pytest
+from _fleet import Fleet
+from _recorder import Recorder
+from _refusal import Refusal, number_field, text_field
+from _tally import WindowTally
+from _trials import Trials
+from _windows import KEPT_WINDOWS, Windows
+
+
+class Runner:
+    """Hands messages over as Locust's runners do; ``answer`` plays the workers."""
+
+    def __init__(self, expect_workers: int = 1) -> None:
+        self.environment = SimpleNamespace(parsed_options=SimpleNamespace(expect_workers=expect_workers))
+        self.listeners: dict[str, Callable[..., None]] = {}
+        self.sent: list[tuple[str, dict[str, Any], str]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
+
+    def register_message(self, kind: str, listener: Callable[..., None]) -> None:
+        self.listeners[kind] = listener
+
+    def send_message(self, kind: str, data: dict[str, Any], client_id: str) -> None:
+        self.sent.append((kind, data, client_id))
+        if kind == "lab_ask" and client_id in self.answers:
+            self.say("lab_reply", client_id, {**self.answers[client_id], "seq": data["seq"]})
+
+    def say(self, kind: str, worker_id: str, data: dict[str, Any]) -> None:
+        self.listeners[kind](environment=None, msg=SimpleNamespace(node_id=worker_id, data=data))
+
+
+class Stage:
+    def __init__(self, expect_workers: int = 1) -> None:
+        self.runner = Runner(expect_workers)
+        self.fleet = Fleet(self.runner)
+        self.fleet.listen()
+        self.trials = Trials(self.fleet, 1.0)
+        self.windows = Windows(self.runner, self.fleet)
+        self.fleet.on_join += [self.trials.greet, self.windows.greet]
+
+    def join(self, worker_id: str, clock_s: float | None = None, **books: Any) -> None:
+        page = {"sent": 0, "answered": 0, "failed": 0, "in_flight": 0, "outcomes": {}, **books}
+        clock = clock_s if clock_s is not None else perf_counter()
+        self.runner.answers[worker_id] = {"clock_s": clock, "users": 0, "books": page}
+        self.runner.say("lab_hello", worker_id, {"pid": 4242})
+        gevent.sleep(0)
+
+    def part(self, worker_id: str, window_id: str, **changes: Any) -> None:
+        part = WindowTally(0.0, 1.0, 1.0).part(str)
+        health = {"cpu_cores": 0.0, "steal_ratio": None, "throttled_s": None, "group": ""}
+        extra = {"id": window_id, "early": False, "late_s": 0.0, "ended_s": 1.0, "unjudged": 0, "health": health}
+        self.runner.say("lab_part", worker_id, {**part, **extra, **changes})
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets time pass on the master."""
+    ahead = [0.0]
+    now = perf_counter
+    for module in (_fleet, _windows):
+        monkeypatch.setattr(module, "perf_counter", lambda: now() + ahead[0])
+
+    def pass_time(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return pass_time
+
+
+def test_a_window_is_ordered_in_each_workers_own_time(stage: Stage) -> None:
+    ahead_s = perf_counter() + 5000.0
+    stage.join("near")
+    stage.join("far", clock_s=ahead_s)
+    stage.windows.open("w", 10.0, 2.0, 0.5)
+    orders = {worker: order for kind, order, worker in stage.runner.sent if kind == "lab_open"}
+    assert orders["far"]["opens_s"] - orders["near"]["opens_s"] == pytest.approx(5000.0, abs=0.5)
+    assert orders["near"]["closes_s"] - orders["near"]["opens_s"] == pytest.approx(2.0)
+    assert orders["near"]["good_within_s"] == 0.5
+
+
+def test_a_window_goes_from_pending_to_complete(stage: Stage, later: Callable[[float], None]) -> None:
+    stage.join("a")
+    stage.windows.open("w", 10.0, 2.0, 1.0)
+    states = [stage.windows.get("w")["state"]]
+    for seconds in (11.0, 2.0):
+        later(seconds)
+        stage.runner.say("lab_pulse", "a", pulse())
+        states.append(stage.windows.get("w")["state"])
+    stage.part("a", "w", ok=3, sent=3)
+    window = stage.windows.get("w")
+    assert [*states, window["state"]] == ["pending", "open", "closed", "complete"]
+    assert (window["ok"], window["holes"], window["health"]["workers"]) == (3, [], 1)
+
+
+def test_a_worker_that_falls_silent_makes_the_window_partial(stage: Stage, later: Callable[[float], None]) -> None:
+    stage.join("a")
+    stage.join("b")
+    stage.windows.open("w", 0.0, 2.0, 1.0)
+    later(5.5)
+    stage.runner.say("lab_pulse", "a", pulse())
+    stage.part("a", "w", ok=7)
+    window = stage.windows.get("w")
+    assert (window["state"], window["ok"]) == ("partial", 7)
+    assert window["holes"] == ["worker b (pid 4242) said nothing for 5 s; what it measured in this window is unknown"]
+    assert (window["health"]["workers"], window["health"]["workers_expected"]) == (1, 2)
+
+
+def test_a_part_that_does_not_come_is_waited_for_ten_seconds(stage: Stage, later: Callable[[float], None]) -> None:
+    stage.join("a")
+    stage.windows.open("w", 0.0, 1.0, 1.0)
+    for seconds, state in ((4.0, "closed"), (4.0, "closed"), (4.0, "partial")):
+        later(seconds)
+        stage.runner.say("lab_pulse", "a", pulse())
+        assert stage.windows.get("w")["state"] == state
+    assert "sent no part within 10 s" in stage.windows.get("w")["holes"][0]
+
+
+def test_late_and_early_workers_are_holes(stage: Stage, later: Callable[[float], None]) -> None:
+    stage.join("a")
+    stage.windows.open("w", 0.0, 4.0, 1.0)
+    later(1.5)
+    stage.join("b")
+    stage.part("a", "w", early=True, ended_s=2.0)
+    later(3.0)
+    stage.part("b", "w", late_s=1.5)
+    window = stage.windows.get("w")
+    assert window["state"] == "partial"
+    assert any("worker a" in hole and "quit 2.000 s after the opening" in hole for hole in window["holes"])
+    assert any("worker b" in hole and "joined 1.5" in hole for hole in window["holes"])
+
+
+def test_too_few_workers_are_a_hole(later: Callable[[float], None]) -> None:
+    stage = Stage(expect_workers=2)
+    stage.join("a")
+    stage.windows.open("w", 0.0, 1.0, 1.0)
+    later(2.0)
+    stage.part("a", "w")
+    assert "1 of 2 expected workers" in stage.windows.get("w")["holes"][0]
+
+
+def test_closing_early_tells_the_workers_and_shortens_the_window(stage: Stage, later: Callable[[float], None]) -> None:
+    stage.join("a")
+    stage.windows.open("w", 0.0, 100.0, 1.0)
+    later(4.0)
+    stage.windows.close("w")
+    assert "lab_close" in {kind for kind, _, _ in stage.runner.sent}
+    later(0.5)
+    stage.part("a", "w")
+    window = stage.windows.get("w")
+    assert window["state"] == "complete"
+    assert window["measure_s"] == pytest.approx(4.1, abs=0.3)
+
+
+def test_only_the_last_windows_are_kept(stage: Stage) -> None:
+    stage.join("a")
+    for number in range(KEPT_WINDOWS + 1):
+        stage.windows.open(f"w{number}", 10.0, 1.0, 1.0)
+    with pytest.raises(Refusal, match="window 'w0' is not known"):
+        stage.windows.get("w0")
+    assert stage.windows.get("w1")["state"] == "pending"
+
+
+def test_a_window_needs_a_worker_and_an_id_of_its_own(stage: Stage) -> None:
+    with pytest.raises(Refusal, match="no worker is connected; start one"):
+        stage.windows.open("w", 0.0, 1.0, 1.0)
+    stage.join("a")
+    stage.windows.open("w", 10.0, 1.0, 1.0)
+    with pytest.raises(Refusal, match="'w' exists already"):
+        stage.windows.open("w", 10.0, 1.0, 1.0)
+
+
+def test_books_are_added_up_over_the_workers(stage: Stage) -> None:
+    stage.join("a", sent=3, answered=2, failed=1, outcomes={"200": 2, "error:OSError": 1})
+    stage.join("b", sent=4, answered=4, outcomes={"200": 4})
+    stage.trials.start("t", 0.5)
+    books = stage.trials.get("t")
+    assert (books["sent"], books["answered"], books["failed"], books["holes"]) == (7, 6, 1, [])
+    assert books["outcomes"] == {"200": 6, "error:OSError": 1}
+    assert stage.trials.good_within_s == 0.5
+
+
+def test_a_trial_is_refused_while_requests_are_in_flight(stage: Stage) -> None:
+    stage.join("a")
+    stage.trials.start("t1", None)
+    stage.runner.answers["a"]["books"]["in_flight"] = 2
+    with pytest.raises(Refusal, match="trial 't1' has 2 requests in flight; drain it first") as refusal:
+        stage.trials.start("t2", None)
+    assert refusal.value.status == 409
+    assert stage.trials.active == "t1"
+
+
+def test_a_finished_trial_keeps_its_last_books(stage: Stage) -> None:
+    stage.join("a", sent=5, answered=5)
+    stage.trials.start("t1", None)
+    stage.trials.start("t2", None)
+    stage.runner.answers["a"]["books"]["sent"] = 99
+    assert stage.trials.get("t1")["sent"] == 5
+    assert stage.trials.get("t2")["sent"] == 99
+
+
+def test_a_worker_that_quits_leaves_its_books_and_a_lost_one_a_hole(
+    stage: Stage, later: Callable[[float], None]
+) -> None:
+    for worker_id in ("a", "b", "c"):
+        stage.join(worker_id, sent=1, answered=1)
+    stage.trials.start("t", None)
+    left = {"sent": 6, "answered": 4, "failed": 0, "in_flight": 2, "outcomes": {"200": 4}}
+    later(6.0)
+    stage.runner.say("lab_bye", "b", {"users": 2, "books": left})
+    stage.runner.say("lab_pulse", "a", pulse())
+    books = stage.trials.get("t")
+    assert (books["sent"], books["answered"], books["workers"]) == (7, 5, 1)
+    assert books["holes"] == [
+        "worker b (pid 4242) quit with 2 requests in flight",
+        "worker c (pid 4242) said nothing for 5 s; what it sent in this trial is unknown",
+    ]
+
+
+def test_recent_figures_come_from_the_pulses_of_the_last_two_seconds(
+    stage: Stage, later: Callable[[float], None]
+) -> None:
+    stage.join("a")
+    assert stage.fleet.recent() == {"rps": 0.0, "error_ratio": None, "p50_s": None, "p99_s": None}
+    stage.runner.say("lab_pulse", "a", pulse(ended=500, failed=500))
+    later(3.0)
+    stage.runner.say("lab_pulse", "a", pulse(ended=100, failed=25))
+    recent = stage.fleet.recent()
+    assert recent["error_ratio"] == 0.25
+    assert recent["rps"] == pytest.approx(400.0, rel=0.5)
+
+
+def test_fields_of_a_request_are_checked() -> None:
+    assert number_field({"n": 3}, "n", 0.0, 5.0) == 3.0
+    for value in (None, True, "3", float("nan"), [3]):
+        with pytest.raises(Refusal, match=r"n: got .*, expected a number from 0 to 5"):
+            number_field({"n": value}, "n", 0.0, 5.0)
+    with pytest.raises(Refusal, match=r"n: got 7, expected 0 to 5"):
+        number_field({"n": 7}, "n", 0.0, 5.0)
+    for text in ("", "x" * 201, 3, None):
+        with pytest.raises(Refusal, match="id: got"):
+            text_field({"id": text}, "id")
+
+
+def pulse(**changes: Any) -> dict[str, Any]:
+    empty = np.array([]).tobytes()
+    whole = {"span_s": 0.25, "users": 1, "in_flight": 0, "ended": 0, "failed": 0, "latencies": {"i": empty, "n": empty}}
+    return {**whole, **changes}
+
+
+def test_the_recorders_clock_is_monotonic_by_default() -> None:
+    recorder = Recorder()
+    assert recorder.clock() <= recorder.clock()

@@ -1,0 +1,69 @@
+"""What is checked before anything is started on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from builders import LOCUSTFILES, make_experiment, make_sample, make_window, make_worker
+from loadlab.errors import DeployError, UsageError
+from loadlab.model.experiment import OpenLoad, Resources, Scenario
+from loadlab.pipeline.demand import shares
+from loadlab.pipeline.local_rig import closed_load, cores_for, headers, locust_files
+
+
+def test_an_open_load_is_refused_with_what_can_be_done() -> None:
+    experiment = make_experiment()
+    load = OpenLoad(scenario=closed_load(experiment).scenario, rate_rps=(10.0,), arrivals="poisson")
+    with pytest.raises(UsageError, match=r'load.kind: got "open", .* use kind = "closed"'):
+        closed_load(replace(experiment, load=load))
+
+
+def test_a_fraction_of_a_core_is_refused_on_this_target() -> None:
+    experiment = replace(make_experiment(), resources=Resources(cpu=Decimal("0.8")))
+    with pytest.raises(UsageError, match=r"resources.cpu: got 0.8, .*whole cores only.*--target kubernetes"):
+        cores_for(experiment)
+
+
+def test_more_cores_than_the_machine_has_are_refused() -> None:
+    with pytest.raises(DeployError, match="resources.cpu: got 4096"):
+        cores_for(replace(make_experiment(), resources=Resources(cpu=Decimal(4096))))
+
+
+def test_headers_take_their_values_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = Scenario(user_class="U", locustfile=Path("u.py"), headers_from_env={"X-Key": "LAB_TEST_KEY"})
+    monkeypatch.setenv("LAB_TEST_KEY", "s3cret")
+    assert headers(scenario) == {"X-Key": "s3cret"}
+    monkeypatch.delenv("LAB_TEST_KEY")
+    with pytest.raises(UsageError, match="header X-Key: environment variable LAB_TEST_KEY is not set"):
+        headers(scenario)
+
+
+def test_a_lab_scenario_loads_every_lab_scenario_and_no_helper() -> None:
+    scenario = Scenario(user_class="IoBoundUser", locustfile=LOCUSTFILES / "io_bound.py")
+    names = {path.name for path in locust_files(scenario, LOCUSTFILES)}
+    assert {"io_bound.py", "mixed.py"} <= names
+    assert not any(name.startswith("_") for name in names)
+
+
+def test_somebody_s_own_locustfile_is_loaded_beside_the_lab_s_hooks(tmp_path: Path) -> None:
+    mine = Scenario(user_class="MyUser", locustfile=tmp_path / "mine.py")
+    assert locust_files(mine, LOCUSTFILES) == [tmp_path / "mine.py", LOCUSTFILES / "lab_plugin.py"]
+
+
+@pytest.mark.parametrize(
+    ("connections", "wanted"),
+    [([30, 10, 60], (0.6, 0.3, 0.1)), ([5, None], (1.0,)), ([None, None], ()), ([0, 0], ()), ([], ())],
+)
+def test_connections_become_shares_largest_first(connections: list[int | None], wanted: tuple[float, ...]) -> None:
+    workers = tuple(make_worker(pid=n + 2, connections=held) for n, held in enumerate(connections))
+    master = make_worker(pid=1, role="master", connections=99)
+    sample = replace(make_sample(), workers=(master, *workers))
+    assert shares(make_window(resources=[sample])) == pytest.approx(wanted)
+
+
+def test_without_samples_there_are_no_shares() -> None:
+    assert shares(make_window(resources=())) == ()

@@ -24,8 +24,8 @@ check: venv ## lint, types and layers alone
 run: venv ## one experiment: make run EXP=threshold-50
 	@$(LOADLAB) run $(EXP) --target $(TARGET)
 
-bench: venv ## the measures with their bars, as ratios in one run
-	@.venv/bin/python tests/bench
+bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
+	@.venv/bin/python tests/bench $(ARGS)
 
 lock: venv ## write requirements.lock anew from pyproject.toml
 	@scripts/lock.sh

@@ -14,7 +14,7 @@ from typing import Any
 
 import gevent
 from _fleet import Fleet
-from locust.runners import STATE_INIT, STATE_STOPPED, MasterRunner
+from locust.runners import STATE_INIT, STATE_STOPPED, STATE_STOPPING, MasterRunner
 
 POLL_S = 0.01
 RATE_PER_USER = 10
@@ -68,3 +68,5 @@ class Drain:
         self._runner.stop()
         while len(self._runner.clients.ready) < min(workers, len(self._fleet.living)) and perf_counter() < deadline_s:
             gevent.sleep(POLL_S)
+        if self._runner.state == STATE_STOPPING:  # a lost worker keeps Locust there for a minute
+            self._runner.update_state(STATE_STOPPED)

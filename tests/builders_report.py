@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import product
 
-from loadlab.model.experiment import Billing
+from loadlab.analysis.explanation import explain
+from loadlab.model.experiment import Billing, Statistic
 from loadlab.model.result import (
     SCHEMA_VERSION,
     AaControl,
@@ -24,9 +25,11 @@ from loadlab.model.result import (
     ExperimentDescription,
     Finding,
     Interval,
+    LevelAnswer,
     LevelSummary,
     Prediction,
     PricedBracket,
+    PriceListDescription,
     StackDescription,
     Verdict,
     VerdictKind,
@@ -48,6 +51,14 @@ USD_PER_HOUR = {
     "aws-lambda-x86": 0.1037,
     "opencost-default": 0.04,
 }
+TITLES = {
+    "aws-fargate-x86": "AWS Fargate, Linux x86",
+    "cloud-run-request": "Google Cloud Run",
+    "aws-lambda-x86": "AWS Lambda, x86",
+    "opencost-default": "OpenCost default prices",
+}
+PLAIN: tuple[Statistic, ...] = ("goodput", "p95")
+"""Statistics without a price, whose curves the synthetic run has too."""
 QUICK_LEVELS = (37, 44, 53, 64, 77)
 
 
@@ -69,6 +80,8 @@ def build_analysis(shape: Shape | None = None) -> Analysis:
     rng = random.Random(shape.seed)
     windows = tuple(_windows(shape, rng))
     bracket = _bracket(shape)
+    stacks = tuple(_stack(shape, index) for index in (0, 1))
+    levels = tuple(_level(shape, name, users, rng) for users, name in product(shape.levels, shape.names))
     return Analysis(
         schema=SCHEMA_VERSION,
         run_id=f"synthetic-{shape.seed}",
@@ -80,14 +93,16 @@ def build_analysis(shape: Shape | None = None) -> Analysis:
         aa=_aa(shape),
         brackets=tuple(_priced(shape)),
         comparisons=tuple(_comparisons(shape, rng)),
-        stacks=tuple(_stack(shape, index) for index in (0, 1)),
-        levels=tuple(_level(shape, name, users, rng) for users, name in product(shape.levels, shape.names)),
+        stacks=stacks,
+        levels=levels,
         windows=windows,
         cost=tuple(_costs(shape, rng)),
         findings=_findings(windows),
         counts=_counts(shape, windows),
         provenance=_provenance(shape),
         reproduce=("make quick", "loadlab run runs/synthetic/experiment.toml"),
+        price_lists=tuple(_price_list(price, billing) for price, billing in PRICES),
+        explanation=explain(stacks, levels, 1.0),
     )
 
 
@@ -235,20 +250,25 @@ def _window(shape: Shape, block: int, users: int, name: str, rng: random.Random)
     )
 
 
-def _true_ratio(shape: Shape, users: int, billing: Billing) -> float:
+def _true_ratio(shape: Shape, users: int, billing: Billing | None) -> float:
     inverse = _rate_rps(1, users, shape.workers) / _rate_rps(0, users, shape.workers)
-    return {"per_request_memory": 1.0 + 0.9 * (inverse - 1), "request_billed": inverse * 0.985}.get(billing, inverse)
+    if billing == "per_request_memory":
+        return 1.0 + 0.9 * (inverse - 1)
+    return inverse * 0.985 if billing == "request_billed" else inverse
 
 
 def _comparisons(shape: Shape, rng: random.Random) -> list[Comparison]:
     found = []
     half = 2.6 * shape.noise_ratio
-    for (price, billing), users in product(PRICES, shape.levels):
+    priced: list[tuple[Statistic, str | None, Billing | None]] = [
+        ("cost_per_million_good", price, billing) for price, billing in PRICES
+    ]
+    for (statistic, price, billing), users in product((*priced, *((name, None, None) for name in PLAIN)), shape.levels):
         ratio = _true_ratio(shape, users, billing) * math.exp(rng.gauss(0, shape.noise_ratio / 2))
         found.append(
             Comparison(
                 users=users,
-                statistic="cost_per_million_good",
+                statistic=statistic,
                 list=price,
                 billing=billing,
                 ratio=ratio,
@@ -260,9 +280,16 @@ def _comparisons(shape: Shape, rng: random.Random) -> list[Comparison]:
                 repeats=int(users == shape.levels[1]),
                 missing=0,
                 valid=True,
+                answer=_level_answer(ratio, half),
             )
         )
     return found
+
+
+def _level_answer(ratio: float, half: float) -> LevelAnswer:
+    if ratio * math.exp(-half * 1.2) > 1 + MARGIN_RATIO:
+        return "over"
+    return "under" if ratio * math.exp(half * 0.9) < 1 + MARGIN_RATIO else "straddles"
 
 
 def _bracket(shape: Shape) -> Bracket:
@@ -281,17 +308,40 @@ def _answer(bracket: Bracket) -> ClaimAnswer:
 
 
 def _priced(shape: Shape) -> list[PricedBracket]:
-    return [
-        PricedBracket(
-            statistic="cost_per_million_good",
-            list=price,
-            billing=billing,
-            bracket=_bracket(shape),
-            is_inverse_throughput=billing == "provisioned",
-            note="billed as 1 vCPU + 2 GiB" if billing == "provisioned" else None,
-        )
+    requests = [_curve(shape, "cost_per_million_good", price, billing) for price, billing in PRICES]
+    reason = "no tested level breaks the objective"
+    absent = Bracket(lower_users=None, upper_users=None, kind="inconclusive", straddling=shape.levels, reason=reason)
+    hours = [
+        replace(_curve(shape, "usd_per_hour_at_users", price, billing), bracket=absent, note=reason)
         for price, billing in PRICES
     ]
+    return [*requests, *hours, *(_curve(shape, name, None, None) for name in PLAIN)]
+
+
+def _curve(shape: Shape, statistic: Statistic, price: str | None, billing: Billing | None) -> PricedBracket:
+    return PricedBracket(
+        statistic=statistic,
+        list=price,
+        billing=billing,
+        bracket=_bracket(shape),
+        is_inverse_throughput=billing == "provisioned" and statistic == "cost_per_million_good",
+        note="waiting is billed in full" if billing == "per_request_memory" else None,
+    )
+
+
+def _price_list(price: str, billing: Billing) -> PriceListDescription:
+    return PriceListDescription(
+        id=price,
+        title=TITLES[price],
+        region="none" if billing == "usage" else "us-east-1",
+        as_of="undated" if billing == "usage" else "2026-09-30",
+        source="an example offer",
+        confidence="medium",
+        billing=billing,
+        billed_size="1 vCPU + 2 GiB",
+        unit_prices=(f"${USD_PER_HOUR[price]} per hour",),
+        notes=("starts are left out",) if billing == "per_request_memory" else (),
+    )
 
 
 def _costs(shape: Shape, rng: random.Random) -> list[CostEstimate]:

@@ -7,23 +7,16 @@ says. Everything is a function of the clock and of crc32 of the trial's id, so t
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from random import Random
 
-from builders import make_load_window, make_provenance
-from loadlab.config import dump_experiment
+from builders import make_load_window
 from loadlab.errors import LoadError
 from loadlab.execute.ports import Endpoint, GeneratorBooks, Isolation, LiveStatus, Swarm
-from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.prometheus import absent_sample
-from loadlab.execute.store import BundleStore
-from loadlab.model.experiment import ClosedLoad, Experiment, Stack
+from loadlab.model.experiment import Stack
 from loadlab.model.run import LoadWindow, ResourceSample
-from loadlab.pipeline.rig import Rig
-from loadlab.pipeline.session import run_session
 
 NOISE_RATIO = 0.003
 NOISE_SEED = 7
@@ -258,81 +251,3 @@ class SimulatedGenerator:
         swarm = self._running()
         noise = Random(zlib.crc32(f"{NOISE_SEED} {swarm.trial}".encode())).gauss(1.0, NOISE_RATIO)
         return self._world.truths[self._stack()].throughput_rps(swarm.users) * noise
-
-
-@dataclass(slots=True)
-class Watcher:
-    """Progress that remembers."""
-
-    messages: list[str] = field(default_factory=list)
-    windows: list[tuple[str, bool, tuple[str, ...]]] = field(default_factory=list)
-    ticks: int = 0
-    total: int = 0
-
-    def run_started(self, plan_windows: int, estimated_s: float) -> None:
-        assert (estimated_s > 0) == (plan_windows > 0)
-        self.total = plan_windows
-
-    def stage(self, text: str) -> None:
-        self.messages.append(text)
-
-    def window_started(self, index: int, total: int, trial_label: str) -> None:
-        assert 1 <= index <= total
-
-    def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
-        self.ticks += 1
-
-    def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
-        self.windows.append((label, valid, tuple(reasons)))
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-    def finished(self) -> None:
-        self.messages.append("finished")
-
-
-@dataclass(slots=True)
-class Lab:
-    """A simulated run: its world, and how to run, stop and resume it in one bundle."""
-
-    experiment: Experiment
-    folder: Path
-    world: World
-    watcher: Watcher = field(default_factory=Watcher)
-
-    def rig(self, store: BundleStore) -> Rig:
-        """The ports over this world."""
-        assert isinstance(self.experiment.load, ClosedLoad)
-        generator = SimulatedGenerator(self.world)
-        probe = ProcessProbe(SimulatedProbe(self.world, generator), lambda _: None)
-        return Rig(
-            experiment=self.experiment,
-            load=self.experiment.load,
-            deployer=SimulatedDeployer(self.world),
-            generator=generator,
-            probe=probe,
-            store=store,
-            clock=self.world.clock,
-            progress=self.watcher,
-        )
-
-    @contextmanager
-    def opened(self) -> Iterator[BundleStore]:
-        """The bundle, with its provenance, locked."""
-        with BundleStore(self.folder, self.world.clock) as store:
-            if not (self.folder / "provenance.json").exists():
-                store.put_text("experiment.toml", dump_experiment(self.experiment))
-                store.put_provenance(make_provenance())
-            yield store
-
-    def run(self) -> None:
-        """Run what is left to do, to its end or to whatever stops it."""
-        with self.opened() as store:
-            run_session(self.rig(store), store.progress())
-
-
-def make_lab(experiment: Experiment, folder: Path, truths: Mapping[str, Truth] | None = None) -> Lab:
-    """A lab with a pool of 8 slots against a loop without any, unless told otherwise."""
-    known = truths or {"pool": Truth(slots=8), "loop": Truth()}
-    return Lab(experiment=experiment, folder=folder, world=World(clock=FakeClock(), truths=known))

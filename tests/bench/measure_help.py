@@ -34,7 +34,8 @@ def measure_help(arena: Arena) -> Iterator[Figure]:
         unit="ratio",
         bar=at_most(1.5),
         how=f'wall time over `python -c "import typer"`, {ratio.pairs} interleaved pairs, medians, files cached',
-        note=f"medians {milliseconds['help']:.0f} ms and {milliseconds['typer']:.0f} ms",
+        note=f"medians {milliseconds['help']:.0f} ms and {milliseconds['typer']:.0f} ms, median of pair ratios "
+        f"{ratio.paired:.2f}",
     )
 
 

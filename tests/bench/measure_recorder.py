@@ -25,7 +25,6 @@ USERS = 32
 ARMS = ("recorder", "plain")
 SETTLE_S = 0.25
 WARMUP_S = 1.5
-WINDOW_S = 3600.0
 SATURATED_CORES = 0.9
 
 
@@ -36,13 +35,21 @@ class _Arm:
     cores: list[float] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Running:
+    """One Locust process. lab_url: where it is asked for a window; None without the recorder."""
+
+    child: Child
+    lab_url: str | None
+
+
 def measure_recorder(arena: Arena) -> Iterator[Figure]:
     """Two ratios, and what one request costs the generator."""
     seen = {arm: _Arm() for arm in ARMS}
     port = free_port()
     server = arena.start("raw-server", [str(CHILDREN / "raw_server.py"), str(port)], {}, arena.cores.sut)
     arena.wait_ready(server, f"http://{HOST}:{port}/")
-    starts, rounds = arena.pick(4, 1), arena.pick(8, 3)
+    starts, rounds = arena.pick(4, 1), arena.pick(12, 4)
     with urllib3.PoolManager(retries=False, timeout=10.0) as http:
         for number in range(starts):
             arena.say(f"recorder: start {number + 1} of {starts}, {rounds} pairs of windows")
@@ -53,20 +60,23 @@ def measure_recorder(arena: Arena) -> Iterator[Figure]:
 
 def _measure_pairs(arena: Arena, http: urllib3.PoolManager, port: int, rounds: int, seen: dict[str, _Arm]) -> None:
     core = frozenset({min(arena.cores.rest)})
-    running: dict[str, Child] = {}
+    running: dict[str, _Running] = {}
     try:
         for arm in ARMS:
             running[arm] = _start_locust(arena, http, arm, port, core)
-        for turn in turns(ARMS, rounds):
+        for number, turn in enumerate(turns(ARMS, rounds)):
             for arm in turn:
-                _measure_one(http, port, running[arm], seen[arm], arena.span_s(1.5, 1.0))
+                measure_s = arena.span_s(1.0, 0.8)
+                _resume(http, running[arm], f"bench-{number}", SETTLE_S + measure_s)
+                _measure_one(http, port, running[arm].child, seen[arm], measure_s)
     finally:
-        for child in running.values():
+        children = [each.child for each in running.values()]
+        for child in children:
             os.kill(child.pid, signal.SIGCONT)
-        arena.children.end(running.values())
+        arena.children.end(children)
 
 
-def _start_locust(arena: Arena, http: urllib3.PoolManager, arm: str, port: int, core: frozenset[int]) -> Child:
+def _start_locust(arena: Arena, http: urllib3.PoolManager, arm: str, port: int, core: frozenset[int]) -> _Running:
     """One Locust process with all its users at work, then stopped."""
     web_port = free_port()
     files = [str(CHILDREN / "plain_user.py")]
@@ -82,11 +92,9 @@ def _start_locust(arena: Arena, http: urllib3.PoolManager, arm: str, port: int, 
     answer = http.request("POST", f"{url}/swarm", fields={"user_count": str(USERS), "spawn_rate": str(USERS)})
     if not answer.json().get("success"):
         raise MeasureError(f"Locust refused to start {USERS} users: {answer.data[:200]!r}")
-    if arm == "recorder":
-        _post(http, f"{url}/lab/windows", {"id": "bench", "opens_in_s": 0.1, "measure_s": WINDOW_S})
     time.sleep(WARMUP_S)
     os.kill(child.pid, signal.SIGSTOP)
-    return child
+    return _Running(child=child, lab_url=f"{url}/lab/windows" if arm == "recorder" else None)
 
 
 def _post(http: urllib3.PoolManager, url: str, body: dict[str, Any]) -> None:
@@ -95,9 +103,15 @@ def _post(http: urllib3.PoolManager, url: str, body: dict[str, Any]) -> None:
         raise MeasureError(f"{url}: status {answer.status}: {answer.data[:200]!r}")
 
 
-def _measure_one(http: urllib3.PoolManager, port: int, child: Child, arm: _Arm, measure_s: float) -> None:
-    os.kill(child.pid, signal.SIGCONT)
+def _resume(http: urllib3.PoolManager, running: _Running, window: str, measure_s: float) -> None:
+    """Let it go on, with a window of the lab open from now on where there is a recorder."""
+    os.kill(running.child.pid, signal.SIGCONT)
+    if running.lab_url is not None:
+        _post(http, running.lab_url, {"id": window, "opens_in_s": 0.0, "measure_s": measure_s})
     time.sleep(SETTLE_S)
+
+
+def _measure_one(http: urllib3.PoolManager, port: int, child: Child, arm: _Arm, measure_s: float) -> None:
     before = _counters(http, port, child.pid)
     time.sleep(measure_s)
     after = _counters(http, port, child.pid)
@@ -148,5 +162,5 @@ def _ratio_figure(name: str, what: str, ratio: Ratio, note: str, *, bar: bool) -
         bar=BAR if bar else None,
         how=f"{what} of one Locust core, recorder and open window over none, {USERS} users, {ratio.pairs} "
         "interleaved pairs, medians; counted by the server",
-        note=note,
+        note="; ".join(part for part in (ratio.text(), note) if part),
     )

@@ -41,7 +41,7 @@ class _Seen:
             unit="ratio",
             bar=bar,
             how=f"{what}, {over} over {under}, GET {PATH}, {ratio.pairs} interleaved pairs, medians",
-            note=note,
+            note="; ".join(part for part in (ratio.text(), note) if part),
         )
 
 

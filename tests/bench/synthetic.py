@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from _histogram import LatencyCounts
 
-from builders import make_provenance
-from loadlab.config import dump_experiment, load_experiment
+from loadlab.config import load_experiment
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.store import BundleStore
 from loadlab.model.run import LoadWindow
 from loadlab.pipeline.rig import Rig
-from simulated import FakeClock, Lab, SimulatedGenerator, SimulatedProbe, Truth, World
+from simulated import FakeClock, SimulatedGenerator, SimulatedProbe, Truth, World
+from simulated_lab import Lab
 
 SLOTS = 48
 SPREAD_LOG = 0.15
 CHUNK = 4096
+SIZE = ("blocks.levels=14", "blocks.count=8", "window.measure_s=8")
 REQUESTS_AT_1_S = 92_400
 """What the windows of the plan hold together when every request takes a second; a little less than they do."""
 
@@ -44,7 +43,7 @@ class SpreadGenerator(SimulatedGenerator):
     """The simulated generator with latencies that differ from one request to the next."""
 
     def collect(self, window: str) -> LoadWindow:
-        """The window with a histogram of ``ok`` single draws (log-normal around the mean)."""
+        """The window with a histogram of ``ok`` single draws (log-normal around the mean), all of them good."""
         load = super().collect(window)
         mean_s = load.latency_sum_s / max(1, load.ok + load.failed)
         draws = np.random.default_rng(zlib.crc32(window.encode()))
@@ -52,11 +51,11 @@ class SpreadGenerator(SimulatedGenerator):
         for begin in range(0, load.ok, CHUNK):
             size = min(CHUNK, load.ok - begin)
             counts.record(draws.lognormal(math.log(mean_s) - SPREAD_LOG**2 / 2, SPREAD_LOG, size))
-        return replace(load, histogram=counts.encode())
+        return replace(load, good=load.ok, histogram=counts.encode())
 
 
 class SpreadLab(Lab):
-    """A simulated lab whose requests spread, and whose bundle says which experiment it is."""
+    """A simulated lab whose requests spread."""
 
     def rig(self, store: BundleStore) -> Rig:
         """The ports over this world."""
@@ -64,21 +63,12 @@ class SpreadLab(Lab):
         probe = ProcessProbe(SimulatedProbe(self.world, generator), lambda _: None)
         return replace(super().rig(store), generator=generator, probe=probe)
 
-    @contextmanager
-    def opened(self) -> Iterator[BundleStore]:
-        """The bundle, locked."""
-        with BundleStore(self.folder, self.world.clock) as store:
-            store.put_text("experiment.toml", dump_experiment(self.experiment))
-            store.put_provenance(make_provenance())
-            yield store
-
 
 def make_bundle(folder: Path, requests: int) -> Made:
-    """Run ``threshold-50`` (14 levels x 8 blocks) with about so many requests in all, never fewer."""
+    """Run ``threshold-50`` at 14 levels x 8 blocks with about so many requests in all, never fewer."""
     service_s = REQUESTS_AT_1_S / requests
-    experiment = load_experiment(
-        "threshold-50", (f"objective.latency_s={5 * service_s:.6f}", f"abort.p99_s={60 * service_s + 60:.6f}")
-    )
+    bounds = (f"objective.latency_s={5 * service_s:.6f}", f"abort.p99_s={60 * service_s + 60:.6f}")
+    experiment = load_experiment("threshold-50", (*SIZE, *bounds))
     first, second = (stack.name for stack in experiment.stacks)
     truth = Truth(service_s=service_s, cpu_s=service_s / 400)
     world = World(clock=FakeClock(), truths={first: replace(truth, slots=SLOTS), second: truth})

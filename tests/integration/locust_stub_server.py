@@ -1,7 +1,9 @@
 """A tiny HTTP server that answers the contract's paths and counts: python locust_stub_server.py PORT.
 
-GET /counters -> {"served", "open", "connections", "unstamped"} (not itself counted). GET /data waits 50 ms, GET /hold?s= waits
-s seconds, GET /status/503 answers that status, GET /drop closes the connection without an answer.
+GET /counters -> {"served", "open", "connections", "unstamped", "dropped",
+"labels"}, not itself counted; labels counts requests
+by their header X-Label. GET /data waits 50 ms, GET /hold?s= waits s seconds, GET /status/503 answers that status,
+GET /drop closes the connection without an answer.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 DATA_S = 0.05
@@ -21,6 +25,8 @@ class Stub(asyncio.Protocol):
     open_now = 0
     connections = 0
     unstamped = 0
+    dropped = 0
+    labels: ClassVar[Counter[str]] = Counter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -52,12 +58,18 @@ class Stub(asyncio.Protocol):
                 "open": Stub.open_now,
                 "connections": Stub.connections,
                 "unstamped": Stub.unstamped,
+                "dropped": Stub.dropped,
+                "labels": Stub.labels,
             }
             self.answer(200, json.dumps(counters).encode())
             return
         if url.path == "/drop":
+            Stub.dropped += 1
             self.transport.close()
             return
+        for line in head.split("\r\n"):
+            if line.lower().startswith("x-label: "):
+                Stub.labels[line[9:]] += 1
         Stub.unstamped += "X-Request-Start: t=" not in head
         status, delay_s = self.outcome(method, url.path, parse_qs(url.query), body)
         Stub.open_now += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -10,13 +9,12 @@ from typing import TypeVar
 from loadlab.analysis.validity import needs_repeat, window_findings
 from loadlab.design.plan import make_repeat
 from loadlab.design.warmup import settling_s
-from loadlab.errors import LoadError
 from loadlab.model.plan import Block, Trial
 from loadlab.model.run import Demand, Window
+from loadlab.pipeline.insist import heal, insist
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.trial import Timing, run_trial, run_warmup
 
-ATTEMPTS_PER_TRIAL = 3
 Result = TypeVar("Result")
 
 
@@ -71,35 +69,21 @@ def _warm_up(rig: Rig, block: Block, attempt: int) -> None:
             id=f"b{block.number:02d}-warmup-{stack.name}-t{attempt}", block=block.number, stack=stack.name, users=top
         )
         rig.progress.stage(f"block {block.number}: warming up {stack.name} with {top} users")
-        _insist(rig, trial, partial(run_warmup, rig, trial, rig.experiment.window.warmup_s))
+        insist(rig, trial.id, trial.block, partial(run_warmup, rig, trial, rig.experiment.window.warmup_s))
 
 
 def _measured(rig: Rig, trial: Trial, demands: tuple[Demand, ...], counter: Counter) -> Window:
     counter.done += 1
     label = f"{trial.stack}, {trial.users} users" + ("" if trial.role == "sweep" else f" ({trial.role})")
     rig.progress.window_started(counter.done, counter.total, label)
-    measured = _insist(rig, trial, lambda: run_trial(rig, trial, timing(rig, trial, demands)))
+    measured = insist(rig, trial.id, trial.block, lambda: run_trial(rig, trial, timing(rig, trial, demands)))
     window = measured.window
     rig.store.put_window(window, measured.scrapes)
     reasons = tuple(f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
     rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
     rig.progress.window_finished(label, not reasons, reasons)
-    _heal(rig, trial.block)
+    heal(rig, trial.block)
     return window
-
-
-def _insist(rig: Rig, trial: Trial, act: Callable[[], Result]) -> Result:
-    """Do something with the load generator; when that breaks, mend it and try again."""
-    for left in reversed(range(ATTEMPTS_PER_TRIAL)):
-        try:
-            return act()
-        except LoadError as error:
-            rig.store.event("trial_lost", {"trial": trial.id, "reason": str(error)})
-            rig.progress.message(f"{trial.id}: {error}")
-            if left == 0:
-                raise
-            _heal(rig, trial.block)
-    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
@@ -111,14 +95,3 @@ def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
         measure_s=rig.experiment.window.measure_s,
         phase_s=demand.service_s + think_s,
     )
-
-
-def _heal(rig: Rig, block: int) -> None:
-    """Start again what has ended by itself, so that the next trial finds everything in place."""
-    for line in rig.generator.heal():
-        rig.store.event("generator_healed", {"reason": line})
-        rig.progress.message(f"load generator restarted: {line}")
-    if fallen := rig.deployer.fallen():
-        rig.store.event("stacks_restarted", {"reason": list(fallen)})
-        rig.progress.message(f"started again: {'; '.join(fallen)}")
-        rig.deployer.prepare(block)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from loadlab.errors import DeployError, LoadError
 from loadlab.execute.ports import Swarm
 from loadlab.model.experiment import Stack
 from loadlab.model.plan import Trial
 from loadlab.model.run import Demand, Window
+from loadlab.pipeline.insist import insist
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.trial import Timing, run_trial
 
 REQUESTS_AT_ONE_USER = 24
+LEAST_REQUESTS = 20
 PEEK_S = 1.0
 CPU_WINDOW_S = 3.0
 SPREAD_PROBES = 6
@@ -35,8 +39,7 @@ def measure_demands(rig: Rig) -> tuple[Demand, ...]:
 
 def _measure(rig: Rig, stack: Stack) -> Demand:
     rig.progress.stage(f"measuring the demand of {stack.name}")
-    alone_s = _seconds_for_one_user(rig, stack)
-    alone = _window(rig, stack, 1, "s", Timing(warmup_s=0.3, measure_s=alone_s, phase_s=0.0))
+    alone = _one_user(rig, stack)
     if alone.load.ok == 0:
         raise DeployError(
             f"{stack.name}: none of {alone.load.failed} requests at one user was answered as expected "
@@ -57,6 +60,17 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         slots_per_worker=stack.slots_per_worker,
         connection_shares=_spread(rig, stack, phase_s) if stack.workers > 1 else (),
     )
+
+
+def _one_user(rig: Rig, stack: Stack) -> Window:
+    """A window of one user that holds LEAST_REQUESTS, or as many as fit into LONGEST_S."""
+    seconds = insist(rig, f"demand-{stack.name}-peek", 0, lambda: _seconds_for_one_user(rig, stack))
+    window = _window(rig, stack, 1, "s", Timing(warmup_s=0.3, measure_s=seconds, phase_s=0.0))
+    ended = window.load.ok + window.load.failed
+    if ended >= LEAST_REQUESTS or seconds >= LONGEST_S:
+        return window
+    longer_s = min(LONGEST_S, seconds * REQUESTS_AT_ONE_USER / max(1, ended))
+    return _window(rig, stack, 1, "s-longer", Timing(warmup_s=0.3, measure_s=longer_s, phase_s=0.0))
 
 
 def _slots(rig: Rig) -> int:
@@ -89,10 +103,24 @@ def _seconds_for_one_user(rig: Rig, stack: Stack) -> float:
 
 
 def _window(rig: Rig, stack: Stack, users: int, what: str, timing: Timing) -> Window:
-    trial = Trial(id=f"demand-{stack.name}-{what}", block=0, stack=stack.name, users=users)
-    measured = run_trial(rig, trial, timing)
-    rig.store.put_window(measured.window, measured.scrapes)
-    return measured.window
+    """A whole window without mishap; one that has a hole or a note is measured again.
+
+    Raises:
+        LoadError: it did not come out whole in ATTEMPTS tries.
+    """
+    attempts = count(1)
+
+    def measure() -> Window:
+        suffix = "" if (attempt := next(attempts)) == 1 else f"-{attempt}"
+        trial = Trial(id=f"demand-{stack.name}-{what}{suffix}", block=0, stack=stack.name, users=users)
+        measured = run_trial(rig, trial, timing)
+        rig.store.put_window(measured.window, measured.scrapes)
+        mishaps = (*measured.window.load.holes, *measured.window.notes)
+        if mishaps:
+            raise LoadError(f"{stack.name}: its demand was not measured: {'; '.join(mishaps)}")
+        return measured.window
+
+    return insist(rig, f"demand-{stack.name}-{what}", 0, measure)
 
 
 def _idle_cores(rig: Rig, stack: Stack) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loadlab.report.cells import Cell, Table, columns, figure, words
+from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
 from loadlab.report.curves import comparisons_of, headline_curve
 from loadlab.report.prices import price_line
 from loadlab.report.results import Results
@@ -42,7 +42,12 @@ class BracketLine:
 
 
 def decisive_table(results: Results) -> Table:
-    """The declared curve level by level: both stacks, their ratio, and what the level says of the margin."""
+    """The declared curve level by level: both stacks, their ratio, and what the level says of the margin.
+
+    In a run of one stack: what it carried at each level and whether the objective held.
+    """
+    if len(results["stacks"]) != 2:
+        return _capacity_table(results)
     curve = headline_curve(results)
     names = [stack["name"] for stack in results["stacks"]]
     margin = margin_text(results["experiment"]["margin_ratio"])
@@ -51,6 +56,25 @@ def decisive_table(results: Results) -> Table:
         caption=f"{_upper(STATISTICS[curve['statistic']])} at each level{priced}",
         columns=columns("Users", *names, " / ".join(names), f"'Against {margin}", "Pairs"),
         rows=tuple(_decisive_row(results, curve, pair) for pair in comparisons_of(results, curve)),
+    )
+
+
+def _capacity_table(results: Results) -> Table:
+    return Table(
+        caption="What it carried at each level",
+        columns=columns("Users", "Good/s", "p50", "p95", "'Objective", "Blocks"),
+        rows=tuple(_capacity_row(level) for level in results["levels"]),
+    )
+
+
+def _capacity_row(level: Results) -> tuple[Cell, ...]:
+    return (
+        figure(str(level["users"])),
+        estimate(level["goodput_rps"], format_rps),
+        estimate(level["p50_s"], format_s),
+        estimate(level["p95_s"], format_s),
+        words("holds" if level["objective_held"] else "broken"),
+        figure(format_count(level["blocks"])),
     )
 
 
@@ -83,8 +107,8 @@ def stack_figure(results: Results, curve: Results, stack: str, users: int) -> Ce
         return figure(format_usd(amount), "not determined by this run")
     field, show = _OF_LEVEL[curve["statistic"]]
     level = _find(results["levels"], here)
-    estimate = level[field] if level else None
-    return figure(show(estimate["value"] if estimate else None), "not measured at this level")
+    found = level[field] if level else None
+    return figure(show(found["value"] if found else None), "not measured at this level")
 
 
 def _find(rows: Iterable[Results], wanted: Results) -> Results | None:
@@ -156,10 +180,11 @@ def _answer(curve: Results) -> str:
 
 
 def absent_lines(results: Results) -> tuple[str, ...]:
-    """One line for each statistic that has no curve at all, with the lists and the reason."""
+    """One line for each other statistic that has no curve at all, with the lists and the reason."""
     lists: dict[tuple[str, str], list[str]] = {}
+    declared = results["experiment"]["statistic"]
     for curve in results["brackets"]:
-        if not comparisons_of(results, curve):
+        if curve["statistic"] != declared and not comparisons_of(results, curve):
             reason = curve["note"] or curve["bracket"]["reason"] or "no used pair of windows has a figure"
             lists.setdefault((STATISTICS[curve["statistic"]], reason), []).append(curve["list"] or "")
     return tuple(_absent(name, reason, found) for (name, reason), found in lists.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from loadlab.report.brackets import BracketLine, bracket_lines, same_curve
@@ -56,12 +56,26 @@ def build_figures(results: Results) -> Figures:
     same = [figures for curve, figures in made if curve["statistic"] == decisive["statistic"]]
     return Figures(
         heroes=tuple(_hero_charts(results, decisive)),
-        hero_note=curve_note(decisive, INVERSE_THROUGHPUT),
+        hero_note=curve_note(decisive, INVERSE_THROUGHPUT) if comparisons_of(results, decisive) else None,
         lists=tuple(same),
         others=tuple(figures for _, figures in made if figures not in same),
         load=tuple(load_charts(results)),
         causes=cause_charts(results),
     )
+
+
+def drawn(charts: Iterable[Chart]) -> tuple[Chart, ...]:
+    """The charts that have something to draw."""
+    return tuple(chart for chart in charts if chart.absent is None)
+
+
+def undrawn_lines(charts: Iterable[Chart]) -> tuple[str, ...]:
+    """One line for each reason why charts have nothing to draw, with the names of those charts."""
+    titles: dict[str, list[str]] = {}
+    for chart in charts:
+        if chart.absent is not None:
+            titles.setdefault(chart.absent, []).append(chart.title)
+    return tuple(f"No chart of {', '.join(found)}: {reason}." for reason, found in titles.items())
 
 
 def curve_note(curve: Results, inverse: str = SAME_AS_THROUGHPUT) -> str | None:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from loadlab.report.charts import Chart
+from loadlab.report.figures import drawn, undrawn_lines
 from loadlab.report.results import Results
 from loadlab.report.svg import NARROW, PANEL, WIDE, draw
 from loadlab.report.view import build_view
@@ -33,6 +34,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["picture"] = _picture
+    environment.filters["drawn"] = drawn
+    environment.filters["undrawn"] = undrawn_lines
     return environment
 
 

@@ -57,23 +57,22 @@ def _level_chart(
         users=tested_users(results),
         series=series,
         marks=marks_of(results, results["bracket"]),
-        subtitle=reason if shown < len(results["levels"]) else "",
+        subtitle=reason if 0 < shown < len(results["levels"]) else "",
         levels=(level,) if level is not None and (level.strong or level.value <= 1.5 * top) else (),
-        absent=None if series else reason,
+        absent=_absent(results, series, reason),
     )
 
 
+def _absent(results: Results, series: tuple[Series, ...], reason: str) -> str | None:
+    """Why a chart has no data: no window counts at all, or else the reason of this figure."""
+    if series:
+        return None
+    return reason if results["levels"] else NO_ESTIMATE
+
+
 def cause_charts(results: Results) -> tuple[Chart, ...]:
-    """What fills up, and what follows: busy slots, processor and waiting first, then connections and loop lag.
-
-    Charts without data are left out: ``absent_causes`` names them.
-    """
-    return tuple(chart for chart in _cause_charts(results) if not chart.absent)
-
-
-def absent_causes(results: Results) -> tuple[str, ...]:
-    """Which of the charts of causes have no data, and why."""
-    return tuple(f"{chart.title}: {chart.absent}" for chart in _cause_charts(results) if chart.absent)
+    """What fills up, and what follows: busy slots, processor and waiting first, then connections and loop lag."""
+    return tuple(_cause_charts(results))
 
 
 def _cause_charts(results: Results) -> Iterable[Chart]:
@@ -116,7 +115,7 @@ def _lag_chart(results: Results) -> Chart:
         users=tested_users(results),
         series=lag,
         marks=marks_of(results, results["bracket"]),
-        absent=None if lag else "no stack exports it",
+        absent=_absent(results, lag, "no stack exports it"),
     )
 
 
@@ -148,7 +147,7 @@ def _worker_chart(
         series=series,
         marks=marks_of(results, results["bracket"]),
         levels=levels,
-        absent=None if series else reason,
+        absent=_absent(results, series, reason),
     )
 
 

@@ -10,7 +10,6 @@ from loadlab.report.cells import Table
 from loadlab.report.curves import comparisons_of, headline_curve
 from loadlab.report.doubts import DoubtGroup, doubt_groups
 from loadlab.report.figures import Figures, build_figures
-from loadlab.report.level_figures import absent_causes
 from loadlab.report.lists import Item, control_items, count_items, prediction_items, provenance_items, setting_items
 from loadlab.report.prices import price_table
 from loadlab.report.results import Results
@@ -78,7 +77,6 @@ class ReportView:
     hourly: bool
     """Whether any bill has US dollars per hour."""
     explanation: tuple[str, ...]
-    absent_causes: tuple[str, ...]
     demands: Table
     prediction: tuple[Item, ...]
     control: tuple[Item, ...]
@@ -123,7 +121,6 @@ def build_view(results: Results) -> ReportView:
         bills=bill_tables(results),
         hourly=any(cost["usd_per_hour_at_users"] is not None for cost in results["cost"]),
         explanation=tuple(one["sentence"] for one in results["explanation"]),
-        absent_causes=absent_causes(results),
         demands=demand_table(results),
         prediction=prediction_items(results),
         control=control_items(results),

@@ -57,7 +57,7 @@ NO_CPU = "the service exports no process accounting"
 NO_P99 = "p99 needs at least 1000 requests"
 NO_SLOTS = "this stack has no pool of slots"
 NO_INTERVAL = "no interval"
-NO_ESTIMATE = "no used window at this level"
+NO_ESTIMATE = "no window counts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

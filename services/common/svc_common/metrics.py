@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -94,12 +94,13 @@ class ServiceMetrics:
         folder = os.environ.get(VARIABLE) if stack == "sync" else None
         self._store = CellStore(None if folder is None else Path(folder))
         self._in_flight_at = self._store.block(families.IN_FLIGHT.name, (), families.IN_FLIGHT.cells)
-        self._queue = Distribution(self._store, families.QUEUE)
+        self._queue_at = self._store.block(families.QUEUE.name, (), families.QUEUE.cells)
         self._rows: dict[tuple[str, str, int], tuple[int, int]] = {}
         self.upstream = UpstreamMeter(self._store)
         self.loop_lag = Distribution(self._store, families.LOOP_LAG) if stack == "async" else None
+        self._flushes: list[Callable[[], None]] = []
         self.registry = CollectorRegistry()
-        self.registry.register(_StoreCollector(self._store))
+        self.registry.register(_StoreCollector(self._store, self._flushes))
 
     def request_started(self, queue_header: str | bytes | None = None) -> None:
         """A request is taken up; `queue_header` is its `X-Request-Start`, when it has one."""
@@ -107,12 +108,32 @@ class ServiceMetrics:
         with store.lock:
             store.cells[self._in_flight_at] += 1.0
         if queue_header is not None:
-            waited_s = _waited_s(queue_header)
-            if waited_s is not None:
-                self._queue.observe(waited_s)
+            self.observe_queue(queue_header, time.time())
 
     def request_finished(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count a request that was started. `route` is the template ("/items/{id}"), "" when none matched."""
+        self.observe_request(method, route, status, duration_s, in_flight_change=-1.0)
+
+    def observe_queue(self, header: str | bytes, taken_up_s: float) -> None:
+        """Record how long a request had waited when it was taken up, at `taken_up_s` in unix seconds.
+
+        The header says `t=<unix seconds>`; anything else, a start in the future or more than an hour ago is
+        ignored.
+        """
+        waited_s = _waited_s(header, taken_up_s)
+        if waited_s is None:
+            return
+        bucket = self._queue_at + 1 + bisect_left(families.REQUEST_BUCKETS_S, waited_s)
+        store = self._store
+        with store.lock:
+            cells = store.cells
+            cells[self._queue_at] += waited_s
+            cells[bucket] += 1.0
+
+    def observe_request(
+        self, method: str, route: str, status: int, duration_s: float, *, in_flight_change: float = 0.0
+    ) -> None:
+        """Count a request that is over, for a caller that keeps the number in flight by itself."""
         row = self._rows.get((method, route, status))
         if row is None:
             row = self._new_row(method, route, status)
@@ -124,7 +145,15 @@ class ServiceMetrics:
             cells[total_at] += 1.0
             cells[duration_at] += duration_s
             cells[bucket] += 1.0
-            cells[self._in_flight_at] -= 1.0
+            cells[self._in_flight_at] += in_flight_change
+
+    def set_in_flight(self, requests: int) -> None:
+        """The number in flight, from a caller that keeps it by itself."""
+        self._store.cells[self._in_flight_at] = float(requests)
+
+    def before_reading(self, flush: Callable[[], None]) -> None:
+        """Have `flush` called before each reading of the registry, from the reading thread."""
+        self._flushes.append(flush)
 
     def _new_row(self, method: str, route: str, status: int) -> tuple[int, int]:
         known = method in KNOWN_METHODS
@@ -141,21 +170,23 @@ class ServiceMetrics:
         return row
 
 
-def _waited_s(header: str | bytes) -> float | None:
-    """How long ago `t=<unix seconds>` was; None for anything else, the future, and more than an hour ago."""
+def _waited_s(header: str | bytes, taken_up_s: float) -> float | None:
     if header[:2] not in ("t=", b"t="):
         return None
     try:
-        waited_s = time.time() - float(header[2:])
+        waited_s = taken_up_s - float(header[2:])
     except ValueError:
         return None
     return waited_s if 0.0 <= waited_s <= MAX_QUEUE_S else None
 
 
 class _StoreCollector(Collector):
-    def __init__(self, store: CellStore) -> None:
+    def __init__(self, store: CellStore, flushes: list[Callable[[], None]]) -> None:
         self._store = store
+        self._flushes = flushes
 
     def collect(self) -> Iterator[Metric]:
+        for flush in self._flushes:
+            flush()
         rows = summed((block.name, block.labels, values) for block, values in self._store.blocks())
         return (COUNTED[name].metric(by_labels) for name, by_labels in rows.items())

@@ -41,6 +41,7 @@ def test_turns_go_to_and_fro_so_that_a_drift_meets_both_arms_alike() -> None:
 def test_the_ratio_is_of_medians_and_its_range_of_pairs() -> None:
     ratio = ratio_of_medians([9.0, 10.0, 30.0], [10.0, 20.0, 20.0])
     assert (ratio.value, ratio.lower, ratio.upper, ratio.pairs) == (0.5, 0.5, 1.5, 3)
+    assert (ratio.paired, ratio.best) == (0.9, 1.5)
 
 
 @pytest.mark.parametrize(("over", "under"), [([], []), ([1.0], [1.0, 2.0])])

@@ -18,7 +18,7 @@ from loadlab.cli import main
 from loadlab.errors import Interrupted
 from loadlab.pipeline.finish import analyse_bundle
 from loadlab.pipeline.layout import checkout
-from simulated import make_lab
+from simulated_lab import make_lab
 
 Type = Callable[..., tuple[int, str, str]]
 

@@ -18,7 +18,8 @@ Pages = dict[Path, str]
 
 
 def commands(text: str, program: str) -> Iterator[list[str]]:
-    """The words after the program's name, of every command line on a page."""
+    """The words after the program's name, of every command line on a page; what is "not there yet" left out."""
+    text = "\n\n".join(part for part in text.split("\n\n") if not re.search(r"not\s+there\s+yet", part))
     blocks = [line for block in FENCE.findall(text) for line in block.splitlines()]
     for line in [*CODE.findall(re.sub(FENCE, "", text)), *blocks]:
         found = COMMAND.match(line.strip())

@@ -10,8 +10,21 @@ from pathlib import Path
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from loadlab.analysis.codes import GATE_CODES
+from loadlab.config.load import LOAD_KEYS
+from loadlab.config.price_refs import PRICE_KEYS
+from loadlab.config.service_settings import SERVICES
+from loadlab.config.stack import STACK_KEYS
 from loadlab.execute.store import FOLDERS
-from loadlab.model.experiment import Statistic
+from loadlab.model.experiment import (
+    AbortRule,
+    BlockPlan,
+    DecisionRule,
+    Experiment,
+    Objective,
+    Statistic,
+    Upstream,
+    WindowPlan,
+)
 from loadlab.model.price import BILLING_MODELS
 from loadlab.model.result import Analysis
 from svc_common.metric_families import COUNTED, SLOTS_BUSY
@@ -41,6 +54,27 @@ def test_the_layers_on_the_page_are_those_of_the_import_linter(pages: Pages, roo
     contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     assert shown
     assert shown.group(1).splitlines() == next(c["layers"] for c in contracts if c["type"] == "layers")
+
+
+def test_the_table_of_the_experiment_file_has_every_key(pages: Pages, root: Path) -> None:
+    told = first_column(section(pages[root / "docs" / "interfaces.md"], "The experiment file"))
+    tables: dict[str, tuple[str, ...]] = {"stack": STACK_KEYS, "load": LOAD_KEYS, "price": PRICE_KEYS}
+    tables["resources"] = ("cpu", "memory")
+    records = {
+        "decision": DecisionRule,
+        "upstream": Upstream,
+        "window": WindowPlan,
+        "blocks": BlockPlan,
+        "objective": Objective,
+        "abort": AbortRule,
+    }
+    tables |= {name: tuple(one.name for one in dataclasses.fields(record)) for name, record in records.items()}
+    known = {f"{table}.{key}" for table, keys in tables.items() for key in keys} | {"id", "question"}
+    settings = {setting for rules in SERVICES.values() for setting in rules.settings}
+    assert {one.name for one in dataclasses.fields(Experiment)} - {"stacks", "prices", "source"} <= {
+        name.split(".")[0] for name in known
+    }
+    assert sorted(told) == sorted(known | settings)
 
 
 def test_the_keys_of_results_json_are_the_fields_of_the_record(pages: Pages, root: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builders import make_experiment
-from simulated import Lab, make_lab
+from simulated_lab import Lab, make_lab
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ def test_a_fraction_of_a_core_is_refused_on_this_target() -> None:
 
 
 def test_more_cores_than_the_machine_has_are_refused() -> None:
-    with pytest.raises(DeployError, match="resources.cpu: got 4096"):
+    with pytest.raises(DeployError, match=r"resources.cpu: got 4096"):
         cores_for(replace(make_experiment(), resources=Resources(cpu=Decimal(4096))))
 
 

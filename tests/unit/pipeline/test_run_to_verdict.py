@@ -14,7 +14,8 @@ from loadlab.model.experiment import Experiment
 from loadlab.pipeline.finish import analyse_bundle, render
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.listing import listing
-from simulated import Lab, Truth, make_lab
+from simulated import Truth
+from simulated_lab import Lab, make_lab
 
 
 def _experiment() -> Experiment:

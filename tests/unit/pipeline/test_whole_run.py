@@ -14,7 +14,8 @@ from loadlab.execute.ports import LiveStatus
 from loadlab.model.experiment import AbortRule
 from loadlab.model.run import RunData
 from loadlab.pipeline.session import run_session
-from simulated import Lab, SimulatedGenerator, Truth, make_lab
+from simulated import SimulatedGenerator, Truth
+from simulated_lab import Lab, make_lab
 
 
 def _measured(lab: Lab) -> RunData:

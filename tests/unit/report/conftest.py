@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from builders_report import Shape, build_analysis, without_measures
+from builders_report_runs import all_invalid, capacity_run, incomplete_run
 from loadlab.report.results import from_json, to_json
 
+RUNS = {"all_invalid": all_invalid, "capacity": capacity_run, "incomplete": incomplete_run}
 FULL_STRENGTH = Shape(levels=(10, 20, 30, 37, 40, 44, 48, 53, 58, 64, 70, 77, 85, 94), blocks=8, workers=4)
 
 
@@ -26,3 +28,15 @@ def bare_results() -> dict[str, Any]:
 def full_results() -> dict[str, Any]:
     """A run at full strength: 14 levels, 8 blocks, 2 stacks, 4 workers."""
     return from_json(to_json(build_analysis(FULL_STRENGTH)))
+
+
+@pytest.fixture(params=sorted(RUNS))
+def odd_results(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Runs that went otherwise than planned, one after the other."""
+    return from_json(to_json(RUNS[request.param]()))
+
+
+@pytest.fixture
+def invalid_results() -> dict[str, Any]:
+    """A run without a valid window."""
+    return from_json(to_json(all_invalid()))

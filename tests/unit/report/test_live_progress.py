@@ -53,10 +53,31 @@ def test_plain_lines_say_each_window_once_with_its_last_load(clock: Hand) -> Non
     assert stream.getvalue().splitlines() == [
         "[00:00] 2 windows, about 20.0 s",
         "[00:00] starting flask and fastapi",
-        "[00:10] window 1/2 b01-001-flask: 58 users, 282 req/s, p50 203 ms, p99 313 ms; valid",
+        "[00:10] window 1/2 b01-001-flask: 58 users, 282 req/s, p50 203 ms, p99 313 ms; valid; about 10.0 s left",
         "[00:20] window 2/2 b01-002-flask: 58 users, 282 req/s, p50 203 ms, p99 313 ms; INVALID (lag, steal)",
         "[00:20] report: runs/x/report.html",
     ]
+
+
+def test_the_clock_of_plain_lines_runs_on_when_the_plan_comes(clock: Hand) -> None:
+    stream = io.StringIO()
+    progress = PlainProgress(stream, clock)
+    clock.now_s += 32
+    progress.message("the law predicts the threshold near 52.1 users")
+    progress.run_started(22, 122.0)
+    assert stream.getvalue().splitlines() == [
+        "[00:32] the law predicts the threshold near 52.1 users",
+        "[00:32] 22 windows, about 2 min 2 s",
+    ]
+
+
+def test_plain_lines_do_not_repeat_the_users_that_the_place_names(clock: Hand) -> None:
+    stream = io.StringIO()
+    progress = PlainProgress(stream, clock)
+    progress.window_started(1, 22, "flask, 58 users")
+    progress.tick(58, 282.4, 0.2031, 0.3127)
+    progress.window_finished("flask, 58 users", True, ())
+    assert stream.getvalue() == "[00:00] window 1/22 flask, 58 users: 282 req/s, p50 203 ms, p99 313 ms; valid\n"
 
 
 def test_plain_lines_hold_no_control_signs(clock: Hand) -> None:

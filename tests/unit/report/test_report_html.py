@@ -212,7 +212,7 @@ def test_the_verdict_is_told_by_a_word_and_a_sign_and_not_by_colour_alone(result
 
 
 def test_a_ratio_that_is_the_inverse_throughput_says_so_beside_its_chart(results: dict[str, Any]) -> None:
-    beside = f'<p class="note">{words.INVERSE_THROUGHPUT}'
+    beside = f'<p class="note">{words.INVERSE_THROUGHPUT}</p>'
     assert beside in render_html(results)
     for curve in results["brackets"]:
         curve["is_inverse_throughput"] = False
@@ -225,6 +225,58 @@ def test_findings_come_worst_first_and_all_their_places_are_there(results: dict[
     assert places == sorted(places)
     doubts = text[places[0] :]
     assert all(finding["where"] in doubts for finding in results["findings"])
+
+
+def test_runs_that_went_wrong_make_sound_pages_without_empty_charts(odd_results: dict[str, Any]) -> None:
+    text = render_html(odd_results)
+    assert Page(text).problems == []
+    assert "None" not in text
+    assert 'points=""' not in text
+
+
+def test_a_run_without_a_valid_window_says_so_instead_of_drawing(invalid_results: dict[str, Any]) -> None:
+    text = render_html(invalid_results)
+    assert '<svg class="chart' not in text
+    assert f"Latency, p99: {words.NO_ESTIMATE}." in text
+
+
+def test_the_declared_statistic_is_drawn_on_every_list_and_the_others_are_folded(results: dict[str, Any]) -> None:
+    text = render_html(results)
+    lists = text[text.index('id="prices"') : text.index("by other statistics")]
+    assert lists.count('<svg class="chart') == 2 * 3
+    assert "<h3>Google Cloud Run, us-east-1, as of 2026-09-30, request-billed" in lists
+    assert "OpenCost default prices, undated, usage" in lists
+    assert "<details" not in lists
+    rest = text[text.index("by other statistics") : text.index('id="load"')]
+    assert "<summary>95th percentile of latency<" in rest
+
+
+def test_curves_that_are_absent_take_one_line_with_the_reason(results: dict[str, Any]) -> None:
+    line = (
+        "US dollars per hour at N users (aws-fargate-x86, cloud-run-request, aws-lambda-x86, opencost-default): "
+        "absent, because no tested level breaks the objective."
+    )
+    assert render_html(results).count(line) == 1
+
+
+@pytest.mark.parametrize("field", ["title", "region", "as_of", "source", "billed_size"])
+def test_the_price_lists_are_told_with_where_they_come_from(results: dict[str, Any], field: str) -> None:
+    results["price_lists"][0][field] = "told once"
+    assert "told once" in render_html(results)
+
+
+def test_what_filled_up_is_told_in_words_and_with_the_limit_drawn(results: dict[str, Any]) -> None:
+    why = render_html(results).partition('id="why"')[2].partition('id="law"')[0]
+    assert "all its 48 slots are busy from 53 users on" in why
+    assert ">48 slots<" in why
+    assert ">1 given<" in why
+
+
+def test_the_law_is_drawn_only_over_the_ratio_that_it_speaks_of(results: dict[str, Any]) -> None:
+    assert "series predicted dashed" in render_html(results)
+    for curve in results["brackets"]:
+        curve["is_inverse_throughput"] = False
+    assert "series predicted dashed" not in render_html(results)
 
 
 @pytest.mark.parametrize("keep", [1, 0])

@@ -17,11 +17,41 @@ def printed(results: dict[str, Any], width: int = 140) -> str:
     return stream.getvalue()
 
 
-def test_the_answer_comes_before_the_doubts(results: dict[str, Any]) -> None:
+def test_the_answer_comes_before_the_evidence_and_the_doubts_last(results: dict[str, Any]) -> None:
     text = printed(results)
-    places = [text.index(part) for part in ("▲ Diverges", "costs more", "N* lies in", "on every bill", "Invalid (1)")]
+    order = ("▲ Diverges", "costs more", "flask / fastapi", "On other price lists", "Why", "Run", "Invalid (1)")
+    places = [text.index(part) for part in order]
     assert places == sorted(places)
-    assert "Next: give the generator another core." in text
+
+
+def test_each_level_takes_one_line_of_eighty_columns(results: dict[str, Any]) -> None:
+    lines = printed(results, width=80).splitlines()
+    for pair in results["comparisons"][: len(results["experiment"]["levels"])]:
+        (line,) = [line for line in lines if line.split()[:1] == [str(pair["users"])]]
+        assert f"{pair['ratio']:.3f}x" in line
+        assert ("above the margin" in line) == (pair["answer"] == "over")
+
+
+def test_other_lists_take_one_line_each_and_other_statistics_none(results: dict[str, Any]) -> None:
+    text = printed(results, width=80)
+    for curve in results["brackets"][1:4]:
+        assert len([line for line in text.splitlines() if f"{curve['list']}," in line]) == 1
+    assert "95th percentile" not in text
+
+
+def test_findings_are_grouped_by_code_with_their_first_places(invalid_results: dict[str, Any]) -> None:
+    text = " ".join(printed(invalid_results, width=80).split())
+    assert (
+        "lag 40 times: the load generator woke up late (b01-037-flask, b01-037-fastapi, b01-044-flask and 37 more)"
+        in text
+    )
+
+
+def test_a_summary_stays_within_about_forty_lines_whatever_the_run_was_like(
+    results: dict[str, Any], odd_results: dict[str, Any], bare_results: dict[str, Any]
+) -> None:
+    for run in (results, odd_results, bare_results):
+        assert len(printed(run, width=80).splitlines()) <= 40
 
 
 def test_square_brackets_in_texts_are_shown_as_they_are(results: dict[str, Any]) -> None:

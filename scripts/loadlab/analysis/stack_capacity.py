@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.optimize import brentq
 
 from loadlab.analysis.capacity import Floats, Pool, busy_rate_rps, stationary, throughput_rps
 from loadlab.analysis.spread import EvenSpread, Spread, workers_by_connections
@@ -76,6 +75,8 @@ def _shared_processor_rps(pool: Pool, slots: int, held: Mapping[int, float]) -> 
     fastest_s = held_most / busy_rate_rps(replace(pool, cpu_s=0.0), held_most)
     if surplus_rps(fastest_s) >= 0:
         return _offered(pool, slots, fastest_s, held)
+    from scipy.optimize import brentq  # takes longer to import than everything else that a report needs
+
     root_s = float(brentq(surplus_rps, fastest_s, slowest_s * (1 + 1e-9), rtol=1e-9))
     return _offered(pool, slots, root_s, held)
 

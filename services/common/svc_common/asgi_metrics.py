@@ -16,6 +16,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+_Headers = Iterable[tuple[bytes, bytes]]
+_Finished = tuple[str, object, int, float, float, _Headers]
 
 BATCH: Final = 64
 """Finished requests that are noted before they are counted together: counting them one by one, each time
@@ -33,7 +35,7 @@ class AsgiMetrics:
         self._app = app
         self._metrics = metrics
         self._in_flight = 0
-        self._finished: deque[tuple[str, str, int, float, float, bytes | None]] = deque()
+        self._finished: deque[_Finished] = deque()
         self._flushing = threading.Lock()
         metrics.before_reading(self.flush)
 
@@ -52,8 +54,7 @@ class AsgiMetrics:
 
     def finished(self, scope: Scope, status: int, started_s: float) -> None:
         """Note a request that is over; `started_s` is of `perf_counter`."""
-        header = _queue_header(scope["headers"])
-        noted = (scope["method"], _route_template(scope), status, started_s, perf_counter(), header)
+        noted = (scope["method"], scope.get("route"), status, started_s, perf_counter(), scope["headers"])
         self._finished.append(noted)
         self._in_flight -= 1
         if len(self._finished) >= BATCH:
@@ -66,8 +67,9 @@ class AsgiMetrics:
             metrics.set_in_flight(self._in_flight)
             unix_offset_s = time.time() - perf_counter()
             for _ in range(len(self._finished)):
-                method, route, status, started_s, ended_s, header = self._finished.popleft()
-                metrics.observe_request(method, route, status, ended_s - started_s)
+                method, route, status, started_s, ended_s, headers = self._finished.popleft()
+                metrics.observe_request(method, _template(route), status, ended_s - started_s)
+                header = _queue_header(headers)
                 if header is not None:
                     metrics.observe_queue(header, started_s + unix_offset_s)
 
@@ -111,15 +113,12 @@ class _Exchange:
             self._middleware.finished(self._scope, status, self._started_s)
 
 
-def _queue_header(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+def _queue_header(headers: _Headers) -> bytes | None:
     for name, value in headers:
         if name == b"x-request-start":
             return value
     return None
 
 
-def _route_template(scope: Scope) -> str:
-    try:
-        return str(scope["route"].path_format)
-    except (KeyError, AttributeError):
-        return str(getattr(scope.get("route"), "path", ""))
+def _template(route: object) -> str:
+    return str(getattr(route, "path_format", None) or getattr(route, "path", ""))

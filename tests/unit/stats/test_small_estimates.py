@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.optimize import isotonic_regression
 
 from loadlab.stats.bootstrap import mean_interval
 from loadlab.stats.equivalence import equivalent, tost_p_value
 from loadlab.stats.hodges_lehmann import hodges_lehmann
-from loadlab.stats.isotonic import crossing_users
+from loadlab.stats.isotonic import crossing_users, rising_fit
 
 
 def test_tost_is_the_larger_of_two_one_sided_t_tests() -> None:
@@ -82,3 +83,10 @@ def test_levels_out_of_order_are_averaged_before_the_crossing_is_sought() -> Non
 def test_a_curve_that_does_not_cross_between_levels_has_no_crossing(means: list[float]) -> None:
     assert crossing_users([10, 20, 30], means, [4, 4, 4], 0.10) is None
     assert crossing_users([10], means[:1], [4], 0.10) is None
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.integers(1, 12)), min_size=1, max_size=20))
+def test_the_rising_fit_is_the_isotonic_regression(levels: list[tuple[float, int]]) -> None:
+    values, weights = [value for value, _ in levels], [weight for _, weight in levels]
+    oracle = isotonic_regression(np.array(values), weights=np.array(weights, dtype=np.float64)).x
+    assert rising_fit(values, weights) == pytest.approx(oracle, abs=1e-12)

@@ -134,8 +134,11 @@ class Fleet:
         }
 
     def _on_hello(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
-        worker = Worker(msg.node_id, msg.data["pid"], perf_counter())
-        self.workers[worker.id] = worker
+        self._join(msg.node_id, msg.data["pid"])
+
+    def _join(self, worker_id: str, pid: int) -> None:
+        worker = Worker(worker_id, pid, perf_counter())
+        self.workers[worker_id] = worker
         gevent.spawn(self._echo, worker)
 
     def _echo(self, worker: Worker) -> None:
@@ -152,10 +155,11 @@ class Fleet:
         return worker
 
     def _on_pulse(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
-        worker = self._hear(msg.node_id)
-        if worker is None:
-            return
         pulse = msg.data
+        worker = self._hear(msg.node_id)
+        if worker is None:  # its hello came before this master listened
+            self._join(msg.node_id, pulse["pid"])
+            return
         worker.users, worker.in_flight = pulse["users"], pulse["in_flight"]
         worker.pulses.append((worker.heard_s, pulse))
         while worker.heard_s - worker.pulses[0][0] > RECENT_S:

@@ -152,6 +152,7 @@ class Generator:
     def _recently(self) -> dict[str, Any]:
         since_s, self._pulsed_s = self._pulsed_s, self._recorder.cut_s
         pulse = {
+            "pid": os.getpid(),
             "span_s": self._pulsed_s - since_s,
             "users": self._runner.user_count,
             "in_flight": len(self._recorder.in_flight),

@@ -12,10 +12,8 @@ from typing import Any
 import _fleet
 import _windows
 import gevent
-import numpy as np
 import pytest
 from _fleet import Fleet
-from _recorder import Recorder
 from _refusal import Refusal, number_field, text_field
 from _tally import WindowTally
 from _trials import Trials
@@ -247,6 +245,11 @@ def test_recent_figures_come_from_the_pulses_of_the_last_two_seconds(
     assert recent["rps"] == pytest.approx(400.0, rel=0.5)
 
 
+def test_a_worker_whose_hello_was_lost_joins_with_its_first_pulse(stage: Stage) -> None:
+    stage.runner.say("lab_pulse", "a", pulse())
+    assert [worker.label for worker in stage.fleet.living] == ["worker a (pid 4242)"]
+
+
 def test_fields_of_a_request_are_checked() -> None:
     assert number_field({"n": 3}, "n", 0.0, 5.0) == 3.0
     for value in (None, True, "3", float("nan"), [3]):
@@ -260,11 +263,5 @@ def test_fields_of_a_request_are_checked() -> None:
 
 
 def pulse(**changes: Any) -> dict[str, Any]:
-    empty = np.array([]).tobytes()
-    whole = {"span_s": 0.25, "users": 1, "in_flight": 0, "ended": 0, "failed": 0, "latencies": {"i": empty, "n": empty}}
-    return {**whole, **changes}
-
-
-def test_the_recorders_clock_is_monotonic_by_default() -> None:
-    recorder = Recorder()
-    assert recorder.clock() <= recorder.clock()
+    counts = {"users": 1, "in_flight": 0, "ended": 0, "failed": 0}
+    return {"pid": 4242, "span_s": 0.25, **counts, "latencies": {"i": b"", "n": b""}, **changes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from loadlab.report.brackets import BracketLine, absent_lines, bracket_lines, bracket_table, decisive_table
 from loadlab.report.cells import Table
@@ -94,24 +95,18 @@ class ReportView:
 
 def build_view(results: Results) -> ReportView:
     """The report of parsed results.json; needs no clock, no locale and no randomness."""
-    provenance, verdict = results["provenance"], results["verdict"]
+    provenance, verdict, experiment = results["provenance"], results["verdict"], results["experiment"]
     return ReportView(
-        title=results["experiment"]["id"],
-        question=results["experiment"]["question"],
+        title=experiment["id"],
+        question=experiment["question"],
         run_id=results["run_id"],
         made=utc_text(provenance.get("started_unix_s")),
         badge=BADGES[verdict["kind"]],
         sentence=verdict["sentence"],
         key_figures=tuple(key_figures(results)),
-        stack_names=tuple(stack["name"] for stack in results["stacks"]),
-        stack_labels=tuple(stack["label"] for stack in results["stacks"]),
-        statistic=results["experiment"]["statistic"],
+        **_legend(results),
+        statistic=experiment["statistic"],
         calibration=str(provenance.get("calibration") or ABSENT),
-        compared=len(results["stacks"]) == 2,
-        bracketed=results["bracket"]["kind"] in ("diverges", "diverged_at_first"),
-        predicted=bool(results["prediction"] and results["prediction"]["users"]),
-        claimed=results["claim"]["users"] is not None,
-        doubtful=any(not comparison["valid"] for comparison in results["comparisons"]),
         figures=build_figures(results),
         decisive=decisive_table(results),
         brackets=bracket_table(results),
@@ -133,8 +128,21 @@ def build_view(results: Results) -> ReportView:
         windows=window_table(results),
         reproduce=tuple(results["reproduce"]),
         provenance=provenance_items(results),
-        toml=results["experiment"]["toml"],
+        toml=experiment["toml"],
     )
+
+
+def _legend(results: Results) -> dict[str, Any]:
+    """The stacks' names, and which of the charts' marks a reader will meet."""
+    return {
+        "stack_names": tuple(stack["name"] for stack in results["stacks"]),
+        "stack_labels": tuple(stack["label"] for stack in results["stacks"]),
+        "compared": len(results["stacks"]) == 2,
+        "bracketed": results["bracket"]["kind"] in ("diverges", "diverged_at_first"),
+        "predicted": bool(results["prediction"] and results["prediction"]["users"]),
+        "claimed": results["claim"]["users"] is not None,
+        "doubtful": any(not comparison["valid"] for comparison in results["comparisons"]),
+    }
 
 
 def key_figures(results: Results) -> Iterator[KeyFigure]:

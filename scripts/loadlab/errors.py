@@ -42,6 +42,10 @@ class DeployError(RunFailed):
     """A service did not start, did not get ready, or died."""
 
 
+class ClusterError(RunFailed):
+    """A cluster, or a tool that leads to it, is missing, refuses, or does not answer."""
+
+
 class LoadError(RunFailed):
     """The load generator did not start, did not answer, or lost a worker."""
 

@@ -1,0 +1,60 @@
+"""What the lab keeps under ``.lab/``, and which cluster that means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CLUSTER = "loadlab"
+KIND_CONTEXT = f"kind-{CLUSTER}"
+NAMESPACE = "loadlab"
+MANAGED_BY = "loadlab"
+"""Value of app.kubernetes.io/managed-by on the lab's namespace."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterRef:
+    """A cluster as kubectl is told about it."""
+
+    kubeconfig: Path
+    context: str
+
+    @property
+    def is_kind(self) -> bool:
+        """Whether every node of it is a container of one machine."""
+        return self.context.startswith("kind-")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabFolder:
+    """The files below ``.lab/`` of a checkout; none of them is committed."""
+
+    root: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Credentials of the lab's own kind cluster."""
+        return self.root / "kubeconfig"
+
+    @property
+    def images(self) -> Path:
+        """images.json: what was built, by content."""
+        return self.root / "images.json"
+
+    @property
+    def overlay(self) -> Path:
+        """The kustomization that was applied: overlay, components and images chosen."""
+        return self.root / "overlay"
+
+    @property
+    def record(self) -> Path:
+        """lab.json: cluster, versions, workers."""
+        return self.root / "lab.json"
+
+    def cluster(self, environ: Mapping[str, str] = os.environ) -> ClusterRef:
+        """The cluster that LAB_KUBECONFIG and LAB_CONTEXT name; without them the lab's own kind cluster."""
+        kubeconfig = environ.get("LAB_KUBECONFIG")
+        context = environ.get("LAB_CONTEXT", KIND_CONTEXT)
+        return ClusterRef(kubeconfig=Path(kubeconfig).expanduser() if kubeconfig else self.kubeconfig, context=context)

@@ -13,7 +13,7 @@ from random import Random
 
 from builders import make_load_window
 from loadlab.errors import LoadError
-from loadlab.execute.ports import Endpoint, GeneratorBooks, Isolation, LiveStatus, Swarm
+from loadlab.execute.ports import Endpoint, GeneratorBooks, Isolation, LiveStatus, Swarm, nothing
 from loadlab.execute.prometheus import absent_sample
 from loadlab.model.experiment import Stack
 from loadlab.model.run import LoadWindow, ResourceSample
@@ -86,7 +86,10 @@ class World:
     """Trial id to how often its swarm is refused; "" for every trial."""
     live: dict[str, LiveStatus] = field(default_factory=dict)
     """Trial id to what its status says instead of the truth."""
+    hanging: set[str] = field(default_factory=set)
+    """Trials of which no request is ever answered."""
     error_ratio: float = 0.0
+    closed_generators: int = 0
     swarmed: list[str] = field(default_factory=list)
 
     def kill(self, stack: str) -> None:
@@ -193,6 +196,11 @@ class SimulatedGenerator:
     def status(self) -> LiveStatus:
         swarm = self._running()
         scripted = self._world.live.get(swarm.trial)
+        if swarm.trial in self._world.hanging:
+            return LiveStatus(
+                users=swarm.users, rps=0.0, p50_s=None, p99_s=None, workers=2, workers_expected=2,
+                in_flight=swarm.users,
+            )  # fmt: skip
         return scripted or LiveStatus(
             users=swarm.users,
             rps=self._rate_rps(),
@@ -222,9 +230,12 @@ class SimulatedGenerator:
             return replace(load, state="partial", holes=("worker 0 disappeared",))
         return load
 
-    def stop(self, trial: str) -> GeneratorBooks:
+    def stop(self, trial: str, meanwhile: Callable[[], None] = nothing) -> GeneratorBooks:
         if self._swarm is None:
             return GeneratorBooks(sent=0, answered=0, failed=0, in_flight=0, outcomes={})
+        while trial in self._world.hanging:
+            self._world.clock.sleep(0.05)
+            meanwhile()
         books, stack = self.books(trial), self._stack()
         self._world.served[stack] += books.sent
         self._world.arrivals += books.sent
@@ -232,6 +243,7 @@ class SimulatedGenerator:
         return books
 
     def close(self) -> None:
+        self._world.closed_generators += 1
         self._swarm = None
 
     def sent_so_far(self, stack: str) -> int:

@@ -5,7 +5,7 @@ Windows, books and health come from the routes that ``locustfiles/_window.py`` a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -13,7 +13,7 @@ import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from loadlab.errors import LoadError
-from loadlab.execute.ports import Clock, GeneratorBooks, LiveStatus, Swarm
+from loadlab.execute.ports import Clock, GeneratorBooks, LiveStatus, Swarm, nothing
 from loadlab.model.run import GeneratorHealth, LoadWindow
 
 POLL_S = 0.05
@@ -152,11 +152,12 @@ class LocustGenerator:
             where = ".".join(str(part) for part in first["loc"])
             raise LoadError(f"window {window}: Locust sent {where}: {first['msg']}") from None
 
-    def stop(self, trial: str) -> GeneratorBooks:
+    def stop(self, trial: str, meanwhile: Callable[[], None] = nothing) -> GeneratorBooks:
         """Stop, drain, close the books."""
         self._call("POST", "/lab/drain", {})
         deadline = self._clock.monotonic_s() + DRAIN_TIMEOUT_S
         while (books := self._drained(trial)) is None:
+            meanwhile()
             self._give_up_after(deadline, f"trial {trial} still has requests in flight")
         return books
 

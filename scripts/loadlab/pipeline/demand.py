@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import count
 
 from loadlab.errors import DeployError, LoadError
-from loadlab.execute.ports import Swarm
 from loadlab.model.experiment import Stack
 from loadlab.model.plan import Trial
 from loadlab.model.run import Demand, Window
 from loadlab.pipeline.insist import insist
 from loadlab.pipeline.rig import Rig
-from loadlab.pipeline.trial import Timing, run_trial
+from loadlab.pipeline.trial import Timing, peek, run_trial
 
 REQUESTS_AT_ONE_USER = 24
 LEAST_REQUESTS = 20
@@ -80,25 +79,11 @@ def _slots(rig: Rig) -> int:
 
 def _seconds_for_one_user(rig: Rig, stack: Stack) -> float:
     """How long one user needs for REQUESTS_AT_ONE_USER requests, from a short look."""
-    peek = f"demand-{stack.name}-peek"
-    endpoint = rig.deployer.activate(stack)
-    swarm = Swarm(
-        trial=peek,
-        url=endpoint.url,
-        scenario=rig.load.scenario,
-        users=1,
-        think_s=rig.load.think_s,
-        phase_s=0.0,
-        seed=rig.experiment.blocks.seed,
-        good_within_s=rig.experiment.objective.latency_s,
-    )
-    rig.generator.swarm(swarm)
-    rig.clock.sleep(PEEK_S)
-    status = rig.generator.status()
-    books = rig.generator.stop(peek)
-    if status.p50_s is None and books.answered == 0:
+    trial = Trial(id=f"demand-{stack.name}-peek", block=0, stack=stack.name, users=1)
+    p50_s, books = peek(rig, trial, PEEK_S)
+    if p50_s is None and books.answered == 0:
         raise LoadError(f"{stack.name}: one user got no answer; see the service's log in the bundle")
-    cycle_s = (status.p50_s or PEEK_S) + rig.load.think_s
+    cycle_s = (p50_s or PEEK_S) + rig.load.think_s
     return min(LONGEST_S, max(1.0, REQUESTS_AT_ONE_USER * cycle_s))
 
 

@@ -13,7 +13,6 @@ from loadlab.errors import AbortedByRule, DeployError, LoadError
 from loadlab.execute.ports import LiveStatus
 from loadlab.model.experiment import AbortRule
 from loadlab.model.run import RunData
-from loadlab.pipeline.session import run_session
 from simulated import SimulatedGenerator, Truth
 from simulated_lab import Lab, make_lab
 
@@ -177,23 +176,66 @@ def test_errors_above_the_bound_end_the_run(tmp_path: Path) -> None:
         lab.run()
 
 
-def test_the_drain_after_an_abort_may_fail_without_hiding_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_abort_ends_the_generator_at_once_and_waits_for_no_drain(tmp_path: Path) -> None:
     lab = _aborting(tmp_path, AbortRule(p99_s=2.0, after_s=1.0))
     _slow(9.0, "b01-010-pool")(lab)
-    with lab.opened() as store:
-        rig = lab.rig(store)
-        stop = rig.generator.stop
+    with pytest.raises(AbortedByRule, match="p99"):
+        lab.run()
+    assert lab.world.closed_generators == 1
 
-        def stuck(trial: str) -> object:
-            if trial == "b01-010-pool":
-                raise LoadError("trial b01-010-pool still has requests in flight")
-            return stop(trial)
 
-        monkeypatch.setattr(rig.generator, "stop", stuck)
-        with pytest.raises(AbortedByRule, match="p99"):
-            run_session(rig, store.progress())
+@pytest.mark.parametrize("measure_s", [1.0, 3.0])
+def test_a_bound_passed_in_windows_shorter_than_after_s_ends_the_run(tmp_path: Path, measure_s: float) -> None:
+    rule = AbortRule(p99_s=2.0, after_s=6.0)
+    lab = make_lab(make_experiment(abort=rule, measure_s=measure_s, blocks=2), tmp_path / "unit-run")
+    for users in (6, 8, 10, 12):
+        for role in ("", "-aa"):
+            _slow(9.0, f"b01-{users:03d}-pool{role}")(lab)
+    with pytest.raises(AbortedByRule, match=r"\[abort\]: pool: p99 of 9.00 s .* for 6 s of load"):
+        lab.run()
+    assert _measured(lab).ended_by
+
+
+def test_what_hurts_in_one_window_and_not_in_the_next_of_the_same_stack_does_not_add_up(tmp_path: Path) -> None:
+    rule = AbortRule(p99_s=2.0, after_s=4.0)
+    lab = make_lab(make_experiment(abort=rule, measure_s=2.0, blocks=4), tmp_path / "unit-run")
+    for block in range(1, 5):
+        _slow(9.0, f"b{block:02d}-006-pool")(lab)
+    lab.run()
+    assert _measured(lab).complete
+
+
+@pytest.mark.parametrize(
+    "trial", ["demand-pool-peek", "demand-loop-cpu", "b01-warmup-loop-t1", "b01-010-pool", "b02-006-loop"]
+)
+def test_a_hang_ends_the_run_wherever_load_is_on(tmp_path: Path, trial: str) -> None:
+    rule = AbortRule(p99_s=6.0, after_s=5.0)
+    lab = make_lab(make_experiment(abort=rule), tmp_path / "unit-run")
+    lab.world.hanging.add(trial)
+    before_s = lab.world.clock.monotonic_s()
+    match = r"no answer to any of \d+ requests in flight, which is beyond p99_s = 6 s, for 5 s of load"
+    with pytest.raises(AbortedByRule, match=match):
+        lab.run()
+    assert lab.world.swarmed[-1] == trial
+    assert lab.world.clock.monotonic_s() - before_s < 300
+    assert "no answer" in (_measured(lab).ended_by or "")
+    assert lab.world.closed_generators == 1
+
+
+def test_a_hang_is_seen_by_a_rule_about_errors_alone(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(abort=AbortRule(error_ratio=0.5, after_s=2.0)), tmp_path / "unit-run")
+    lab.world.hanging.add("b01-warmup-pool-t1")
+    with pytest.raises(AbortedByRule, match="beyond 30 s, for 2 s of load"):
+        lab.run()
+
+
+def test_answers_that_take_their_time_are_no_hang(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(abort=AbortRule(p99_s=6.0, after_s=1.0)), tmp_path / "unit-run")
+    lab.world.hanging.add("b01-006-pool")
+    lab.world.clock.after(60.0, lambda: None)
+    lab.world.during["b01-006-pool"] = lambda: lab.world.clock.after(5.0, lab.world.hanging.clear)
+    lab.run()
+    assert _measured(lab).complete
 
 
 def test_what_a_foreign_stack_does_not_tell_is_absent_and_not_zero(tmp_path: Path) -> None:

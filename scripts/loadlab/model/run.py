@@ -160,6 +160,8 @@ class Provenance:
     calibration: str
     stack_settings: Mapping[str, Mapping[str, str]]
     resumed: tuple[float, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts beside this machine that the user let the run put load on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

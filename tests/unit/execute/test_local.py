@@ -190,7 +190,7 @@ def test_a_service_that_runs_elsewhere_is_not_started_and_not_ended(deploy: Depl
 
 
 def test_a_service_elsewhere_that_has_no_page_at_its_root_is_ready(deploy: Deploy) -> None:
-    mine = deploy(_pair(mine=_server("404", ready_path="/")), ready_timeout_s=0.5)
+    mine = deploy(_pair(mine=_server("404", ready_path="/")), ready_timeout_s=3.0)
     with pytest.raises(DeployError, match="last: status 404"):
         mine.prepare(1)
     deploy(_pair(theirs=UrlService(url=mine.endpoint("mine").url))).prepare(1)

@@ -102,9 +102,9 @@ def test_a_run_without_a_finished_block_says_how_to_go_on(tmp_path: Path) -> Non
     lab.world.refusals[""] = 99
     with pytest.raises(LoadError):
         lab.run()
-    with pytest.raises(BundleError, match=f"no block was finished, .* loadlab run --resume {lab.folder}"):
+    with pytest.raises(BundleError, match=f"no block was finished, .*loadlab run --resume {lab.folder}"):
         analyse_bundle(lab.folder, checkout(tmp_path))
-    with pytest.raises(BundleError, match=f"results.json: there is none; .* --resume {lab.folder}"):
+    with pytest.raises(BundleError, match=f"results.json: there is none; .*loadlab report {lab.folder}"):
         render(lab.folder)
 
 
@@ -126,4 +126,4 @@ def test_the_listing_tells_reported_runs_from_unfinished_and_damaged_ones(tmp_pa
     ]
     assert runs[0].experiment == "unit"
     assert runs[0].verdict == "inconclusive, claim of 9 inconclusive"
-    assert runs[1].next_step == "loadlab run --resume b-unfinished"
+    assert runs[1].next_step == ".venv/bin/loadlab run --resume b-unfinished"

@@ -82,6 +82,8 @@ class World:
     prepared: list[int] = field(default_factory=list)
     during: dict[str, Action] = field(default_factory=dict)
     """Trial or window id to what happens in the middle of its window."""
+    on_swarm: dict[str, Action] = field(default_factory=dict)
+    """Trial id to what happens, once, when its users start."""
     refusals: dict[str, int] = field(default_factory=dict)
     """Trial id to how often its swarm is refused; "" for every trial."""
     live: dict[str, LiveStatus] = field(default_factory=dict)
@@ -187,6 +189,7 @@ class SimulatedGenerator:
                 self._world.refusals[name] -= 1
                 raise LoadError(f"load generator: POST /swarm got no answer: simulated for {swarm.trial}")
         self._swarm, self._since_s = swarm, self._world.clock.monotonic_s()
+        self._world.on_swarm.pop(swarm.trial, lambda: None)()
 
     def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
         self._measure_s = measure_s

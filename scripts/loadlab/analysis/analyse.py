@@ -13,6 +13,7 @@ from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
+from loadlab.analysis.reproduction import reproduction
 from loadlab.analysis.summarise import Judged, judge
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
@@ -53,7 +54,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         findings=parts.findings,
         counts=parts.counts,
         provenance=asdict(run.provenance),
-        reproduce=_reproduce(run),
+        reproduce=reproduction(experiment, run),
         price_lists=describe_price_lists(tariffs, prices),
         explanation=explain(stacks, parts.levels, float(experiment.resources.cpu)),
     )
@@ -82,9 +83,3 @@ def _prediction(experiment: Experiment, demands: Sequence[Demand], parts: Assess
 def _cost(tariffs: Sequence[Tariff], experiment: Experiment, run: RunData, judged: Judged) -> tuple[CostEstimate, ...]:
     used = {window.id for window in judged.windows if window.used}
     return cost_estimates(tariffs, [w for w in run.windows if w.id in used], experiment.objective)
-
-
-def _reproduce(run: RunData) -> tuple[str, ...]:
-    revision = run.provenance.git_revision
-    checkout = (f"git checkout {revision}",) if revision and not run.provenance.git_dirty else ()
-    return (*checkout, f"loadlab run runs/{run.run_id}/experiment.toml --target {run.provenance.target}")

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from loadlab.analysis.codes import finding
 from loadlab.analysis.compare import Figures, Value, make_curve, plain_figures
 from loadlab.analysis.controls import aa_control, aa_findings
+from loadlab.analysis.mishaps import mishap_findings, origin_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
 from loadlab.analysis.summarise import Judged, level_summaries
 from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
 from loadlab.analysis.validity import unjudged
 from loadlab.analysis.verdict import Grounds, decide
+from loadlab.errors import PROGRAM
 from loadlab.model.experiment import Experiment
 from loadlab.model.plan import Plan
 from loadlab.model.result import (
@@ -78,6 +80,8 @@ def assess(
         levels=level_summaries(judged, experiment),
         findings=(
             *run_findings(run, len(plan.blocks)),
+            *mishap_findings(run),
+            *origin_findings(run),
             *(result.findings if result is not None else ()),
             *aa_findings(aa),
             *window_doubts(judged),
@@ -140,7 +144,7 @@ def run_findings(run: RunData, planned_blocks: int) -> tuple[Finding, ...]:
                 "run",
                 got=f"{done} of {planned_blocks} blocks",
                 expected=f"{planned_blocks} blocks, fixed before the run",
-                next_step="loadlab run --resume goes on where it stopped",
+                next_step=f"{PROGRAM} run --resume RUN goes on where it stopped",
                 detail=run.ended_by,
             )
         )
@@ -159,7 +163,7 @@ def run_findings(run: RunData, planned_blocks: int) -> tuple[Finding, ...]:
                 "machine",
                 got=run.provenance.isolation_detail,
                 expected="cores of its own for the service under test",
-                next_step="loadlab doctor says what this machine allows",
+                next_step=f"{PROGRAM} doctor says what this machine allows",
             )
         )
     return tuple(found)

@@ -35,6 +35,10 @@ RunCode = Literal[
     "resumed",
     "uncalibrated",
     "shared_machine",
+    "stacks_restarted",
+    "trial_lost",
+    "generator_healed",
+    "dirty_tree",
 ]
 Code = GateCode | RunCode
 
@@ -67,6 +71,10 @@ MEANING: Mapping[Code, str] = {
     "resumed": "the run was interrupted and resumed",
     "uncalibrated": "the load generator was not calibrated against the golden server on this machine",
     "shared_machine": "the service and the load generator shared processor cores",
+    "stacks_restarted": "a stack or the upstream ended by itself; all were started again and warmed up anew",
+    "trial_lost": "the load generator broke in a trial, which was done again",
+    "generator_healed": "a process of the load generator ended by itself and was replaced",
+    "dirty_tree": "the lab's own files were not those of a revision, so that nobody can go back to them",
 }
 """What each code says, in one sentence."""
 

@@ -82,6 +82,14 @@ def test_trouble_on_the_way_is_repeated_counted_and_does_not_change_the_verdict(
     assert counts["reasons"] == {"partial": 1, "note": 1}
     assert counts["repeated"] > 0
     assert counts["missing_pairs"] == 0
+    mishaps = {f["code"]: f for f in results["findings"] if f["level"] == "warning" and f["expected"] == "none"}
+    assert {code: f["got"] for code, f in mishaps.items()} == {
+        "stacks_restarted": "1 time",
+        "trial_lost": "1 time",
+        "generator_healed": "1 time",
+    }
+    assert "loop was killed by SIGKILL" in mishaps["stacks_restarted"]["message"]
+    assert "b03-006-pool: load generator: POST /swarm" in mishaps["trial_lost"]["message"]
 
 
 def test_a_report_is_rendered_again_byte_for_byte(tmp_path: Path) -> None:

@@ -87,6 +87,10 @@ def test_a_stack_that_falls_is_noted_started_again_and_its_pair_repeated_once(la
     assert [w.id for w in windows.values() if w.notes] == ["b01-008-loop"]
     assert lab.world.prepared == [0, 1, 1, 2]
     assert _events(lab, "stacks_restarted")[0]["reason"] == ["loop was killed by SIGKILL; its log is empty"]
+    last_warm_up = len(lab.world.swarmed) - lab.world.swarmed[::-1].index("b01-warmup-pool-t1")
+    both = ["b01-warmup-pool-t1", "b01-warmup-loop-t1"]
+    assert [t for t in lab.world.swarmed if t.startswith("b01-warmup")] == both * 2, "restarted stacks are cold again"
+    assert lab.world.swarmed[last_warm_up - 2] == "b01-008-loop"
     assert ("loop, 8 users", False) in [(label, valid) for label, valid, _ in lab.watcher.windows]
 
 
@@ -232,7 +236,6 @@ def test_a_hang_is_seen_by_a_rule_about_errors_alone(tmp_path: Path) -> None:
 def test_answers_that_take_their_time_are_no_hang(tmp_path: Path) -> None:
     lab = make_lab(make_experiment(abort=AbortRule(p99_s=6.0, after_s=1.0)), tmp_path / "unit-run")
     lab.world.hanging.add("b01-006-pool")
-    lab.world.clock.after(60.0, lambda: None)
     lab.world.during["b01-006-pool"] = lambda: lab.world.clock.after(5.0, lab.world.hanging.clear)
     lab.run()
     assert _measured(lab).complete
@@ -270,3 +273,12 @@ def test_one_stack_alone_runs_without_law_and_idle_figures(tmp_path: Path) -> No
     run = _measured(lab)
     assert run.complete
     assert {w.idle_cpu_cores for w in run.windows} == {None}
+
+
+def test_a_stack_that_falls_in_its_warm_up_is_warmed_up_again_before_it_is_measured(lab: Lab) -> None:
+    lab.world.on_swarm["b02-warmup-loop-t1"] = lambda: lab.world.kill("loop")
+    lab.run()
+    started = [t for t in lab.world.swarmed if t.startswith("b02-")]
+    both = ["b02-warmup-pool-t1", "b02-warmup-loop-t1"]
+    assert started[:4] == both * 2
+    assert not [w.id for w in _measured(lab).windows if w.notes]

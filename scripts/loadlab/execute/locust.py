@@ -21,6 +21,7 @@ SWARM_TIMEOUT_S = 30.0
 COLLECT_TIMEOUT_S = 20.0
 DRAIN_TIMEOUT_S = 160.0
 START_TIMEOUT_S = 30.0
+START_ATTEMPTS = 2
 HEALTH_FIELDS = tuple(GeneratorHealth.__dataclass_fields__)
 WINDOW_FIELDS = tuple(LoadWindow.__dataclass_fields__)
 
@@ -72,9 +73,19 @@ class LocustGenerator:
         self._tries: dict[str, int] = {}
 
     def start(self) -> None:
-        """Start Locust and wait until every worker has joined."""
-        self._host.start()
-        self._wait_for_workers()
+        """Start Locust and wait until every worker has joined.
+
+        Once more when a process ended on the way: its ports may have been taken in the last moment.
+        """
+        for left in reversed(range(START_ATTEMPTS)):
+            self._host.start()
+            try:
+                self._wait_for_workers()
+                break
+            except LoadError:
+                if not left or not self._host.fallen():
+                    raise
+                self._host.close()
 
     def heal(self) -> Sequence[str]:
         """Replace what has fallen."""

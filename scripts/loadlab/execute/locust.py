@@ -161,7 +161,9 @@ class LocustGenerator:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise LoadError(f"window {window}: Locust sent {where}: {first['msg']}") from None
+            lost = "; ".join(map(str, raw.get("holes") or ()))
+            why = f"nothing of it is known: {lost}" if lost else f"Locust sent {where}: {first['msg']}"
+            raise LoadError(f"window {window}: {why}") from None
 
     def stop(self, trial: str, meanwhile: Callable[[], None] = nothing) -> GeneratorBooks:
         """Stop, drain, close the books."""

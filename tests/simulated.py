@@ -91,6 +91,9 @@ class World:
     hanging: set[str] = field(default_factory=set)
     """Trials of which no request is ever answered."""
     error_ratio: float = 0.0
+    scrape_cpu_s: float = 0.0
+    """What each scrape costs a stack that exports metrics."""
+    scrapes: int = 0
     closed_generators: int = 0
     swarmed: list[str] = field(default_factory=list)
 
@@ -131,7 +134,8 @@ class SimulatedDeployer:
 
     def cpu_s(self, stack: str) -> float | None:
         truth = self._world.truths[stack]
-        return self._world.served[stack] * truth.cpu_s if truth.has_metrics else None
+        spent_s = self._world.served[stack] * truth.cpu_s + self._world.scrapes * self._world.scrape_cpu_s
+        return spent_s if truth.has_metrics else None
 
     def release(self) -> None:
         self._world.fallen.clear()
@@ -151,10 +155,12 @@ class SimulatedProbe:
         truth, now_s = self._world.truths[stack], self._world.clock.unix_s()
         if not truth.has_metrics or stack in self._world.fallen:
             return absent_sample(now_s)
+        self._world.scrapes += 1
         served = self._world.served[stack] + self._generator.sent_so_far(stack)
         return replace(
             absent_sample(now_s),
-            cpu_s=served * truth.cpu_s,
+            monotonic_s=self._world.clock.monotonic_s(),
+            cpu_s=served * truth.cpu_s + self._world.scrapes * self._world.scrape_cpu_s,
             pss_bytes=90_000_000,
             rss_bytes=120_000_000,
             served=served,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from statistics import fmean
 
 from loadlab.analysis.gates import GateBounds
 from loadlab.analysis.pairing import Pair, resolve
+from loadlab.analysis.replicas import holds
 from loadlab.analysis.resources import window_resources
 from loadlab.analysis.validity import DEFAULT_BOUNDS, is_valid, window_findings
 from loadlab.model.experiment import Experiment, Objective
@@ -98,7 +98,7 @@ def _summary(window: Window, goal: Objective, findings: Sequence[Finding], seen:
         generator_cpu_ratio=health.cpu_cores / health.cores,
         steal_ratio=health.steal_ratio,
         idle_cpu_cores=window.idle_cpu_cores,
-        objective_held=_held(load.good, ended, goal),
+        objective_held=holds(load.good, ended, goal),
         outcomes=load.outcomes,
     )
 
@@ -120,12 +120,8 @@ def _level(stack: str, users: int, windows: Sequence[WindowSummary], objective: 
         slots_busy_by_worker=_by_rank([w.slots_busy_by_worker for w in windows]),
         connections_by_worker=_by_rank([w.connections_by_worker for w in windows]),
         loop_lag_mean_s=fmean(lags) if lags else None,
-        objective_held=_held(sum(w.good for w in windows), sum(w.ok + w.failed for w in windows), objective),
+        objective_held=holds(sum(w.good for w in windows), sum(w.ok + w.failed for w in windows), objective),
     )
-
-
-def _held(good: int, ended: int, objective: Objective) -> bool:
-    return ended > 0 and good >= Fraction(str(objective.good_ratio)) * ended
 
 
 def _over(windows: Sequence[WindowSummary], figure: Figure) -> Estimate | None:

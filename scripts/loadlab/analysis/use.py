@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from loadlab.analysis.money import exact
-from loadlab.model.run import ResourceSample, Window
+from loadlab.model.run import ResourceSample, Window, seconds_between
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,19 +35,21 @@ def window_use(window: Window) -> Use:
         requests=Fraction(load.ok + load.failed),
         active_s=exact(load.active_s),
         duration_ms=Fraction(load.latency_ceil_ms_sum),
-        cpu_s=_cpu_s(window.resources, exact(load.measure_s)),
+        cpu_s=_cpu_s(window.resources, exact(load.measure_s), exact(window.scrape_cpu_s or 0.0)),
         memory_bytes=_mean_pss_bytes(window.resources),
     )
 
 
-def _cpu_s(samples: Sequence[ResourceSample], span_s: Fraction) -> Fraction | None:
+def _cpu_s(samples: Sequence[ResourceSample], span_s: Fraction, scrape_s: Fraction) -> Fraction | None:
+    """The lab's own looks at the service, one between two samples, are not on anybody's bill."""
     if len(samples) < 2:
         return None
     opened, closed = samples[0], samples[-1]
-    sampled_s = exact(closed.unix_s) - exact(opened.unix_s)
+    sampled_s = exact(seconds_between(opened, closed))
     if opened.cpu_s is None or closed.cpu_s is None or sampled_s <= 0:
         return None
-    return (exact(closed.cpu_s) - exact(opened.cpu_s)) / sampled_s * span_s
+    spent_s = exact(closed.cpu_s) - exact(opened.cpu_s) - (len(samples) - 1) * scrape_s
+    return max(Fraction(0), spent_s) / sampled_s * span_s
 
 
 def _mean_pss_bytes(samples: Sequence[ResourceSample]) -> Fraction | None:

@@ -36,7 +36,7 @@ EVENT_FIELDS: Mapping[object, Mapping[str, type]] = {
     "block_started": {"block": int},
     "block_finished": {"block": int, "windows": list},
 }
-FOLDERS = ("windows", "resources", "scrapes", "logs")
+FOLDERS = ("windows", "resources", "scrapes", "logs", "prices")
 
 Record = TypeVar("Record")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
@@ -83,10 +83,7 @@ class BundleStore:
 
     def put_text(self, name: str, text: str, *, private: bool = False) -> None:
         """Write a text file of the bundle, such as experiment.toml; private: for its owner's eyes alone."""
-        path = self.folder / name
-        with writing(path):
-            path.parent.mkdir(exist_ok=True)
-        write_whole(path, text.encode(), private=private)
+        write_whole(self.folder / name, text.encode(), private=private)
 
     def drop(self, *names: str) -> None:
         """Remove files that can be made again, or must not stay."""

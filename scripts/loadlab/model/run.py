@@ -104,6 +104,15 @@ class ResourceSample:
     loop_lag_mean_s: float | None
     workers: tuple[WorkerSample, ...] = ()
     upstream_calls: int | None = None
+    monotonic_s: float | None = None
+    """The same instant on the engine's clock that never jumps; None in bundles of before."""
+
+
+def seconds_between(first: ResourceSample, last: ResourceSample) -> float:
+    """Seconds from one sample to the other, by the wall clock only where nothing better was kept."""
+    if first.monotonic_s is not None and last.monotonic_s is not None:
+        return last.monotonic_s - first.monotonic_s
+    return last.unix_s - first.unix_s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +132,8 @@ class Window:
     books: TrialBooks | None
     notes: tuple[str, ...] = ()
     """What went wrong meanwhile, one line each (a service died, an answer did not come); any note invalidates."""
+    scrape_cpu_s: float | None = None
+    """Processor seconds that each of the lab's own looks at the service costs it (Demand)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +152,8 @@ class Demand:
     workers: int
     slots_per_worker: int | None
     connection_shares: tuple[tuple[float, ...], ...] = ()
+    scrape_cpu_s: float | None = None
+    """Processor seconds that one scrape costs the idle stack."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

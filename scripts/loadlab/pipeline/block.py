@@ -115,4 +115,5 @@ def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
         warmup_s=settling_s(demand, trial.users, think_s),
         measure_s=rig.experiment.window.measure_s,
         phase_s=demand.service_s + think_s,
+        scrape_cpu_s=demand.scrape_cpu_s,
     )

@@ -53,10 +53,15 @@ def begin_again(store: BundleStore, fresh: Provenance) -> None:
 
 
 def catalogue_of(folder: Path) -> Catalogue:
-    """Names as the bundle means them: its own price lists, where it has some (bundles of before have none)."""
+    """Names as the bundle means them."""
     repository = Catalogue.of_repository()
+    return replace(repository, prices=prices_of(folder, repository.prices))
+
+
+def prices_of(folder: Path, otherwise: Path) -> Path:
+    """The bundle's own price lists, where it has some; bundles of before have none."""
     own = folder / PRICES
-    return replace(repository, prices=own) if own.is_dir() else repository
+    return own if any(own.glob("*.toml")) else otherwise
 
 
 def experiment_of(folder: Path) -> Experiment:

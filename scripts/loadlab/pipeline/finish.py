@@ -14,7 +14,7 @@ from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import write_whole
 from loadlab.execute.store import BundleStore
 from loadlab.model.result import Analysis
-from loadlab.pipeline.bundle import EXPERIMENT, PRICES, RESULTS, experiment_of
+from loadlab.pipeline.bundle import EXPERIMENT, RESULTS, experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
 from loadlab.report.render import render_files
 from loadlab.report.results import from_json, to_json
@@ -90,6 +90,5 @@ def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
             f"{folder}: no block was finished, so there is nothing to judge yet; "
             f"go on with: {PROGRAM} run --resume {folder}"
         )
-    own = folder / PRICES
-    prices = load_price_lists(own if own.is_dir() else layout.prices)
+    prices = load_price_lists(prices_of(folder, layout.prices))
     return analyse(experiment_of(folder), progress.plan, run, prices, (folder / EXPERIMENT).read_text())

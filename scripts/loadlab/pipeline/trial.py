@@ -16,11 +16,15 @@ CLOCK_JUMP_S = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
-    """Seconds of one trial; phase_s is the span over which users' starts are spread."""
+    """Seconds of one trial; phase_s is the span over which users' starts are spread.
+
+    scrape_cpu_s: what each look at the service costs it, to be taken off.
+    """
 
     warmup_s: float
     measure_s: float
     phase_s: float
+    scrape_cpu_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +60,7 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
         idle_cpu_cores=seen.idle_cpu_cores,
         books=_books(generator, before, after),
         notes=(*rig.deployer.fallen(), *seen.notes),
+        scrape_cpu_s=timing.scrape_cpu_s,
     )
     return Measured(window=window, scrapes=rig.probe.take_scrapes(trial.stack))
 
@@ -114,10 +119,14 @@ def _watch_window(rig: Rig, trial: Trial, timing: Timing, span: LoadSpan) -> _Se
         samples.append(rig.probe.sample(trial.stack))
         if clock.monotonic_s() < closes_s:
             span.look()
-    idle_cores = _rate(idle_before, _cpu_s(rig, trial.stack), clock.monotonic_s() - began_s)
+    idle_after, idle_s = _cpu_s(rig, trial.stack), clock.monotonic_s() - began_s
     jump_s = abs(clock.unix_s() - clock.monotonic_s() - offset_s)
-    notes = (f"the wall clock jumped by {jump_s:.1f} s",) if jump_s > CLOCK_JUMP_S else ()
-    return _Seen(samples=tuple(samples), idle_cpu_cores=idle_cores, notes=notes)
+    jumped = (f"the wall clock jumped by {jump_s:.1f} s",) if jump_s > CLOCK_JUMP_S else ()
+    return _Seen(
+        samples=tuple(samples),
+        idle_cpu_cores=_rate(idle_before, idle_after, idle_s),
+        notes=(*jumped, *_lost_processes(idle_before, idle_after)),
+    )
 
 
 def _cpu_s(rig: Rig, active: str) -> dict[str, float | None]:
@@ -127,7 +136,16 @@ def _cpu_s(rig: Rig, active: str) -> dict[str, float | None]:
 def _rate(before: dict[str, float | None], after: dict[str, float | None], seconds: float) -> float | None:
     """The busiest idle stack's processor seconds per second; None when none could be read."""
     spent = [b - a for name, a in before.items() if a is not None and (b := after[name]) is not None]
-    return max(spent) / seconds if spent and seconds > 0 else None
+    return max(spent) / seconds if spent and min(spent) >= 0 and seconds > 0 else None
+
+
+def _lost_processes(before: dict[str, float | None], after: dict[str, float | None]) -> tuple[str, ...]:
+    """The sum over the living processes of a stack only falls when one of them ends."""
+    return tuple(
+        f"{name}: a process of this stack, which was to be idle, ended"
+        for name, was_s in before.items()
+        if was_s is not None and ((is_s := after[name]) is None or is_s < was_s)
+    )
 
 
 def _counted(rig: Rig, stack: str) -> _Counted:

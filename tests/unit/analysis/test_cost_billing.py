@@ -119,6 +119,14 @@ def test_processor_seconds_are_scaled_from_the_samples_to_the_window() -> None:
     assert use.memory_bytes == 200
 
 
+def test_the_lab_s_own_looks_at_a_service_are_not_on_its_bill() -> None:
+    """Three samples hold two looks between them."""
+    samples = [sample(at_s, cpu_s=cpu_s, pss_bytes=100) for at_s, cpu_s in ((10.0, 5.0), (11.0, 5.5), (12.0, 6.0))]
+    looked_at = replace(window(measure_s=2.0, resources=tuple(samples)), scrape_cpu_s=0.25)
+    assert window_use(looked_at).cpu_s == Fraction(1, 2)
+    assert window_use(replace(looked_at, scrape_cpu_s=2.0)).cpu_s == 0
+
+
 @pytest.mark.parametrize(
     ("vcpu", "gib", "billed", "rounded"),
     [

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import UNIX_S, make_experiment, make_sample, make_window, make_worker
+from builders import UNIX_S, make_experiment, make_load_window, make_sample, make_window, make_worker
 from builders_stats import goodput_experiment, level, make_run, make_windows
 from loadlab.analysis.resources import window_resources
 from loadlab.analysis.summarise import judge, level_summaries
@@ -49,6 +49,21 @@ def test_a_clock_that_jumped_leaves_cores_absent_and_time_per_request_known() ->
     found = window_resources(_with(make_sample(cpu_s=1.0, served=0), make_sample(UNIX_S + 3600, cpu_s=1.5, served=50)))
     assert found.cpu_cores is None
     assert found.cpu_s_per_request == pytest.approx(0.01)
+
+
+def test_spans_follow_the_clock_that_never_jumps() -> None:
+    first, last = make_sample(cpu_s=1.0), make_sample(UNIX_S + 1.4, cpu_s=1.5)
+    found = window_resources(_with(replace(first, monotonic_s=7.0), replace(last, monotonic_s=8.0)))
+    assert found.cpu_cores == pytest.approx(0.5)
+
+
+def test_what_the_lab_s_own_looks_cost_is_taken_off() -> None:
+    samples = [make_sample(UNIX_S + at, cpu_s=1.0 + at / 4, served=100 + 50 * at) for at in (0, 1, 2)]
+    window = replace(_with(*samples), load=make_load_window(measure_s=2.0), scrape_cpu_s=0.05)
+    found = window_resources(window)
+    assert found.cpu_cores == pytest.approx(0.2)
+    assert found.cpu_s_per_request == pytest.approx(0.004)
+    assert window_resources(replace(window, scrape_cpu_s=9.0)).cpu_cores == 0.0
 
 
 def test_memory_is_the_peak_and_slots_are_means_by_worker_largest_first() -> None:

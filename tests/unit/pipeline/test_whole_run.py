@@ -12,7 +12,7 @@ from builders import make_experiment, make_load_window
 from loadlab.errors import AbortedByRule, DeployError, LoadError
 from loadlab.execute.ports import LiveStatus
 from loadlab.model.experiment import AbortRule
-from loadlab.model.run import RunData
+from loadlab.model.run import RunData, seconds_between
 from simulated import SimulatedGenerator, Truth
 from simulated_lab import Lab, make_lab
 
@@ -282,3 +282,34 @@ def test_a_stack_that_falls_in_its_warm_up_is_warmed_up_again_before_it_is_measu
     both = ["b02-warmup-pool-t1", "b02-warmup-loop-t1"]
     assert started[:4] == both * 2
     assert not [w.id for w in _measured(lab).windows if w.notes]
+
+
+def test_a_process_of_the_idle_stack_that_ends_is_noted_and_its_processor_time_is_unknown(lab: Lab) -> None:
+    def lose() -> None:
+        lab.world.served["loop"] -= 5
+
+    lab.world.during["b01-010-pool"] = lose
+    lab.run()
+    windows = {w.id: w for w in _measured(lab).windows}
+    lost = windows["b01-010-pool"]
+    assert lost.notes == ("loop: a process of this stack, which was to be idle, ended",)
+    assert lost.idle_cpu_cores is None, "a sum that fell says nothing of how busy the stack was"
+    assert [w.id for w in windows.values() if w.notes] == ["b01-010-pool"]
+
+
+def test_what_a_scrape_costs_is_measured_and_goes_with_every_window(lab: Lab) -> None:
+    lab.world.scrape_cpu_s = 0.004
+    lab.run()
+    run = _measured(lab)
+    assert [d.scrape_cpu_s for d in run.demands] == [pytest.approx(0.004)] * 2
+    assert {w.scrape_cpu_s for w in run.windows} == {run.demands[0].scrape_cpu_s}
+    assert [d.cpu_s_per_request for d in run.demands] == [pytest.approx(0.001, rel=0.05)] * 2
+
+
+def test_a_wall_clock_that_jumps_a_little_does_not_stretch_the_spans(lab: Lab) -> None:
+    lab.world.during["b01-008-pool"] = lambda: lab.world.clock.jump(0.4)
+    lab.run()
+    window = next(w for w in _measured(lab).windows if w.id == "b01-008-pool")
+    first, last = window.resources[0], window.resources[-1]
+    assert last.unix_s - first.unix_s == pytest.approx(1.4)
+    assert seconds_between(first, last) == pytest.approx(1.0)

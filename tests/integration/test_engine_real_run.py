@@ -10,12 +10,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import orjson
-import psutil
 
 from engine_process import Engine, none_left
 from loadlab.model.run import RunData
@@ -44,6 +42,21 @@ FLASK = '[[stack]]\nname = "flask"\nservice = "flask_gunicorn"\nsettings = { thr
 FASTAPI = '[[stack]]\nname = "fastapi"\nservice = "fastapi_uvicorn"\n'
 
 
+KILLS_THE_SERVICE = """
+import psutil
+from loadlab.pipeline.load_span import LoadSpan
+
+settle, killed = LoadSpan.sleep_until, []
+
+def settle_and_kill(self, until_s):
+    settle(self, until_s)
+    if self._trial.id == "b01-002-fastapi" and not killed:
+        killed.extend(p for p in psutil.Process().children(recursive=True) if "fastapi_uvicorn" in p.cmdline())
+        killed[0].kill()
+
+LoadSpan.sleep_until = settle_and_kill
+"""
+"""In the first window, at its opening."""
 Start = Callable[..., Engine]
 
 
@@ -104,11 +117,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(sta
 def test_a_service_that_is_killed_is_started_again_and_ctrl_c_ends_with_how_to_go_on(
     start: Start, tmp_path: Path
 ) -> None:
-    engine = start(_experiment(tmp_path, FASTAPI, measure_s=3.0, blocks=2))
-    engine.until_event("block_started")
-    engine.until(lambda: bool(_service(engine)), "the service")
-    engine.until(lambda: (engine.bundle / "logs").is_dir() and _load_is_on(engine), "load in the first window")
-    _service(engine)[0].kill()
+    engine = start(_experiment(tmp_path, FASTAPI, measure_s=3.0, blocks=2), prelude=KILLS_THE_SERVICE)
     engine.until_event("stacks_restarted")
     engine.until_event("window_finished", 2)
     tree = engine.tree()
@@ -120,20 +129,3 @@ def test_a_service_that_is_killed_is_started_again_and_ctrl_c_ends_with_how_to_g
     noted = [e for e in engine.events() if e["event"] == "window_finished" and "note" in e["invalid"]]
     assert len(noted) == 1
     assert engine.events()[-1]["reason"] == "interrupted by the user"
-
-
-def _service(engine: Engine) -> list[psutil.Process]:
-    found = []
-    for process in engine.tree():
-        try:
-            if "fastapi_uvicorn" in process.cmdline():
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-def _load_is_on(engine: Engine) -> bool:
-    """Whether users hold connections to the service after its warm-up: a window is being measured or about to be."""
-    began = [e["monotonic_s"] for e in engine.events() if e["event"] == "block_started"]
-    return bool(began) and time.monotonic() > began[0] + 3.0

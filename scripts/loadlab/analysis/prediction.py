@@ -186,11 +186,15 @@ def _curve_users(centre: float | None, limit: int) -> tuple[int, ...]:
 def with_measurement(prediction: Prediction, bracket: Bracket) -> Prediction:
     """The prediction with its miss, once the bracket is known.
 
-    miss_ratio: the measured point (the isotonic estimate, else the geometric middle of the bracket) over the
-    predicted users. inside: whether the bracket contains the prediction; a bracket without divergence contains
-    "none" and everything above its last level; None where the bracket decides nothing.
+    lower_ratio, upper_ratio: the ends of the bracket over the predicted users, which is all that the data support.
+    miss_ratio: inside of that, the measured point (the isotonic estimate, else the geometric middle of the bracket)
+    over the predicted users. inside: whether the bracket contains the prediction; a bracket without divergence contains
+    "none" and everything above its last level; None where the bracket decides nothing, or is of a bill that no
+    number of users can part (the law speaks of one fixed price).
     """
     if bracket.kind not in ("diverges", "diverged_at_first", "no_divergence"):
+        return prediction
+    if bracket.lower_users is None and bracket.upper_users is None:
         return prediction
     if prediction.users is None:
         return replace(prediction, inside=bracket.kind == "no_divergence")
@@ -199,6 +203,8 @@ def with_measurement(prediction: Prediction, bracket: Bracket) -> Prediction:
         prediction,
         miss_ratio=None if measured is None else measured / prediction.users,
         inside=_contains(bracket, prediction.users),
+        lower_ratio=None if bracket.lower_users is None else bracket.lower_users / prediction.users,
+        upper_ratio=None if bracket.upper_users is None else bracket.upper_users / prediction.users,
     )
 
 

@@ -12,6 +12,7 @@ from loadlab.model.run import Demand, Window
 from loadlab.pipeline.insist import insist
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.trial import Timing, run_trial
+from loadlab.stats.histogram import decode
 
 REQUESTS_AT_ONE_USER = 24
 LEAST_REQUESTS = 20
@@ -59,6 +60,7 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         workers=stack.workers,
         slots_per_worker=stack.slots_per_worker,
         connection_shares=_spread(rig, stack, phase_s) if stack.workers > 1 else (),
+        service_sd_s=decode(alone.load.histogram).sd_s,
     )
 
 

@@ -36,8 +36,10 @@ def blocks_to_settle(
         seen = column[~np.isnan(column)]
         against = float(np.mean(seen <= margin_log if gap > 0 else seen >= margin_log))
         return blocks_by_sign(against, alpha)
-    pooled = float(bounds.df[i]) / max(int(bounds.blocks[i]) - 1, 1)
-    return blocks_by_t(abs(gap), float(bounds.sd[i]), alpha, levels_pooled=pooled)
+    pooled = float(bounds.pooled_df[i]) / max(int(bounds.blocks[i]) - 1, 1)
+    own = blocks_by_t(abs(gap), float(bounds.own_sd[i]), alpha)
+    shared = blocks_by_t(abs(gap), float(bounds.pooled_sd[i]), alpha, levels_pooled=pooled)
+    return None if own is None or shared is None else max(own, shared)
 
 
 def blocks_by_t(

@@ -1,4 +1,4 @@
-"""Whether a level is noisier than its neighbours: the degrees of freedom that they lend it are then too many."""
+"""Whether a level is noisier than its neighbours, and so is judged by its own blocks alone."""
 
 from __future__ import annotations
 

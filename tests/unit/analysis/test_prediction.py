@@ -142,3 +142,26 @@ def test_the_miss_is_measured_over_predicted(
     judged = with_measurement(predicted(users), measured)
     assert judged.inside is inside
     assert judged.miss_ratio == (None if miss is None else pytest.approx(miss))
+
+
+@pytest.mark.parametrize(
+    ("measured", "ends"),
+    [
+        (bracket("diverges", 48, 58, 50.16), (48 / 52.8, 58 / 52.8)),
+        (bracket("diverged_at_first", None, 40), (None, 40 / 52.8)),
+        (bracket("no_divergence", 83, None), (83 / 52.8, None)),
+        (bracket("inconclusive", 48, None), (None, None)),
+        (bracket("no_divergence", None, None), (None, None)),
+    ],
+)
+def test_what_the_data_support_of_the_miss_is_the_bracket_over_the_prediction(
+    measured: Bracket, ends: tuple[float | None, float | None]
+) -> None:
+    """A point of 0.95 is interpolated inside one step: anything from 0.91 to 1.10 gives the same bracket."""
+    judged = with_measurement(predicted(52.8), measured)
+    assert (judged.lower_ratio, judged.upper_ratio) == ends
+
+
+def test_a_bill_that_no_number_of_users_can_part_does_not_judge_the_law() -> None:
+    judged = with_measurement(predicted(52.8), bracket("no_divergence", None, None))
+    assert judged.inside is None

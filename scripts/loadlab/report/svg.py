@@ -94,7 +94,7 @@ def _plot(chart: Chart, frame: Frame) -> _Plot:
     factor, unit = axis_unit(chart.quantity, high)
     ticks = nice_ticks(low * factor, high * factor)
     right = frame.width - max(18.0, _label_room(chart))
-    left = 16.0 + CHAR_WIDTH * max(len(_tick_text(tick, ticks)) for tick in ticks)
+    left = 16.0 + CHAR_WIDTH * max(min(3, len(unit)), *(len(_tick_text(tick, ticks)) for tick in ticks))
     return _Plot(
         chart=chart,
         frame=frame,

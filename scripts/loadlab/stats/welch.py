@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from loadlab.model.result import Interval
-from loadlab.stats.student import t_quantile
+from loadlab.stats.student import t_quantile_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,5 +25,5 @@ def difference_interval(first: Mean, second: Mean, level: float = 0.95) -> Inter
     if sum(squares) == 0:
         return Interval(lower=difference, upper=difference, level=level)
     freedom = sum(squares) ** 2 / sum(s**2 / (m.n - 1) for s, m in zip(squares, (first, second), strict=True))
-    half = float(t_quantile(freedom, (1 + level) / 2)) * math.sqrt(sum(squares))
+    half = t_quantile_of(freedom, (1 + level) / 2) * math.sqrt(sum(squares))
     return Interval(lower=difference - half, upper=difference + half, level=level)

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from builders import make_experiment
+from loadlab.config import load_experiment
 from loadlab.errors import BundleError, LoadError
 from loadlab.model.experiment import Experiment, PriceRef
 from loadlab.pipeline.finish import analyse_bundle, render
@@ -29,7 +30,7 @@ def _results(lab: Lab) -> dict[str, Any]:
     return found
 
 
-def _answer(results: dict[str, Any]) -> tuple[str, int | None, int | None, str]:
+def _answer(results: dict[str, Any]) -> tuple[str, int | None, int | None, str | None]:
     bracket = results["bracket"]
     return results["verdict"]["kind"], bracket["lower_users"], bracket["upper_users"], results["claim"]["answer"]
 
@@ -99,6 +100,24 @@ def test_the_queue_of_a_pool_is_on_no_bill_of_one_request_per_environment(tmp_pa
     assert min(billed) >= 6.866680
     assert max(billed) <= 6.933347
     assert len({(c["stack"], c["usd_per_million_good"]) for c in results["cost"] if c["list"] == alone.list_id}) == 2
+
+
+def test_the_shipped_plan_of_replicas_decides_dollars_per_hour(tmp_path: Path) -> None:
+    """Truth: flask answers 240/s and holds 300 ms up to 72 users, fastapi 1300/s and up to 390.
+
+    So a replica is filled to 40 and to 160 users, and whole replicas part between 40 and 80 users.
+    """
+    experiment = load_experiment("replicas-at-objective")
+    truths = {"flask": Truth(slots=48), "fastapi": Truth(slots=260)}
+    lab = make_lab(experiment, tmp_path / "unit-run", truths)
+    lab.run()
+    results = _results(lab)
+    assert _answer(results) == ("diverges", 40, 80, None)
+    cost = {(c["stack"], c["users"]): c for c in results["cost"] if c["list"] == "aws-fargate-x86"}
+    assert {stack: cost[stack, 40]["users_per_replica"] for stack in truths} == {"flask": 40, "fastapi": 160}
+    hourly = {key: c["usd_per_hour_at_users"] for key, c in cost.items()}
+    assert hourly["flask", 480] == pytest.approx(12 * 0.04937)
+    assert hourly["fastapi", 480] == pytest.approx(3 * 0.04937)
 
 
 def test_two_equal_stacks_do_not_diverge(tmp_path: Path) -> None:

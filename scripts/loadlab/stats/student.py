@@ -36,7 +36,11 @@ def _each(function: Callable[[float, float], float], df: ArrayLike, other: Array
 
 
 def _tail(df: float, statistic: float) -> float:
-    beyond = incomplete_beta(df / 2, 0.5, df / (df + statistic**2)) / 2
+    square = statistic**2
+    if square > 1.0:
+        beyond = incomplete_beta(df / 2, 0.5, df / (df + square)) / 2
+    else:
+        beyond = 0.5 - incomplete_beta(0.5, df / 2, square / (df + square)) / 2
     return beyond if statistic >= 0 else 1.0 - beyond
 
 

@@ -232,7 +232,7 @@ class SimulatedGenerator:
         ok = round(self._rate_rps() * self._measure_s)
         load = make_load_window(
             ok=ok, latency_s=swarm.users / truth.throughput_rps(swarm.users), measure_s=self._measure_s,
-            users=swarm.users,
+            users=swarm.users, good_within_s=swarm.good_within_s,
         )  # fmt: skip
         load = replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2))
         if self._world.lost_workers:

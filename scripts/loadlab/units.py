@@ -13,7 +13,6 @@ import re
 from decimal import ROUND_HALF_EVEN, Decimal
 
 ABSENT = "–"
-MICRO_USD = Decimal("0.000001")
 
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-zµμ/%]*)\s*")
 _BYTES = {
@@ -121,11 +120,6 @@ def format_percent(value_ratio: float | None, *, signed: bool = False) -> str:
     text = _signed(percent, decimals)
     plus = "+" if signed and percent > 0 and any(digit in text for digit in "123456789") else ""
     return f"{plus}{text} %"
-
-
-def format_margin(value_ratio: float | None) -> str:
-    """How far a ratio lies from one, as signed percent: 1.21 is ``+21 %``, 0.8 is ``−20 %``."""
-    return ABSENT if value_ratio is None else format_percent(value_ratio - 1, signed=True)
 
 
 def format_users(value_users: float | None) -> str:

@@ -93,7 +93,6 @@ def test_ratios_and_percents_are_shown() -> None:
     assert units.format_percent(0.21, signed=True) == "+21 %"
     assert units.format_percent(-0.2, signed=True) == "−20 %"
     assert units.format_percent(0.0, signed=True) == "0 %"
-    assert units.format_margin(0.8) == "−20 %"
 
 
 def test_users_counts_and_cores_are_shown() -> None:
@@ -113,7 +112,6 @@ def test_users_counts_and_cores_are_shown() -> None:
         units.format_usd,
         units.format_ratio,
         units.format_percent,
-        units.format_margin,
         units.format_users,
         units.format_count,
         units.format_cores,

@@ -104,6 +104,7 @@ def _grounds(
         statistic=experiment.decision.statistic,
         bracket=bracket,
         bill=result.bracket if result is not None else None,
+        effect=effect_of(bracket, result.comparisons) if result is not None else None,
         claim=judge_claim(experiment.decision.claimed_users, bracket, trusted=trusted),
         aa=aa,
         counts=count(run, judged),
@@ -112,6 +113,12 @@ def _grounds(
         ended_by=run.ended_by,
         calibrated=_calibrated(run),
     )
+
+
+def effect_of(bracket: Bracket, comparisons: Sequence[Comparison]) -> Comparison | None:
+    """The level that says by how much: the bracket's upper end, or the highest level that has pairs."""
+    at_end = next((one for one in comparisons if one.users == bracket.upper_users), None)
+    return at_end or max(comparisons, key=lambda one: one.users, default=None)
 
 
 def count(run: RunData, judged: Judged) -> Counts:

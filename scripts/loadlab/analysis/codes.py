@@ -64,7 +64,7 @@ MEANING: Mapping[Code, str] = {
     "aa_not_judged": "the A/A control could not be judged",
     "not_rising": "the ratio is within the margin again above the bracket: the curve does not just rise",
     "no_spread": "the blocks do not differ at all: bounds come from their number, not from a variance",
-    "uneven_noise": "the blocks scatter more at one level than at its neighbours: its bounds are somewhat too narrow",
+    "uneven_noise": "the blocks scatter more at one level than at its neighbours: it is judged by its own blocks alone",
     "few_blocks": "there are too few blocks for any interval",
     "run_incomplete": "the run ended before all of its blocks were measured",
     "interrupted_blocks": "blocks were interrupted; they are kept, left out, and redone whole",

@@ -28,7 +28,7 @@ class HeldLevel:
 
 
 def objective_held(windows: Iterable[Window], objective: Objective) -> bool:
-    """Whether at least good_ratio of all requests that ended were good; False where none ended."""
+    """Whether the objective holds over all these windows together."""
     loads = [window.load for window in windows]
     return holds(sum(load.good for load in loads), sum(load.ok + load.failed for load in loads), objective)
 

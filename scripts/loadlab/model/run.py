@@ -35,7 +35,7 @@ class LoadWindow:
     ok + failed = ended in the window; good = ok within the objective's latency. sent = begun in the window.
     user_time_s: integral over the window of users in a request or thinking. request_time_s: the part in a
     request. active_s: time with at least one request in flight. latency_ceil_ms_sum: sum of each ok or failed
-    request's latency rounded up to a whole millisecond (what per-request billing charges).
+    request's latency rounded up to a whole millisecond (on a shared replica: it is in no bill).
     histogram: HdrHistogram (1 us to 600 s in microseconds, 3 digits) of ok requests, V2 compressed, base64.
     """
 
@@ -140,7 +140,8 @@ class Window:
 class Demand:
     """What one stack asks of the machine, measured before the sweep (method.md section 2).
 
-    service_s: time of a request at one user. cpu_s_per_request: at a quarter of the slots. connection_shares:
+    service_s: time of a request at one user, service_sd_s its standard deviation between requests (None in bundles
+    made before it was recorded). cpu_s_per_request: at a quarter of the slots. connection_shares:
     for each probe the sorted shares of connections per worker; empty where a stack has one worker or no count.
     """
 
@@ -154,6 +155,7 @@ class Demand:
     connection_shares: tuple[tuple[float, ...], ...] = ()
     scrape_cpu_s: float | None = None
     """Processor seconds that one scrape costs the idle stack."""
+    service_sd_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

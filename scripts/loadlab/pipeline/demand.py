@@ -11,6 +11,7 @@ from loadlab.model.run import Demand, Window, seconds_between
 from loadlab.pipeline.insist import insist
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.trial import Timing, peek, run_trial
+from loadlab.stats.histogram import decode
 
 REQUESTS_AT_ONE_USER = 24
 LEAST_REQUESTS = 20
@@ -62,6 +63,7 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         workers=stack.workers,
         slots_per_worker=stack.slots_per_worker,
         connection_shares=_spread(rig, stack, phase_s) if stack.workers > 1 else (),
+        service_sd_s=decode(alone.load.histogram).sd_s,
     )
 
 

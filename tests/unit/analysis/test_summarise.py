@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import UNIX_S, make_experiment, make_load_window, make_sample, make_window, make_worker
+from builders import UNIX_S, histogram, make_experiment, make_load_window, make_sample, make_window, make_worker
 from builders_stats import goodput_experiment, level, make_run, make_windows
 from loadlab.analysis.resources import window_resources
 from loadlab.analysis.summarise import judge, level_summaries
@@ -104,3 +104,24 @@ def test_levels_are_estimates_over_blocks_with_absent_figures_left_out() -> None
     assert pool.goodput_rps.interval is not None
     assert loop.goodput_rps is not None
     assert loop.goodput_rps.interval is None
+
+
+def test_windows_too_short_for_a_p99_have_one_together() -> None:
+    """Four blocks of 400 requests at 200 ms; the fourth's take 900 ms: 25 % of all, so that p99 is theirs."""
+    windows = tuple(
+        replace(w, load=replace(w.load, histogram=histogram(900_000 if w.block == 4 else 200_000, 400)))
+        for w in make_windows(level(1.0), levels=(30,), blocks=4)
+    )
+    pool, _ = level_summaries(judge(make_run(windows), goodput_experiment()), goodput_experiment())
+    assert pool.p99_s is None
+    assert pool.pooled_requests == 1600
+    assert pool.p99_pooled_s == pytest.approx(0.9, rel=1e-3)
+
+
+def test_fewer_than_a_thousand_requests_together_have_no_p99() -> None:
+    windows = tuple(
+        replace(w, load=replace(w.load, histogram=histogram(200_000, 249)))
+        for w in make_windows(level(1.0), levels=(30,), blocks=4)
+    )
+    pool, _ = level_summaries(judge(make_run(windows), goodput_experiment()), goodput_experiment())
+    assert (pool.p99_pooled_s, pool.pooled_requests) == (None, 996)

@@ -2,12 +2,13 @@
 .DEFAULT_GOAL := help
 EXP ?= quick
 TARGET ?= local
+OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run images bench lock
+.PHONY: help venv quick test check run images bench manifests lock
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' Makefile
 
 venv: ## make .venv from requirements.lock (others call it)
 	@scripts/venv.sh
@@ -29,6 +30,9 @@ images: venv ## the container images, built where their content changed (REGISTR
 
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)
+
+manifests: ## the Kubernetes manifests as they are applied, printed (OVERLAY=kind or cluster)
+	@PATH="$$PATH:$(CURDIR)/.tools/bin" kubectl kustomize k8s/overlays/$(OVERLAY)
 
 lock: venv ## write requirements.lock anew from pyproject.toml
 	@scripts/lock.sh

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+PROGRAM = ".venv/bin/loadlab"
+"""How a message names this program: the way that works from the folder of the checkout."""
+
 EXIT_CONCLUSIVE = 0
 EXIT_USAGE = 2
 EXIT_CONTRARY = 3

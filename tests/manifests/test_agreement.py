@@ -125,6 +125,19 @@ def test_prometheus_keeps_exactly_the_ports_that_serve_metrics(kind_lab: Rendere
     assert kept == {("flask", "metrics"), ("fastapi", "metrics"), ("upstream", "http")}
 
 
+def test_the_pause_containers_series_are_dropped_and_the_network_of_the_pod_is_kept() -> None:
+    (rule,) = [
+        rule for rule in _prometheus()["scrape_configs"][1]["metric_relabel_configs"] if rule.get("action") == "drop"
+    ]
+    series = {
+        ("container_cpu_usage_seconds_total", "", "pause"): True,
+        ("container_cpu_usage_seconds_total", "", ""): False,
+        ("container_cpu_usage_seconds_total", "service", "loadlab/flask"): False,
+        ("container_network_receive_bytes_total", "", "pause"): False,
+    }
+    assert {one: bool(re.fullmatch(rule["regex"], ";".join(one))) for one in series} == series
+
+
 def test_prometheus_and_the_operators_component_make_the_same_labels() -> None:
     own = [rule for rule in _prometheus()["scrape_configs"][0]["relabel_configs"] if "target_label" in rule]
     monitors = list(yaml.safe_load_all((K8S / "components/prometheus-operator/podmonitors.yaml").read_text()))

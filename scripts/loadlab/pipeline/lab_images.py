@@ -61,12 +61,12 @@ def make_images(
     base, python = _base(tool, lab, environ, say)
     wheelhouse = Wheelhouse(folder=lab.root / "wheelhouse" / python.label, python=python)
     timed = _build_all(layout, tool, base, wheelhouse, lab, say, monotonic_s)
-    ledger = {one.built.recipe.name: _entry(one.built, base) for one in timed}
-    if registry is not None:
-        ledger = {name: entry | {"pushed": _push(tool, entry, registry, say)} for name, entry in ledger.items()}
-    ledger = _keep_pushed(ledger, read_ledger(lab.images))
-    ledger |= {name: _foreign(reference) for name, reference in others.items()}
+    own = {one.built.recipe.name: _entry(one.built, base) for one in timed}
+    ledger = _keep_pushed(own, read_ledger(lab.images)) | {name: _foreign(one) for name, one in others.items()}
     write_ledger(lab.images, ledger)
+    if registry is not None:
+        ledger |= {name: entry | {"pushed": _push(tool, entry, registry, say)} for name, entry in own.items()}
+        write_ledger(lab.images, ledger)
     return LabImages(ledger=ledger, rows=_rows(tool, timed, base), base=base.reference, python=python.label)
 
 

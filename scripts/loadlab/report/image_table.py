@@ -39,7 +39,7 @@ def print_images(rows: Sequence[ImageRow], *, base: str, python: str, console: C
         table.add_row(
             *(row.name, row.tag, "built" if row.is_new else "unchanged", format_s(row.took_s)),
             *(format_bytes(row.size_bytes), format_bytes(row.above_base_bytes)),
-            format_bytes(row.shared_bytes) if row.shared_layers else "-",
+            format_bytes(row.shared_bytes if row.shared_layers else 0),
         )
     console.print(f"base {base} ({python})", soft_wrap=True)
     console.print(table)

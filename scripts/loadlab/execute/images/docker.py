@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ SHOWN_CHARACTERS = 600
 # made the default sees no local base image.
 _BUILD_ENVIRONMENT = {"BUILDKIT_PROGRESS": "plain", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BUILDER": "default"}
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
-_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,13 +120,15 @@ class ContainerTool:
         self._checked("tag", tag, remote, problem=f"{remote}: cannot be tagged")
         problem = f"{remote}: cannot be pushed"
         step = f"; `{self.name} login` to that registry, or give another REGISTRY=host/path"
-        done = self._checked("push", remote, timeout_s=TRANSFER_S, problem=problem, step=step)
-        found = _DIGEST.search((done.stdout + done.stderr).decode(errors="replace"))
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "digest"
+            words = ("push", "--digestfile", str(file), remote) if self.is_podman else ("push", remote)
+            done = self._checked(*words, timeout_s=TRANSFER_S, problem=problem, step=step)
+            said = file.read_text() if file.exists() else done.stdout.decode(errors="replace")
+        found = _DIGEST.search(said)
         if found is None:
-            raise ImageError(
-                f"{remote}: pushed, but {self.name} named no digest; run `{self.name} push {remote}` to see"
-            )
-        return found.group(1)
+            raise ImageError(f"{remote}: pushed, but {self.name} named no digest; push it by hand to see why")
+        return found.group()
 
     def _checked(
         self, *words: str, problem: str, step: str = "", timeout_s: float = ANSWER_S

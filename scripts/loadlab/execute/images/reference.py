@@ -51,5 +51,5 @@ def split(reference: str) -> Parts | None:
 
 BASE = Pinned(variable="LAB_BASE_IMAGE", default="python:3.12-slim-bookworm")
 PROMETHEUS = Pinned(variable="LAB_PROMETHEUS_IMAGE", default="prom/prometheus:v3.5.3")
-GRAFANA = Pinned(variable="LAB_GRAFANA_IMAGE", default="grafana/grafana:13.1.3")
+GRAFANA = Pinned(variable="LAB_GRAFANA_IMAGE", default="grafana/grafana:12.3.0")
 """Of the services, of the metrics, of the dashboards."""

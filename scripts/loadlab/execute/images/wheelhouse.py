@@ -65,6 +65,7 @@ class Wheelhouse:
             ) from None
         if done.returncode != 0:
             raise self._not_to_be_had(missing, done.stderr)
+        wanted.unlink()
 
     def _pip(self, wanted: Path) -> list[str]:
         platforms = [word for platform in self.python.platforms for word in ("--platform", platform)]

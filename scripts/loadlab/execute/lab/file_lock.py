@@ -12,8 +12,10 @@ from loadlab.errors import UsageError
 
 
 @contextmanager
-def held(path: Path, *, busy: Callable[[str], None] | None = None) -> Iterator[None]:
+def held(path: Path, *, busy: Callable[[str], None] | None = None, unknown: str = "another call") -> Iterator[None]:
     """Hold it for the block. busy: told once who holds it, then this waits; without it a held lock is an error.
+
+    unknown: what a holder is called that has not left its number.
 
     Raises:
         UsageError: somebody else holds it, and there is no ``busy``.
@@ -24,7 +26,7 @@ def held(path: Path, *, busy: Callable[[str], None] | None = None) -> Iterator[N
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "another call"
+            holder = file.read().strip() or unknown
             if busy is None:
                 raise UsageError(f"{holder} is at work on the lab; wait until it has ended, then try again") from None
             busy(holder)

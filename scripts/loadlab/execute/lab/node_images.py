@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import orjson
-
 from loadlab.errors import ClusterError
 from loadlab.execute.lab.engine import DockerEngine
 
@@ -16,11 +14,23 @@ def on_node(engine: DockerEngine, node: str) -> Mapping[str, str]:
     Raises:
         ClusterError: the node does not tell.
     """
-    said = engine.execute(node, "crictl", "images", "-o", "json")
+    said = engine.execute(node, "ctr", "--namespace=k8s.io", "images", "ls")
     if not said.is_good:
-        raise ClusterError(f"node {node}: does not tell its images: {said.last_lines(1)}; `make lab-down`, then again")
-    images = orjson.loads(said.out).get("images") or []
-    return {tag: image["id"] for image in images for tag in image.get("repoTags") or ()}
+        raise ClusterError(
+            f"node {node}: does not tell its images: {said.last_lines(1)}; `make lab-down`, then `make lab-up`"
+        )
+    return read_listing(said.out)
+
+
+def read_listing(text: str) -> Mapping[str, str]:
+    """Ids by name out of what ``ctr images ls`` prints; empty for a name whose id is not told.
+
+    Each line has a name and the digest of a manifest; a name that is a digest itself is the image's id.
+    """
+    rows = [line.split() for line in text.splitlines()[1:]]
+    digests = {row[0]: row[2] for row in rows if len(row) > 2}
+    ids = {digest: name for name, digest in digests.items() if name.startswith("sha256:")}
+    return {name: ids.get(digest, "") for name, digest in digests.items() if not name.startswith("sha256:")}
 
 
 def full_name(reference: str) -> str:

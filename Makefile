@@ -4,7 +4,7 @@ EXP ?= quick
 TARGET ?= local
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run bench lock
+.PHONY: help venv quick test check run images bench lock
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ check: venv ## lint, types and layers alone
 
 run: venv ## one experiment: make run EXP=threshold-50
 	@$(LOADLAB) run $(EXP) --target $(TARGET)
+
+images: venv ## the container images, built where their content changed (REGISTRY=host/path pushes them)
+	@$(LOADLAB) lab images $(if $(REGISTRY),--push $(REGISTRY))
 
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)

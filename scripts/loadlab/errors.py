@@ -49,6 +49,10 @@ class ClusterError(RunFailed):
     """A cluster, or a tool that leads to it, is missing, refuses, or does not answer."""
 
 
+class ImageError(RunFailed):
+    """A container image, or what it is made from, is missing or cannot be made."""
+
+
 class LoadError(RunFailed):
     """The load generator did not start, did not answer, or lost a worker."""
 

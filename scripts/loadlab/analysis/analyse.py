@@ -8,6 +8,7 @@ from dataclasses import asdict
 from loadlab.analysis.assessment import Assessment, assess
 from loadlab.analysis.billing import Tariff, make_tariffs
 from loadlab.analysis.bills import priced_figures
+from loadlab.analysis.cluster import cluster_evidence
 from loadlab.analysis.cost import cost_estimates
 from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
@@ -56,7 +57,8 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         provenance=asdict(run.provenance),
         reproduce=reproduction(experiment, run),
         price_lists=describe_price_lists(tariffs, prices),
-        explanation=explain(stacks, parts.levels, float(experiment.resources.cpu)),
+        explanation=explain(stacks, parts.levels, _cores(experiment, run.demands)),
+        cluster=cluster_evidence(experiment, run),
     )
 
 
@@ -83,3 +85,10 @@ def _prediction(experiment: Experiment, demands: Sequence[Demand], parts: Assess
 def _cost(tariffs: Sequence[Tariff], experiment: Experiment, run: RunData, judged: Judged) -> tuple[CostEstimate, ...]:
     used = {window.id for window in judged.windows if window.used}
     return cost_estimates(tariffs, [w for w in run.windows if w.id in used], experiment.objective)
+
+
+def _cores(experiment: Experiment, demands: Sequence[Demand]) -> Mapping[str, float]:
+    """What each stack was given, all its replicas together."""
+    given = {demand.stack: demand.cores for demand in demands}
+    asked = float(experiment.resources.cpu)
+    return {stack.name: (given.get(stack.name) or asked) * stack.replicas for stack in experiment.stacks}

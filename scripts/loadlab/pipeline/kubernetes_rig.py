@@ -22,7 +22,7 @@ from loadlab.execute.cluster.cross_check import CrossChecker
 from loadlab.execute.cluster.deployer import KubernetesDeployer
 from loadlab.execute.cluster.inputs import RunInputs, url_policy
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
-from loadlab.execute.cluster.lab import LabState, Standing, check_own, check_size, cluster_facts, lab_state
+from loadlab.execute.cluster.lab import LabState, Standing, check_own, check_size, cluster_facts, lab_state, only_run
 from loadlab.execute.cluster.locust_pods import LocustPods
 from loadlab.execute.cluster.replica_probe import ReplicaProbe
 from loadlab.execute.cluster.rollout import Rollouts
@@ -101,7 +101,7 @@ def kubernetes_rig(
     inputs = _inputs(experiment, layout, reached)
     objects = _rendered(experiment, layout, store, reached, inputs)
     standing = Standing(reached.kubectl, reached.folder)
-    with _ways(reached, store) as cluster:
+    with only_run(reached.folder), _ways(reached, store) as cluster:
         checker = CrossChecker(cluster, store.event)
         deployer = KubernetesDeployer(
             experiment,

@@ -12,7 +12,7 @@ import pytest
 from builders import make_experiment, make_provenance
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.inputs import read_locustfile, url_policy
-from loadlab.execute.cluster.lab import check_own, check_size, lab_state
+from loadlab.execute.cluster.lab import check_own, check_size, lab_state, only_run
 from loadlab.execute.cluster.state import LabFolder
 from loadlab.model.cluster import ClusterFacts, NodeFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Service, UrlService
@@ -141,3 +141,15 @@ def test_replicas_are_for_the_cluster_alone() -> None:
     several = replace(experiment, stacks=(replace(experiment.stacks[0], replicas=2),))
     with pytest.raises(UsageError, match="replicas: got 2, but the local target runs one; use --target kubernetes"):
         cores_for(several)
+
+
+def test_two_runs_never_share_the_lab(tmp_path: Path) -> None:
+    folder = LabFolder(root=tmp_path)
+    with (
+        only_run(folder),
+        pytest.raises(ClusterError, match="another run has the lab; wait for its end"),
+        only_run(folder),
+    ):
+        pass
+    with only_run(folder):
+        pass

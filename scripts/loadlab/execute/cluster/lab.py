@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import fcntl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +99,18 @@ def check_size(facts: ClusterFacts, asked_cores: float) -> None:
             f"resources.cpu: got {asked_cores:g} ({facts.cpu_limit_cores:g} cores here), but the largest node for "
             f"stacks has {max(rooms):g}; lower resources.cpu or take larger nodes"
         )
+
+
+@contextmanager
+def only_run(folder: LabFolder) -> Iterator[None]:
+    """Hold the lab for one run. Raises ClusterError while another one has it; the kernel frees it with its holder."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with (folder.root / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ClusterError(f"{folder.root}: another run has the lab; wait for its end, then run again") from None
+        yield
 
 
 class Standing:

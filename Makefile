@@ -5,7 +5,7 @@ TARGET ?= local
 OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run images bench manifests lock
+.PHONY: help venv quick test check run images lab-run bench manifests lock
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ run: venv ## one experiment: make run EXP=threshold-50
 
 images: venv ## the container images, built where their content changed (REGISTRY=host/path pushes them)
 	@$(LOADLAB) lab images $(if $(REGISTRY),--push $(REGISTRY))
+
+lab-run: venv ## one experiment on the lab's cluster: make lab-run EXP=quick (WORKERS=2)
+	@LAB_WORKERS=$(WORKERS) $(LOADLAB) run $(EXP) --target kubernetes
 
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)

@@ -5,7 +5,7 @@ TARGET ?= local
 OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run images tools lab-up lab-down lab-status lab-logs e2e bench manifests lock
+.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e bench manifests lock
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -34,14 +34,17 @@ tools: venv ## kubectl and kind into .tools/bin, where PATH has none that is goo
 lab-up: venv ## the lab on a kind cluster, raised or mended (WORKERS=2; REGISTRY=host/path for another cluster)
 	@$(LOADLAB) lab up $(if $(WORKERS),--workers $(WORKERS)) $(if $(REGISTRY),--push $(REGISTRY))
 
-lab-down: venv ## everything that lab-up made is removed (ARGS=--images: its images too)
-	@$(LOADLAB) lab down $(ARGS)
+lab-run: venv ## one experiment on the lab's cluster: make lab-run EXP=quick (WORKERS=2)
+	@LAB_WORKERS=$(WORKERS) $(LOADLAB) run $(EXP) --target kubernetes
 
 lab-status: venv ## what runs in the lab, versions, drift
 	@$(LOADLAB) lab status $(ARGS)
 
 lab-logs: venv ## one file with logs, events and states for a bug report
 	@$(LOADLAB) lab logs $(ARGS)
+
+lab-down: venv ## everything that lab-up made is removed (ARGS=--images: its images too)
+	@$(LOADLAB) lab down $(ARGS)
 
 e2e: venv tools ## the tests on a real kind cluster; needs Docker, takes about half an hour
 	@.venv/bin/python -m pytest tests/e2e -m e2e $(ARGS)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadlab.analysis.cluster import cross_check_findings
 from loadlab.analysis.codes import finding
 from loadlab.analysis.compare import Figures, Value, make_curve, plain_figures
 from loadlab.analysis.controls import aa_control, aa_findings
@@ -81,6 +82,7 @@ def assess(
         findings=(
             *run_findings(run, len(plan.blocks)),
             *mishap_findings(run),
+            *cross_check_findings(run),
             *origin_findings(run),
             *(result.findings if result is not None else ()),
             *aa_findings(aa),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadlab.model.result import LevelSummary, StackDescription, StackExplanation
@@ -27,10 +27,11 @@ class Fill:
 
 
 def explain(
-    stacks: Sequence[StackDescription], levels: Sequence[LevelSummary], cores: float
+    stacks: Sequence[StackDescription], levels: Sequence[LevelSummary], cores: Mapping[str, float]
 ) -> tuple[StackExplanation, ...]:
-    """Say for each stack what filled up. ``cores``: what one stack was given."""
-    return tuple(_explain(stack, [level for level in levels if level.stack == stack.name], cores) for stack in stacks)
+    """Say for each stack what filled up. ``cores``: what each stack was given."""
+    own = {stack.name: [level for level in levels if level.stack == stack.name] for stack in stacks}
+    return tuple(_explain(stack, own[stack.name], cores[stack.name]) for stack in stacks)
 
 
 def fill(levels: Sequence[LevelSummary], figure: Figure, limit: float, full_ratio: float) -> Fill | None:

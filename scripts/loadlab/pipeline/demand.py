@@ -60,10 +60,12 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         cpu_s_per_request=_cpu_s_per_request(busy, idle),
         idle_cpu_cores=idle,
         scrape_cpu_s=scrape_s,
-        workers=stack.workers,
+        workers=stack.processes,
         slots_per_worker=stack.slots_per_worker,
-        connection_shares=_spread(rig, stack, phase_s) if stack.workers > 1 else (),
+        connection_shares=_spread(rig, stack, phase_s) if stack.processes > 1 else (),
         service_sd_s=decode(alone.load.histogram).sd_s,
+        replicas=stack.replicas,
+        cores=rig.deployer.isolation().cores,
     )
 
 
@@ -79,7 +81,7 @@ def _one_user(rig: Rig, stack: Stack) -> Window:
 
 
 def _slots(rig: Rig) -> int:
-    pools = [s.workers * s.slots_per_worker for s in rig.experiment.stacks if s.slots_per_worker]
+    pools = [s.processes * s.slots_per_worker for s in rig.experiment.stacks if s.slots_per_worker]
     return min(pools, default=16)
 
 
@@ -150,7 +152,7 @@ def _spread(rig: Rig, stack: Stack, phase_s: float) -> tuple[tuple[float, ...], 
 
     Users start as in a trial, because the pace at which they connect decides which worker accepts.
     """
-    users = max(2, round(SPREAD_LOAD * stack.workers * (stack.slots_per_worker or 1)))
+    users = max(2, round(SPREAD_LOAD * stack.processes * (stack.slots_per_worker or 1)))
     probes = []
     for number in range(SPREAD_PROBES):
         timing = Timing(warmup_s=phase_s + 0.3, measure_s=SPREAD_S, phase_s=phase_s)

@@ -8,6 +8,7 @@ from typing import Any
 
 from loadlab.report.brackets import BracketLine, absent_lines, bracket_lines, bracket_table, decisive_table
 from loadlab.report.cells import Table
+from loadlab.report.cluster import cluster_differences, cluster_tables
 from loadlab.report.curves import comparisons_of, headline_curve
 from loadlab.report.doubts import DoubtGroup, doubt_groups
 from loadlab.report.figures import Figures, build_figures
@@ -95,6 +96,9 @@ class ReportView:
     levels: Table
     comparisons: Table
     windows: Table
+    cluster: tuple[Table, ...]
+    cluster_lines: tuple[str, ...]
+    """How a run on a cluster differs from one on pinned processes; empty for the latter."""
     reproduce: tuple[str, ...]
     provenance: tuple[Item, ...]
     toml: str
@@ -136,6 +140,8 @@ def build_view(results: Results) -> ReportView:
         levels=level_table(results),
         comparisons=comparison_table(results),
         windows=window_table(results),
+        cluster=cluster_tables(results),
+        cluster_lines=cluster_differences(results),
         reproduce=tuple(results["reproduce"]),
         provenance=provenance_items(results),
         toml=experiment["toml"],

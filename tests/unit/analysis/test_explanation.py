@@ -27,7 +27,7 @@ def _value(level: LevelSummary) -> float | None:
 
 def _told(levels: list[LevelSummary], workers: int = 1) -> StackExplanation:
     stack = build_analysis(Shape(workers=workers)).stacks[0]
-    (told,) = explain((stack,), levels, 1.0)
+    (told,) = explain((stack,), levels, {stack.name: 1.0})
     return told
 
 

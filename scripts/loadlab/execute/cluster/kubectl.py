@@ -85,6 +85,10 @@ class Kubectl:
         """What it printed with ``-o json``, decoded. Raises ClusterError."""
         return orjson.loads(self.run(*words, "-o", "json", namespace=namespace))
 
+    def raw(self, path: str) -> Any:
+        """What the API server says at a path. Raises ClusterError."""
+        return orjson.loads(self.run("get", "--raw", path, namespace=None))
+
     def render(self, folder: Path) -> str:
         """``kubectl kustomize``: all objects of a kustomization as YAML. Raises ClusterError."""
         return self.run("kustomize", str(folder), namespace=None)

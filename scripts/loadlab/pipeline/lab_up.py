@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.cluster.state import CLUSTER
 from loadlab.execute.images.ledger import read_ledger
+from loadlab.execute.lab import inventory
 from loadlab.execute.lab.drift import drift
 from loadlab.execute.lab.edges import enforcement
 from loadlab.execute.lab.engine import DockerEngine
@@ -165,7 +166,7 @@ def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:
         )
         write_overlay(site.lab.overlay, site.layout.root / "k8s", choice)
         rendered = Rendered(text=ready.kubectl.render(site.lab.overlay))
-        changed = drift(ready.kubectl, rendered) if check_namespace(ready.kubectl) else None
+        changed = _changed(ready.kubectl, rendered, note)
         if changed is None:
             ready.kubectl.apply(rendered.text)
             note(f"{len(rendered.objects())} objects made")
@@ -185,6 +186,17 @@ def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:
         pods = wait_until_up(ready.kubectl, rendered.deployments(), site.clock)
         note(f"{pods} pods up")
     return applied
+
+
+def _changed(kubectl: Kubectl, rendered: Rendered, note: Callable[[str], None]) -> tuple[str, ...] | None:
+    """What applying would change, None when nothing is there yet. What a killed run has left is removed first."""
+    if not check_namespace(kubectl):
+        return None
+    left = inventory.run_stacks(kubectl)
+    if left:
+        inventory.remove_run(kubectl)
+        note(f"removed what a run has left: {', '.join(left)}")
+    return drift(kubectl, rendered)
 
 
 def _see(site: Site, stages: Stages, ready: Ready, record: LabRecord) -> LabRecord:

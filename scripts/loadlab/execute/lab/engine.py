@@ -87,6 +87,10 @@ class DockerEngine:
         """Run a program in a container."""
         return self._call("exec", container, *words, timeout_s=timeout_s)
 
+    def describe(self) -> str:
+        """What `docker info` and `docker ps` print. Raises ClusterError."""
+        return self._checked("info") + self._checked("ps", "--all")
+
     def has_network(self) -> bool:
         """Whether kind's network is there."""
         return self._call("network", "inspect", NETWORK).is_good

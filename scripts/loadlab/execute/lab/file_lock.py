@@ -35,3 +35,15 @@ def held(path: Path, *, busy: Callable[[str], None] | None = None, unknown: str 
         file.write(f"process {os.getpid()}")
         file.flush()
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds it now."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

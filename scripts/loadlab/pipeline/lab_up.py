@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.cluster.state import CLUSTER
+from loadlab.execute.durable import write_whole
 from loadlab.execute.images.ledger import read_ledger
 from loadlab.execute.lab import inventory
 from loadlab.execute.lab.drift import drift
@@ -26,6 +28,8 @@ from loadlab.pipeline.lab_stages import Stages
 from loadlab.pipeline.lab_ways import ways
 
 MOST_WORKERS = 1000
+APPLIED = "applied.yaml"
+"""Beside the kustomization: what it came to when it was applied last."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,36 +160,57 @@ def _fetched(
 
 def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:
     with stages.stage("apply") as note:
-        components = () if ready.record.with_grafana else ("without-grafana",)
-        choice = Choice(
-            overlay=site.target,
-            components=components,
-            workers=workers,
-            images=ready.images,
-            is_pushed=site.target == "cluster",
-        )
-        write_overlay(site.lab.overlay, site.layout.root / "k8s", choice)
+        write_overlay(site.lab.overlay, site.layout.root / "k8s", _choice(site, ready, workers))
         rendered = Rendered(text=ready.kubectl.render(site.lab.overlay))
         changed = _changed(ready.kubectl, rendered, note)
-        if changed is None:
-            ready.kubectl.apply(rendered.text)
-            note(f"{len(rendered.objects())} objects made")
-        elif changed:
-            ready.kubectl.apply(rendered.text)
-            note(f"{len(changed)} objects changed: {', '.join(changed[:4])}{' ...' if len(changed) > 4 else ''}")
-        else:
+        before = site.lab.overlay / APPLIED
+        if changed == ():
             note("unchanged")
+        else:
+            ready.kubectl.apply(rendered.text)
+            note(_told(changed, rendered))
+        gone = _prune(ready.kubectl, before, rendered)
+        if gone:
+            note(f"{gone} objects removed")
+        write_whole(before, rendered.text.encode())
+        stayed = changed == () and not gone
         applied = ready.record.but(
             workers=workers,
             applied_sha256=rendered.sha256,
-            is_up=ready.record.is_up and changed == (),
-            policies=ready.record.policies if changed == () else None,
+            is_up=ready.record.is_up and stayed,
+            policies=ready.record.policies if stayed else None,
         )
         write_record(site.lab.record, applied)
     with stages.stage("rollout") as note:
         pods = wait_until_up(ready.kubectl, rendered.deployments(), site.clock)
         note(f"{pods} pods up")
     return applied
+
+
+def _choice(site: Site, ready: Ready, workers: int) -> Choice:
+    return Choice(
+        overlay=site.target,
+        components=() if ready.record.with_grafana else ("without-grafana",),
+        workers=workers,
+        images=ready.images,
+        is_pushed=site.target == "cluster",
+    )
+
+
+def _told(changed: tuple[str, ...] | None, rendered: Rendered) -> str:
+    if changed is None:
+        return f"{len(rendered.objects())} objects made"
+    return f"{len(changed)} objects changed: {', '.join(changed[:4])}{' ...' if len(changed) > 4 else ''}"
+
+
+def _prune(kubectl: Kubectl, before: Path, rendered: Rendered) -> int:
+    """Remove what an earlier call applied and this one does not have any more; how many objects that was."""
+    if not before.exists():
+        return 0
+    gone = Rendered(text=before.read_text(encoding="utf-8")).names() - rendered.names()
+    for kind, name, namespace in sorted(gone):
+        kubectl.run("delete", f"{kind}/{name}", "--ignore-not-found", "--wait=false", namespace=namespace or None)
+    return len(gone)
 
 
 def _changed(kubectl: Kubectl, rendered: Rendered, note: Callable[[str], None]) -> tuple[str, ...] | None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 
 def print_status(found: Mapping[str, Any], console: Console) -> None:
@@ -39,12 +38,11 @@ def _headline(found: Mapping[str, Any]) -> str:
 def _print_rows(console: Console, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
     if not rows:
         return
-    table = Table(box=None, pad_edge=False)
-    for key in keys:
-        table.add_column(key.removeprefix("is_"), no_wrap=True)
-    for row in rows:
-        table.add_row(*(escape(_cell(row[key])) for key in keys))
-    console.print(table)
+    cells = [[key.removeprefix("is_") for key in keys], *([_cell(row[key]) for key in keys] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(keys))]
+    for line in cells:
+        padded = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        console.print(escape(padded.rstrip()), soft_wrap=True)
 
 
 def _cell(value: object) -> str:

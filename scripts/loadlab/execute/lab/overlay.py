@@ -20,6 +20,10 @@ FOREIGN = {"prometheus": "prom/prometheus", "grafana": "grafana/grafana"}
 EXPECT_WORKERS = "spec.template.spec.containers.[name=locust].env.[name=LOCUST_EXPECT_WORKERS].value"
 
 
+Name = tuple[str, str, str]
+"""Kind, name and namespace of an object."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
     """What is chosen. overlay: kind or cluster; components: of ``k8s/components``; images: images.json."""
@@ -46,6 +50,10 @@ class Rendered:
     def objects(self) -> list[dict[str, Any]]:
         """Each object."""
         return [one for one in yaml.safe_load_all(self.text) if one]
+
+    def names(self) -> set[Name]:
+        """What each object is called."""
+        return {(one["kind"], one["metadata"]["name"], one["metadata"].get("namespace", "")) for one in self.objects()}
 
     def deployments(self) -> dict[str, int]:
         """Replicas of each Deployment."""

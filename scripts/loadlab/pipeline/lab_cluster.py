@@ -104,28 +104,40 @@ def _config(site: Site, info: EngineInfo) -> str:
     return text + (folder / "cgroup-v1.yaml").read_text(encoding="utf-8") if info.cgroup_version == "1" else text
 
 
-def wait_for_nodes(site: Site, kubectl: Kubectl) -> Mapping[str, str]:
-    """Roles of the nodes by name, once all are ready.
+def roles_of_nodes(kubectl: Kubectl) -> Mapping[str, str]:
+    """The role of each node, by its name. Raises ClusterError."""
+    nodes = kubectl.json("get", "nodes", namespace=None)["items"]
+    return {one["metadata"]["name"]: one["metadata"]["labels"].get(ROLE, "") for one in nodes}
+
+
+def wait_for_nodes(site: Site, kubectl: Kubectl) -> None:
+    """Until all nodes are ready.
 
     Raises:
         ClusterError: one does not get ready in time.
     """
     deadline_s = site.clock.monotonic_s() + NODE_READY_S
     while True:
-        try:
-            nodes = kubectl.json("get", "nodes", namespace=None)["items"]
-            waits = {one["metadata"]["name"]: why for one in nodes if (why := _not_ready(one)) is not None}
-        except ClusterError as error:
-            nodes, waits = [], {"API server": str(error)}
-        if nodes and not waits:
-            return {one["metadata"]["name"]: one["metadata"]["labels"].get(ROLE, "") for one in nodes}
+        waits = _waits(kubectl)
+        if not waits:
+            return
         if site.clock.monotonic_s() > deadline_s:
-            name, why = next(iter(waits.items()), ("no node", "the cluster has none"))
+            name, why = next(iter(waits.items()))
             raise ClusterError(
-                f"node {name}: not ready after {NODE_READY_S:g} s: {why}; `make lab-logs` collects what it says, "
+                f"{name}: not ready after {NODE_READY_S:g} s: {why}; `make lab-logs` collects what it says, "
                 "`make lab-down` and `make lab-up` make the cluster anew"
             )
         site.clock.sleep(POLL_S)
+
+
+def _waits(kubectl: Kubectl) -> Mapping[str, str]:
+    """Who is not ready, and why."""
+    try:
+        nodes = kubectl.json("get", "nodes", namespace=None)["items"]
+    except ClusterError as error:
+        return {"API server": str(error)}
+    waits = {f"node {one['metadata']['name']}": why for one in nodes if (why := _not_ready(one)) is not None}
+    return waits if nodes else {"cluster": "it has no nodes"}
 
 
 def _not_ready(node: Mapping[str, Any]) -> str | None:

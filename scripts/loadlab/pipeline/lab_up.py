@@ -21,7 +21,7 @@ from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, StageTime, read_record, write_record
 from loadlab.execute.lab.rollout import wait_until_up
 from loadlab.execute.lab.smoke import smoke_requests
-from loadlab.pipeline.lab_cluster import bring_up, examine, load_images, refuse_failed, wait_for_nodes
+from loadlab.pipeline.lab_cluster import bring_up, examine, load_images, refuse_failed, roles_of_nodes, wait_for_nodes
 from loadlab.pipeline.lab_images import make_images
 from loadlab.pipeline.lab_site import Site, check_namespace
 from loadlab.pipeline.lab_stages import Stages
@@ -97,21 +97,23 @@ def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry
         note(f"Docker {info.version}, {len(checks)} checks")
     with stages.stage("cluster") as note:
         record = bring_up(site, engine, info, before, note)
+    was_there = before is not None and before.nodes == record.nodes
     images = _images(site, stages, registry)
     with stages.stage("load") as note:
-        roles = wait_for_nodes(site, kubectl)
+        if was_there:
+            wait_for_nodes(site, kubectl)
         images, with_grafana = _fetched(stages, engine, images, before)
         references = {name: reference_of(entry) for name, entry in images.items()}
-        record = load_images(site, engine, record, roles, references, note)
-    was_made = before is None or before.nodes != record.nodes
-    return Ready(record=record.but(with_grafana=with_grafana), kubectl=kubectl, images=images, was_made=was_made)
+        record = load_images(site, engine, record, roles_of_nodes(kubectl), references, note)
+    return Ready(record=record.but(with_grafana=with_grafana), kubectl=kubectl, images=images, was_made=not was_there)
 
 
 def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, registry: str | None) -> Ready:
     with stages.stage("doctor") as note:
         kubectl = site.kubectl()
         check_namespace(kubectl)
-        roles = set(wait_for_nodes(site, kubectl).values())
+        wait_for_nodes(site, kubectl)
+        roles = set(roles_of_nodes(kubectl).values())
         if not {"sut", "loadgen"} <= roles:
             raise ClusterError(
                 f"context {site.context}: no node carries the labels loadlab.dev/role=sut and =loadgen; label and "
@@ -182,6 +184,7 @@ def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:
         )
         write_record(site.lab.record, applied)
     with stages.stage("rollout") as note:
+        wait_for_nodes(site, ready.kubectl)
         pods = wait_until_up(ready.kubectl, rendered.deployments(), site.clock)
         note(f"{pods} pods up")
     return applied

@@ -47,7 +47,7 @@ lab-down: venv ## everything that lab-up made is removed (ARGS=--images: its ima
 	@$(LOADLAB) lab down $(ARGS)
 
 e2e: venv tools ## the tests on a real kind cluster; needs Docker, takes about half an hour
-	@.venv/bin/python -m pytest tests/e2e -m e2e $(ARGS)
+	@.venv/bin/python -m pytest tests/e2e -m e2e -p no:randomly $(ARGS)
 
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from loadlab.errors import ClusterError
@@ -161,19 +160,17 @@ def load_images(
         ClusterError: an image is not in the engine, or does not load.
     """
     ids = {reference: _identity(engine, name, reference) for name, reference in references.items()}
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        wanted = {
-            node: {references[name]: ids[references[name]] for name in IMAGES_OF.get(role, ()) if name in references}
-            for node, role in roles.items()
-        }
-        there = dict(zip(wanted, pool.map(lambda node: on_node(engine, node), wanted), strict=True))
-        lacks = {node: missing(wanted[node], there[node], record.loaded.get(node, {})) for node in wanted}
-        todo = {node: images for node, images in lacks.items() if images}
-        for node, images in todo.items():
-            site.say(f"  {node} gets {', '.join(images)}")
-        kind = site.kind()
-        for done in [pool.submit(kind.load, images, (node,)) for node, images in todo.items()]:
-            done.result()
+    wanted = {
+        node: {references[name]: ids[references[name]] for name in IMAGES_OF.get(role, ()) if name in references}
+        for node, role in roles.items()
+        if role in IMAGES_OF
+    }
+    lacks = {node: missing(wanted[node], on_node(engine, node), record.loaded.get(node, {})) for node in wanted}
+    todo = {node: images for node, images in lacks.items() if images}
+    for node, images in todo.items():
+        site.say(f"  {node} gets {', '.join(images)}")
+    if todo:
+        site.kind().load(todo)
     count = sum(len(images) for images in todo.values())
     note(f"{count} loaded" if count else "nothing to load")
     if not count:

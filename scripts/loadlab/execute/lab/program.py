@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +47,9 @@ def call(
     Raises:
         ClusterError: it did not end in time; what it had started by then may still be there.
     """
-    launcher = [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), "", "--"]
     try:
         done = subprocess.run(
-            [*launcher, str(program), *words],
+            [*_tied(program), *words],
             input=(stdin or "").encode(),
             capture_output=True,
             timeout=timeout_s,
@@ -64,3 +63,39 @@ def call(
     return Said(
         code=done.returncode, out=done.stdout.decode(errors="replace"), err=done.stderr.decode(errors="replace")
     )
+
+
+def call_together(program: Path, commands: Sequence[Sequence[str]], *, timeout_s: float) -> list[Said]:
+    """Run it several times at once, each to its end; all are killed when this is interrupted.
+
+    Raises:
+        ClusterError: one did not end in time.
+    """
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for words in commands:
+            argv = [*_tied(program), *words]
+            running.append(
+                subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            )
+        return [_ended(process, program, timeout_s) for process in running]
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _ended(process: subprocess.Popen[bytes], program: Path, timeout_s: float) -> Said:
+    try:
+        out, err = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise ClusterError(
+            f"{program.name}: no end after {timeout_s:g} s; is the machine overloaded? Try again"
+        ) from None
+    return Said(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
+
+
+def _tied(program: Path) -> list[str]:
+    """The launcher that ties a child to this process, and the program."""
+    return [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), "", "--", str(program)]

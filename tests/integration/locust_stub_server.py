@@ -70,9 +70,9 @@ class Stub(asyncio.Protocol):
             if line.lower().startswith("x-label: "):
                 Stub.labels[line[9:]] += 1
         Stub.unstamped += "X-Request-Start: t=" not in head
-        if target := self.redirection(url.path):
+        if onward := self.redirection(url.path):
             Stub.served += 1
-            self.answer(302, b"", f"Location: {target}\r\n")
+            self.answer(302, b"", f"Location: {onward}\r\n")
             return
         status, delay_s = self.outcome(method, url.path, parse_qs(url.query), body)
         Stub.open_now += 1

@@ -19,12 +19,12 @@ SHOWN_CHARACTERS = 400
 
 
 def find_tool(name: str, tools: Path) -> Path:
-    """The program on PATH, or the one that the lab brought into ``.tools/bin``.
+    """The program that the lab brought into ``.tools/bin`` because PATH had none that is good enough, else PATH's.
 
     Raises:
         ClusterError: it is in neither place.
     """
-    found = shutil.which(name) or shutil.which(name, path=str(tools / "bin"))
+    found = shutil.which(name, path=str(tools / "bin")) or shutil.which(name)
     if found is None:
         raise ClusterError(f"{name}: not on PATH and not in .tools/bin; run `make lab-up`, which brings it")
     return Path(found)
@@ -36,6 +36,11 @@ class Kubectl:
     def __init__(self, program: Path, cluster: ClusterRef) -> None:
         self._program = program
         self.cluster = cluster
+
+    @property
+    def program(self) -> Path:
+        """The executable."""
+        return self._program
 
     def argv(self, *words: str, namespace: str | None = NAMESPACE) -> list[str]:
         """The whole command line; for children that outlive one call (proxy, port-forward)."""

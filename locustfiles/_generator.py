@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import gevent
 from _health import CpuMeter, CpuReading, probe_lag
 from _histogram import LatencyCounts
 from _recorder import Recorder
+from _roster import Roster
 from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, WindowTally
 from gevent.event import Event
 from locust.exception import RPCError
@@ -41,9 +43,10 @@ class OpenWindow:
 class Generator:
     """One process that makes load. ``runner`` is a WorkerRunner or a LocalRunner."""
 
-    def __init__(self, runner: Any, recorder: Recorder) -> None:
+    def __init__(self, runner: Any, recorder: Recorder, roster: Roster) -> None:
         self._runner = runner
         self._recorder = recorder
+        self._roster = roster
         self._meter = CpuMeter()
         self._windows: dict[str, OpenWindow] = {}
         self._recent = LatencyCounts()
@@ -57,7 +60,7 @@ class Generator:
         self._runner.register_message("lab_ask", self._on_ask)
         self._runner.register_message("lab_open", self._on_open)
         self._runner.register_message("lab_close", self._on_close)
-        self._send("lab_hello", {"pid": os.getpid()})
+        self._send("lab_hello", self._identity())
         gevent.spawn(probe_lag, self._recorder)
         gevent.spawn(self._pulse)
 
@@ -68,6 +71,11 @@ class Generator:
         for window in list(self._windows.values()):
             self._finish(window, early=True)
         self._send("lab_bye", self._figures())
+
+    @staticmethod
+    def _identity() -> dict[str, Any]:
+        """Who this worker is: in a cluster the host's name is the pod's, and every process id is 1."""
+        return {"pid": os.getpid(), "name": socket.gethostname()}
 
     def _send(self, kind: str, data: dict[str, Any]) -> None:
         self._runner.send_message(kind, data)
@@ -118,12 +126,13 @@ class Generator:
         self._fold()
         del self._windows[window.id]
         now = self._meter.read()
-        part = tally.part(recorder.name_of)
+        part = tally.part(recorder.outcomes.name_of)
         part["id"] = window.id
         part["ended_s"] = ended_s - tally.opens_s
         part["early"] = early
         part["late_s"] = window.late_s
         part["unjudged"] = unjudged
+        part["own_waits"] = sorted(self._roster.own_waits)
         part["health"] = self._meter.between(window.at_open or now, now)
         self._send("lab_part", part)
 
@@ -152,7 +161,7 @@ class Generator:
     def _recently(self) -> dict[str, Any]:
         since_s, self._pulsed_s = self._pulsed_s, self._recorder.cut_s
         pulse = {
-            "pid": os.getpid(),
+            **self._identity(),
             "span_s": self._pulsed_s - since_s,
             "users": self._runner.user_count,
             "in_flight": len(self._recorder.in_flight),

@@ -45,6 +45,7 @@ class Lab:
             number_field(body, "opens_in_s", 0.0, LONGEST_DELAY_S),
             number_field(body, "measure_s", 0.01, LONGEST_WINDOW_S),
             self._trials.good_within_s,
+            self._trials.crew,
         )
 
     def window(self, window_id: str) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class Lab:
             "in_flight": sum(worker.in_flight for worker in living),
             **self._fleet.recent(),
             "worker_pids": sorted(worker.pid for worker in living),
+            "worker_names": sorted(worker.name for worker in living),
             "trial": self._trials.active,
         }
 

@@ -10,7 +10,7 @@ from loadlab.analysis.cluster import cross_check_findings
 from loadlab.analysis.codes import finding
 from loadlab.analysis.compare import Figures, Value, make_curve, plain_figures
 from loadlab.analysis.controls import aa_control, aa_findings
-from loadlab.analysis.mishaps import mishap_findings, origin_findings
+from loadlab.analysis.mishaps import mishap_findings, origin_findings, own_wait_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
 from loadlab.analysis.summarise import Judged, level_summaries
 from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
@@ -82,6 +82,7 @@ def assess(
         findings=(
             *run_findings(run, len(plan.blocks)),
             *mishap_findings(run),
+            *own_wait_findings(run),
             *cross_check_findings(run),
             *origin_findings(run),
             *(result.findings if result is not None else ()),

@@ -36,7 +36,7 @@ def cross_check_findings(run: RunData) -> tuple[Finding, ...]:
     if run.provenance.cluster is None:
         return ()
     rows = list(_checks(run.events, {window.block for window in run.windows}))
-    absent = [row for row in rows if row.ratio is None]
+    absent = [row for row in rows if row.cadvisor_cpu_s is None]
     if rows and not absent:
         return ()
     return (

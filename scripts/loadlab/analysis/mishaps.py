@@ -40,6 +40,15 @@ def origin_findings(run: RunData) -> tuple[Finding, ...]:
     )
 
 
+def own_wait_findings(run: RunData) -> tuple[Finding, ...]:
+    """Users whose own wait_time ruled, because the experiment's think_s is 0."""
+    names = sorted({name for window in run.windows for name in window.load.own_waits})
+    if not names:
+        return ()
+    step = "set load.think_s to what they wait on average, or take wait_time out of the class"
+    return (finding("own_wait", "warning", "load", got=", ".join(names), expected="none", next_step=step),)
+
+
 def _reason(event: Mapping[str, object]) -> str:
     reason = event.get("reason")
     told = "; ".join(map(str, reason)) if isinstance(reason, list | tuple) else str(reason)

@@ -58,6 +58,8 @@ class LoadWindow:
     active_s: float
     histogram: str
     health: GeneratorHealth
+    own_waits: tuple[str, ...] = ()
+    """User classes that wait as their own wait_time says, because the experiment's think_s is 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -108,8 +108,7 @@ def build_view(results: Results) -> ReportView:
     """The report of parsed results.json; needs no clock, no locale and no randomness."""
     provenance, verdict, experiment = results["provenance"], results["verdict"], results["experiment"]
     return ReportView(
-        title=experiment["id"],
-        question=experiment["question"],
+        **_head(experiment),
         run_id=results["run_id"],
         made=utc_text(provenance.get("started_unix_s")),
         badge=BADGES[verdict["kind"]],
@@ -118,6 +117,7 @@ def build_view(results: Results) -> ReportView:
         doubts_line="; ".join(verdict["doubts"]),
         key_figures=tuple(key_figures(results)),
         **_legend(results),
+        **_cluster(results),
         statistic=experiment["statistic"],
         calibration=str(provenance.get("calibration") or ABSENT),
         loop_note=CLOSED_LOOP,
@@ -140,12 +140,19 @@ def build_view(results: Results) -> ReportView:
         levels=level_table(results),
         comparisons=comparison_table(results),
         windows=window_table(results),
-        cluster=cluster_tables(results),
-        cluster_lines=cluster_differences(results),
         reproduce=tuple(results["reproduce"]),
         provenance=provenance_items(results),
         toml=experiment["toml"],
     )
+
+
+def _head(experiment: Results) -> dict[str, Any]:
+    return {"title": experiment["id"], "question": experiment["question"]}
+
+
+def _cluster(results: Results) -> dict[str, Any]:
+    """What only a run on Kubernetes has; empty for another."""
+    return {"cluster": cluster_tables(results), "cluster_lines": cluster_differences(results)}
 
 
 def _legend(results: Results) -> dict[str, Any]:

@@ -73,7 +73,9 @@ def test_the_cross_check_of_a_blocks_last_attempt_counts() -> None:
     assert cross_check_findings(_run(demand, old, new)) == ()
 
 
-@pytest.mark.parametrize("rows", [[], [asdict(replace(CHECK, ratio=None, reason="Prometheus does not answer"))]])
+@pytest.mark.parametrize(
+    "rows", [[], [asdict(replace(CHECK, ratio=None, cadvisor_cpu_s=None, reason="Prometheus does not answer"))]]
+)
 def test_no_cross_check_is_a_warning_and_no_failure(rows: list[object]) -> None:
     (found,) = cross_check_findings(_run({"event": "cross_check", "block": 1, "stacks": rows}))
     assert (found.code, found.level) == ("cross_check_missing", "warning")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from builders import make_experiment, make_provenance
-from loadlab.analysis.mishaps import origin_findings
+from builders import make_experiment, make_provenance, make_window
+from loadlab.analysis.mishaps import origin_findings, own_wait_findings
 from loadlab.analysis.reproduction import reproduction
 from loadlab.model.experiment import CommandService
 from loadlab.model.run import Provenance, RunData
@@ -35,3 +35,12 @@ def test_a_checkout_with_changes_is_told_and_not_checked_out() -> None:
     (found,) = origin_findings(run)
     assert (found.code, found.level, found.got) == ("dirty_tree", "info", "files differ from abcdef012345")
     assert origin_findings(_run(make_provenance())) == ()
+
+
+def test_users_that_wait_as_they_like_are_a_warning_that_names_them() -> None:
+    quiet = make_window()
+    own = replace(quiet, load=replace(quiet.load, own_waits=("Shopper",)))
+    run = _run(make_provenance())
+    assert own_wait_findings(replace(run, windows=(quiet,))) == ()
+    (found,) = own_wait_findings(replace(run, windows=(quiet, own)))
+    assert (found.code, found.level, found.got) == ("own_wait", "warning", "Shopper")

@@ -96,6 +96,14 @@ def test_a_namespace_of_somebody_else_is_refused() -> None:
         check_own(_namespaces(), "kind-loadlab")
 
 
+def test_a_context_that_does_not_answer_is_told_with_the_next_step() -> None:
+    def away(_path: str) -> Any:
+        raise ClusterError('kubectl get --raw: context "x" does not exist')
+
+    with pytest.raises(ClusterError, match='context "x" does not exist; run `make lab-up`, or set LAB_KUBECONFIG'):
+        check_own(away, "x")
+
+
 def test_a_replica_that_no_node_can_hold_is_refused() -> None:
     check_size(FACTS, 1.0)
     with pytest.raises(

@@ -68,11 +68,20 @@ class CrossChecker:
             self._forward = None
 
     def _check(self, block: int, stack: str, own: Sequence[_Own], pods: Sequence[Pod]) -> CrossCheck:
+        if not pods:
+            return compare(block, stack, own, {}, restarts=None, reason="it has no pods in this cluster")
+        restarts = self._restarts(pods)
         try:
             series = {key: self._series(name, pods, own) for key, name in NAMES.items()}
         except _AbsentError as why:
-            return compare(block, stack, own, {}, restarts=None, reason=str(why))
-        return compare(block, stack, own, series, restarts=sum(pod.restarts for pod in pods), reason=None)
+            return compare(block, stack, own, {}, restarts=restarts, reason=str(why))
+        return compare(block, stack, own, series, restarts=restarts, reason=None)
+
+    def _restarts(self, pods: Sequence[Pod]) -> int | None:
+        """Since these pods were prepared; None when one of them is gone."""
+        before = {pod.uid: pod.restarts for pod in pods}
+        now = {pod.uid: pod.restarts for raw in self._cluster.api.pods() if (pod := read_pod(raw)).uid in before}
+        return sum(now[uid] - was for uid, was in before.items()) if now.keys() == before.keys() else None
 
     def _series(self, name: str, pods: Sequence[Pod], own: Sequence[_Own]) -> list[list[Point]]:
         """Raw samples of each pod's container, oldest first."""
@@ -118,10 +127,12 @@ def compare(
     """The service's figures over the stretch that both saw. Pure."""
     known = [(one.unix_s, one.cpu_s) for one in own if one.cpu_s is not None]
     periods = [(one.unix_s, float(one.throttled_periods)) for one in own if one.throttled_periods is not None]
-    cpu = series.get("cpu", ())
-    span = _span(known, cpu)
+    cpu, watched = series.get("cpu", ()), [(one.unix_s, 0.0) for one in own]
+    span = _span(known or watched, cpu)
     if reason is None and span is None:
         reason = f"Prometheus and the service have less than {LEAST_SPAN_S:g} s of this block in common"
+    elif reason is None and not known:
+        reason = "the service tells no figures of its own"
     own_cpu_s = _increase(known, span)
     seen_cpu_s = _total([_increase(one, span) for one in cpu])
     memory = [value for one in series.get("memory", ()) for _, value in one[-1:]]

@@ -59,7 +59,10 @@ def lab_state(folder: LabFolder, workers: str | None) -> LabState:
 
 def check_own(get: Get, context: str) -> None:
     """Refuse a cluster in which the lab's namespace is not the lab's own. Raises ClusterError."""
-    found = get("/api/v1/namespaces")
+    try:
+        found = get("/api/v1/namespaces")
+    except ClusterError as error:
+        raise ClusterError(f"{error}; run `make lab-up`, or set LAB_KUBECONFIG and LAB_CONTEXT to a lab") from None
     own = next((one for one in found["items"] if one["metadata"]["name"] == NAMESPACE), None)
     if own is None:
         raise ClusterError(f"context {context}: it has no namespace {NAMESPACE}: the lab is not up; run `make lab-up`")

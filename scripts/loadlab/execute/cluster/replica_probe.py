@@ -35,7 +35,10 @@ class ReplicaProbe:
     def sample(self, stack: str) -> ResourceSample:
         """Ask all replicas at once; a figure that one of them does not tell is absent."""
         monotonic_s = self._clock.monotonic_s()
-        return replace(self._sample(stack), monotonic_s=monotonic_s)
+        sample = replace(self._sample(stack), monotonic_s=monotonic_s)
+        if self._watch is not None:
+            self._watch(stack, sample)
+        return sample
 
     def _sample(self, stack: str) -> ResourceSample:
         now_s = self._clock.unix_s()
@@ -47,12 +50,9 @@ class ReplicaProbe:
         heads = [f"# scraped {now_s:.6f}\n" if i == 0 else f"# replica {i}\n" for i in range(len(told))]
         self._scrapes.setdefault(stack, []).extend(head + text for head, text in zip(heads, told, strict=True))
         try:
-            sample = summed([self._one(f"{stack}/{url}", text, now_s) for url, text in zip(urls, told, strict=True)])
+            return summed([self._one(f"{stack}/{url}", text, now_s) for url, text in zip(urls, told, strict=True)])
         except (ValueError, OverflowError):
             return absent_sample(now_s)
-        if self._watch is not None:
-            self._watch(stack, sample)
-        return sample
 
     def take_scrapes(self, stack: str) -> str:
         """What was scraped since the last call."""

@@ -206,7 +206,7 @@ def env_key(stack: str, name: str) -> str:
 
 
 def _from_secret(name: str, *, key: str | None = None) -> Document:
-    return {"name": name, "value": None, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": key or name}}}
+    return {"name": name, "value": "", "valueFrom": {"secretKeyRef": {"name": SECRET, "key": key or name}}}
 
 
 def _kustomization(**fields: object) -> Document:

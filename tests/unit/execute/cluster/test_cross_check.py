@@ -38,3 +38,10 @@ def test_too_little_in_common_is_absent_with_its_reason() -> None:
 def test_a_silent_prometheus_is_the_reason() -> None:
     found = compare(1, "flask", _own((1.0, 0.0), (2.0, 1.0)), {}, restarts=None, reason="Prometheus has no ready pod")
     assert (found.ratio, found.restarts, found.reason) == (None, None, "Prometheus has no ready pod")
+
+
+def test_a_service_that_tells_nothing_still_has_the_clusters_figures() -> None:
+    own = [_Own(unix_s=at, cpu_s=None, throttled_periods=None) for at in (100.0, 140.0)]
+    found = compare(1, "mine", own, {"cpu": [[(105.0, 1.0), (135.0, 3.0)]]}, restarts=0, reason=None)
+    assert (found.cadvisor_cpu_s, found.own_cpu_s, found.ratio) == (2.0, None, None)
+    assert found.reason == "the service tells no figures of its own"

@@ -66,7 +66,7 @@ def test_a_secret_goes_by_its_name_alone() -> None:
     ):
         assert found == {
             "name": name,
-            "value": None,
+            "value": "",
             "valueFrom": {"secretKeyRef": {"name": "run-secrets", "key": name}},
         }
 

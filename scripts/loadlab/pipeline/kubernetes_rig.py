@@ -132,7 +132,7 @@ def kubernetes_rig(
         finally:
             checker.close()
             rig.generator.close()
-            _put_back(progress, deployer.close, inputs.remove, standing.wake)
+            _put_back(progress, reached.kubectl, deployer.close, inputs.remove, standing.wake)
 
 
 @contextmanager
@@ -178,8 +178,14 @@ def _rendered(
     return RunObjects.render(reached.kubectl, store.folder / MANIFESTS)
 
 
-def _put_back(progress: Progress, *acts: Callable[[], None]) -> None:
-    left = [line for act in acts if (line := close_quietly(act)) is not None]
+def _put_back(progress: Progress, kubectl: Kubectl, *acts: Callable[[], None]) -> None:
+    """Do all of it, unless the cluster is away: then nobody waits for what cannot be done."""
+    left = []
+    for act in acts:
+        if (line := close_quietly(act)) is not None:
+            left.append(line)
+            if not kubectl.answers():
+                break
     if left:
         progress.message(f"not everything was put back: {'; '.join(left)}; the next run or raising the lab does it")
 

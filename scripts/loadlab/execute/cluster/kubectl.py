@@ -14,6 +14,7 @@ from loadlab.errors import ClusterError
 from loadlab.execute.cluster.state import NAMESPACE, ClusterRef
 
 TIMEOUT_S = 60.0
+ANSWER_S = 5.0
 FIELD_MANAGER = "loadlab"
 SHOWN_CHARACTERS = 400
 
@@ -88,6 +89,14 @@ class Kubectl:
     def raw(self, path: str) -> Any:
         """What the API server says at a path. Raises ClusterError."""
         return orjson.loads(self.run("get", "--raw", path, namespace=None))
+
+    def answers(self) -> bool:
+        """Whether the API server is there within a few seconds."""
+        try:
+            self.run("get", "--raw", "/readyz", timeout_s=ANSWER_S, namespace=None)
+        except ClusterError:
+            return False
+        return True
 
     def render(self, folder: Path) -> str:
         """``kubectl kustomize``: all objects of a kustomization as YAML. Raises ClusterError."""

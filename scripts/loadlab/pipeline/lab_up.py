@@ -90,7 +90,7 @@ def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry
     with stages.stage("doctor") as note:
         info = engine.info()
         nodes = engine.nodes(CLUSTER)
-        checks = examine(engine, info, is_up=whose(nodes, before) == "ours")
+        checks = examine(engine, info, nodes, is_up=whose(nodes, before) == "ours")
         refuse_failed(checks, stages.tell)
         site.kind()
         kubectl = site.kubectl()

@@ -164,6 +164,7 @@ def test_lab_up_that_was_cut_off_twice_is_finished_by_the_next(verbs: Verbs) -> 
     interrupted.send_signal(signal.SIGINT)
     said, _ = interrupted.communicate(timeout=60)
     assert interrupted.returncode == 130, said
+    assert "interrupted; `make lab-up` goes on from here" in said
     assert "Traceback" not in said
     assert "the lab is up" in verbs("up")
     assert json.loads(verbs("status", "--json"))["is_well"] is True

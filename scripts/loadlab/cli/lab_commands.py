@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from loadlab.errors import Interrupted
 from loadlab.execute.lab.tool_list import read_tools
 from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.pipeline.lab_down import lab_down
@@ -23,7 +24,11 @@ from loadlab.report.image_table import print_images
 
 def up_command(*, workers: int | None, registry: str | None) -> None:
     """`loadlab lab up`."""
-    _show_raised(lab_up(_site(), workers=workers, registry=registry))
+    try:
+        raised = lab_up(_site(), workers=workers, registry=registry)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; `make lab-up` goes on from here") from None
+    _show_raised(raised)
 
 
 def down_command(*, with_images: bool) -> None:

@@ -11,7 +11,7 @@ from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.cluster.state import CLUSTER, KIND_CONTEXT
 from loadlab.execute.doctor import Check
 from loadlab.execute.lab import listeners
-from loadlab.execute.lab.engine import DockerEngine, EngineInfo
+from loadlab.execute.lab.engine import DockerEngine, EngineInfo, NodeContainer
 from loadlab.execute.lab.kind import NODE_IMAGE
 from loadlab.execute.lab.machine_checks import lab_checks
 from loadlab.execute.lab.node_images import missing, on_node
@@ -32,13 +32,16 @@ IMAGES_OF: Mapping[str, tuple[str, ...]] = {
 Tell = Callable[[str], None]
 
 
-def examine(engine: DockerEngine, info: EngineInfo, *, is_up: bool) -> list[Check]:
-    """Look whether this machine can carry the cluster."""
+def examine(engine: DockerEngine, info: EngineInfo, nodes: tuple[NodeContainer, ...], *, is_up: bool) -> list[Check]:
+    """Look whether this machine can carry the cluster. nodes: of the lab's own, whole or half made."""
+    own = {node.name for node in nodes}
 
     def holder(port: int) -> str | None:
         if listeners.is_free(port):
             return None
         container = engine.publisher(port)
+        if container in own:
+            return None
         return f"container {container}" if container else listeners.holder(port)
 
     machine = Machine()

@@ -26,12 +26,13 @@ def lab_doctor(layout: Layout, environ: Mapping[str, str]) -> list[Check]:
         what, _, step = str(error).rpartition("; ")
         return [_failed("docker", what or str(error), "an engine that answers", step), *tools]
     try:
-        state = whose(engine.nodes(CLUSTER), read_record(lab.record))
+        nodes = engine.nodes(CLUSTER)
+        state = whose(nodes, read_record(lab.record))
     except ClusterError as error:
         what, _, step = str(error).rpartition("; ")
         return [_failed("cluster", what, "none, or the one of this checkout", step), *tools]
     cluster = Check(name="cluster", status="ok", got=state, expected="none, or of this checkout", next_step=None)
-    return [*examine(engine, info, is_up=state == "ours"), cluster, *tools]
+    return [*examine(engine, info, nodes, is_up=state == "ours"), cluster, *tools]
 
 
 def _tools(layout: Layout, environ: Mapping[str, str]) -> list[Check]:

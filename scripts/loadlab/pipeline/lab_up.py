@@ -28,6 +28,7 @@ from loadlab.pipeline.lab_stages import Stages
 from loadlab.pipeline.lab_ways import ways
 
 MOST_WORKERS = 1000
+DELETE_S = 120.0
 APPLIED = "applied.yaml"
 """Beside the kustomization: what it came to when it was applied last."""
 
@@ -90,7 +91,7 @@ def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry
     with stages.stage("doctor") as note:
         info = engine.info()
         nodes = engine.nodes(CLUSTER)
-        checks = examine(engine, info, is_up=whose(nodes, before) == "ours")
+        checks = examine(engine, info, nodes, is_up=whose(nodes, before) == "ours")
         refuse_failed(checks, stages.tell)
         site.kind()
         kubectl = site.kubectl()
@@ -186,6 +187,11 @@ def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:
     with stages.stage("rollout") as note:
         wait_for_nodes(site, ready.kubectl)
         pods = wait_until_up(ready.kubectl, rendered.deployments(), site.clock)
+        if changed is not None and ("Deployment/locust-master" in changed or not ready.record.is_up):
+            # A worker whose master went looks for it at the address where it was, for two minutes and more.
+            ready.kubectl.run("delete", "pods", "-l", "app.kubernetes.io/name=locust-worker", timeout_s=DELETE_S)
+            wait_until_up(ready.kubectl, rendered.deployments(), site.clock)
+            note("Locust workers started anew")
         note(f"{pods} pods up")
     return applied
 

@@ -16,7 +16,7 @@ from loadlab.execute.lab.engine import EngineInfo
 from loadlab.execute.lab.file_lock import held
 from loadlab.execute.lab.record import LabRecord, read_record, write_record
 from loadlab.execute.lab.toolbox import Toolbox
-from loadlab.pipeline.lab_cluster import bring_up, load_images, refuse_failed, wait_for_nodes
+from loadlab.pipeline.lab_cluster import bring_up, examine, load_images, refuse_failed, wait_for_nodes
 from loadlab.pipeline.lab_down import lab_down
 from loadlab.pipeline.lab_site import Site, check_namespace, open_site
 from loadlab.pipeline.lab_status import lab_status
@@ -137,6 +137,18 @@ def test_a_making_that_was_cut_off_is_removed_and_made_again(machine: Machine) -
     assert notes[0] == "what was half made is removed"
     assert [words.split()[0] for words in machine.kind.asked if words != "version"] == ["create", "delete", "create"]
     assert set(made.nodes) == {NAMES[0]}
+
+
+def test_a_half_made_cluster_does_not_stand_in_its_own_way(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.containers(NAMES[:1])
+    monkeypatch.setattr("loadlab.execute.lab.listeners.is_free", lambda _: False)
+    engine = machine.site.docker()
+    machine.docker.says("ps --filter publish*", NAMES[0])
+    ports = [one for one in examine(engine, INFO, engine.nodes("loadlab"), is_up=False) if one.name.startswith("port")]
+    assert {one.status for one in ports} == {"ok"}
+    machine.docker.says("ps --filter publish*", "stranger")
+    ports = [one for one in examine(engine, INFO, engine.nodes("loadlab"), is_up=False) if one.name.startswith("port")]
+    assert {one.got for one in ports} == {"container stranger"}
 
 
 def test_hosts_with_cgroup_v1_get_what_their_kubelet_needs(machine: Machine) -> None:

@@ -41,6 +41,7 @@ RunCode = Literal[
     "generator_healed",
     "dirty_tree",
     "own_wait",
+    "demand_unsettled",
 ]
 Code = GateCode | RunCode
 
@@ -78,6 +79,7 @@ MEANING: Mapping[Code, str] = {
     "trial_lost": "the load generator broke in a trial, which was done again",
     "generator_healed": "a process of the load generator ended by itself and was replaced",
     "own_wait": "users waited as their own wait_time says; prediction and sentence know only of think_s",
+    "demand_unsettled": "what a stack asks of the machine was measured while the machine or generator was disturbed",
     "dirty_tree": "the lab's own files were not those of a revision, so that nobody can go back to them",
 }
 """What each code says, in one sentence."""

@@ -131,6 +131,8 @@ def _check_out(out: Sequence[Path]) -> None:
     for path in out:
         if path.suffix not in OUT_KINDS:
             raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
+        if path.is_dir():
+            raise UsageError(f"--out {path}: it is a folder; name a file")
         if not path.absolute().parent.is_dir():
             raise UsageError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
 

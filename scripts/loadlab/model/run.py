@@ -168,6 +168,8 @@ class Demand:
     scrape_cpu_s: float | None = None
     """Processor seconds that one scrape costs the idle stack."""
     service_sd_s: float | None = None
+    doubts: tuple[str, ...] = ()
+    """Gates that its windows failed, also when they were measured again: the figures are not to be relied on."""
     replicas: int = 1
     cores: float | None = None
     """Of one replica, where the target gave another number than the experiment asks for."""

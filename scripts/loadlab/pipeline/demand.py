@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
+from loadlab.analysis.validity import window_findings
 from loadlab.errors import DeployError, LoadError
 from loadlab.model.experiment import Stack
 from loadlab.model.plan import Trial
@@ -22,6 +23,8 @@ SPREAD_PROBES = 6
 SPREAD_S = 0.6
 SPREAD_LOAD = 0.7
 LONGEST_S = 60.0
+DECIDING = frozenset({"lag", "steal", "generator_cpu", "throttled"})
+"""Gates on the load generator and the machine, which hold at any number of users."""
 
 
 def measure_demands(rig: Rig) -> tuple[Demand, ...]:
@@ -64,6 +67,7 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         slots_per_worker=stack.slots_per_worker,
         connection_shares=_spread(rig, stack, phase_s) if stack.processes > 1 else (),
         service_sd_s=decode(alone.load.histogram).sd_s,
+        doubts=tuple(sorted({*_doubts(rig, alone), *_doubts(rig, busy)})),
         replicas=stack.replicas,
         cores=rig.deployer.isolation().cores,
     )
@@ -96,7 +100,9 @@ def _seconds_for_one_user(rig: Rig, stack: Stack) -> float:
 
 
 def _window(rig: Rig, stack: Stack, users: int, what: str, timing: Timing) -> Window:
-    """A whole window without mishap; one that has a hole or a note is measured again.
+    """A whole window without mishap; one that has a hole or a note, or fails a gate of DECIDING, is measured again.
+
+    A gate that fails the second time too is left to the demand's doubts.
 
     Raises:
         LoadError: it did not come out whole in ATTEMPTS tries.
@@ -113,7 +119,14 @@ def _window(rig: Rig, stack: Stack, users: int, what: str, timing: Timing) -> Wi
             raise LoadError(f"{stack.name}: its demand was not measured: {'; '.join(mishaps)}")
         return measured.window
 
-    return insist(rig, f"demand-{stack.name}-{what}", 0, measure)
+    window = insist(rig, f"demand-{stack.name}-{what}", 0, measure)
+    return insist(rig, f"demand-{stack.name}-{what}", 0, measure) if _doubts(rig, window) else window
+
+
+def _doubts(rig: Rig, window: Window) -> tuple[str, ...]:
+    """The gates of DECIDING that it failed."""
+    failed = (f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
+    return tuple(code for code in failed if code in DECIDING)
 
 
 def _idle_cores(rig: Rig, stack: Stack) -> float | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from builders import make_experiment, make_provenance, make_window
-from loadlab.analysis.mishaps import origin_findings, own_wait_findings
+from builders_cost import demand
+from loadlab.analysis.assessment import place
+from loadlab.analysis.mishaps import demand_findings, origin_findings, own_wait_findings
 from loadlab.analysis.reproduction import reproduction
 from loadlab.model.experiment import CommandService
 from loadlab.model.run import Provenance, RunData
@@ -44,3 +46,15 @@ def test_users_that_wait_as_they_like_are_a_warning_that_names_them() -> None:
     assert own_wait_findings(replace(run, windows=(quiet,))) == ()
     (found,) = own_wait_findings(replace(run, windows=(quiet, own)))
     assert (found.code, found.level, found.got) == ("own_wait", "warning", "Shopper")
+
+
+def test_a_demand_that_was_measured_in_doubt_is_a_warning_with_its_gates() -> None:
+    run = replace(_run(make_provenance()), demands=(demand(), replace(demand(), doubts=("lag", "steal"))))
+    (found,) = demand_findings(run)
+    assert (found.code, found.level, found.got) == ("demand_unsettled", "warning", "lag, steal")
+
+
+def test_the_verdict_says_what_the_stacks_ran_on() -> None:
+    here = make_provenance()
+    assert place(here) == "this machine"
+    assert place(replace(here, allowed_hosts=("api.example.org",))) == "services on api.example.org"

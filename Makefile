@@ -5,7 +5,7 @@ TARGET ?= local
 OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e bench manifests lock
+.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e faults bench manifests lock
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ lab-down: venv ## everything that lab-up made is removed (ARGS=--images: its ima
 
 e2e: venv tools ## the tests on a real kind cluster; needs Docker, takes about half an hour
 	@.venv/bin/python -m pytest tests/e2e -m e2e -p no:randomly $(ARGS)
+
+faults: venv ## 40 short runs that are killed, stopped and starved at random moments (FAULT_CASES=300), about ten minutes
+	@.venv/bin/python -m pytest tests/faults -m faults -n 3 -p no:randomly $(ARGS)
 
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)

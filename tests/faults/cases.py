@@ -1,0 +1,70 @@
+"""Faults drawn from a seed: what is hit, how, and at which moment of a short run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+Victim = Literal[
+    "engine",
+    "locust worker",
+    "locust master",
+    "gunicorn parent",
+    "gunicorn child",
+    "uvicorn",
+    "upstream",
+    "disk",
+    "clock",
+]
+Blow = Literal["SIGKILL", "SIGSTOP for 3 s", "SIGTERM", "full", "moved"]
+
+PROCESSES: tuple[Victim, ...] = (
+    "engine", "locust worker", "locust master", "gunicorn parent", "gunicorn child", "uvicorn", "upstream",
+)  # fmt: skip
+SIGNALS: tuple[Blow, ...] = ("SIGKILL", "SIGSTOP for 3 s", "SIGTERM")
+DELAY_MAX_S = 1.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """One case. It strikes ``delay_s`` after the run has written ``after_ratio`` of a clean run's events.
+
+    clock_s: how far the wall clock jumps, where it is moved.
+    """
+
+    number: int
+    victim: Victim
+    blow: Blow
+    after_ratio: float
+    delay_s: float
+    clock_s: float
+
+    @property
+    def id(self) -> str:
+        """Such as "07 uvicorn SIGKILL"."""
+        return f"{self.number:02d} {self.victim} {self.blow}"
+
+
+def draw(count: int, seed: int) -> Sequence[Fault]:
+    """Every process gets every signal, the disk fills and the clock moves, in turn; moments are random.
+
+    The same arguments give the same cases; fewer are the first of more.
+    """
+    random = Random(seed)
+    kinds = [*itertools.product(PROCESSES, SIGNALS), ("disk", "full"), ("clock", "moved")]
+    faults = []
+    for number, (victim, blow) in zip(range(count), itertools.cycle(kinds), strict=False):
+        faults.append(
+            Fault(
+                number=number,
+                victim=victim,
+                blow=blow,
+                after_ratio=random.uniform(0.0, 0.9),
+                delay_s=random.uniform(0.0, DELAY_MAX_S),
+                clock_s=random.choice((-1, 1)) * random.choice((0.7, 30.0, 3600.0)),
+            )
+        )
+    return faults

@@ -1,0 +1,73 @@
+"""A clean run to compare with, engines that are cleaned up, and a count of everything at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine_process import Engine
+from faults.cases import draw
+from faults.clean_run import CLOCK, EXPERIMENT, PRELUDE, Clean
+
+COUNT = int(os.environ.get("FAULT_CASES", "40"))
+SEED = int(os.environ.get("FAULT_SEED", "20261126"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each drawn fault."""
+    if "fault" in metafunc.fixturenames:
+        faults = draw(COUNT, SEED)
+        metafunc.parametrize("fault", faults, ids=[fault.id for fault in faults])
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Path:
+    """The file that moves the wall clock of the engines of this test."""
+    return tmp_path / "clock"
+
+
+@pytest.fixture
+def start(tmp_path: Path, clock: Path) -> Iterator[Callable[..., Engine]]:
+    """Start `loadlab run ...`; what still runs at the end is killed, and nothing may be left behind."""
+    engines: list[Engine] = []
+
+    def run(*words: str) -> Engine:
+        engines.append(Engine(tmp_path, "run", *words, prelude=PRELUDE, env={CLOCK: str(clock)}))
+        return engines[-1]
+
+    yield run
+    for engine in engines:
+        if engine.process.poll() is None:
+            engine.process.kill()
+            engine.ended()
+    assert [line for engine in engines for line in engine.orphans()] == []
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
+    """An undisturbed run, once for each process of pytest."""
+    folder = tmp_path_factory.mktemp("clean")
+    engine = Engine(folder, "run", str(EXPERIMENT), prelude=PRELUDE, env={CLOCK: str(folder / "clock")})
+    code = engine.ended()
+    assert code in (0, 4, 5), engine.output
+    assert engine.orphans() == []
+    return Clean(events=len(engine.events()), verdict=engine.results()["verdict"]["kind"])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Books of all cases together, as the tests recorded them."""
+    told = [
+        dict(report.user_properties)
+        for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+        if report.when == "call" and report.user_properties
+    ]
+    if told:
+        sums = {key: sum(int(one.get(key, 0)) for one in told) for key in ("struck", "windows", "requests", "lost")}
+        terminalreporter.write_line(
+            f"faults: {len(told)} cases, {sums['struck']} struck, {sums['windows']} windows of which all sums were "
+            f"added up, {sums['requests']} requests in them, {sums['lost']} lost by the books"
+        )

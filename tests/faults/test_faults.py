@@ -1,0 +1,112 @@
+"""Whatever is hit, whenever: finished windows stay, sums are right, no verdict lies, resume works, nothing is left."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine_process import Engine
+from faults.cases import Fault
+from faults.clean_run import EXPERIMENT, Clean
+from faults.strike import strike
+from loadlab.model.run import RunData, TrialBooks
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+Start = Callable[..., Engine]
+TRUE_UNDER, TRUE_OVER = 2, 8
+"""The only levels: the first is under the margin, the second over it."""
+ENDED_WELL = {0, 4, 5}
+ENDS = {
+    ("engine", "SIGKILL"): {-9},
+    ("engine", "SIGTERM"): {130, -15},
+    ("disk", "full"): {4},
+}
+"""Exit codes where a fault has its own; -15 comes from before the engine listens."""
+
+
+def test_a_fault_costs_windows_and_never_the_truth(
+    fault: Fault, start: Start, clean: Clean, clock: Path, record_property: Callable[[str, object], None]
+) -> None:
+    engine = start(str(EXPERIMENT))
+    struck = _struck(engine, fault, clean, clock)
+    code = engine.ended()
+    assert code in ENDED_WELL | ENDS.get((fault.victim, fault.blow), set()), engine.output
+    assert "Traceback" not in engine.output
+    kept = _finished_files(engine)
+    last = engine
+    if not _is_complete(engine):
+        clock.unlink(missing_ok=True)
+        last = start("--resume", str(engine.bundle)) if _has_bundle(engine) else start(str(EXPERIMENT))
+        assert last.ended() in ENDED_WELL, last.output
+        assert "Traceback" not in last.output
+    assert _is_complete(last), last.output
+    assert {name: digest for name, digest in _finished_files(last).items() if name in kept} == kept
+    run = last.measured()
+    _sums_are_right(run, last)
+    _tells_the_truth(last)
+    valid = {w["id"] for w in last.results()["windows"] if w["valid"]}
+    record_property("struck", int(struck))
+    record_property("windows", len(run.windows))
+    record_property("requests", sum(w.books.sent for w in run.windows if w.books))
+    record_property("lost", sum(_lost(w.books) for w in run.windows if w.id in valid and w.books))
+
+
+def _struck(engine: Engine, fault: Fault, clean: Clean, clock: Path) -> bool:
+    """Wait for the moment, then strike."""
+    events = int(fault.after_ratio * clean.events)
+    while len(engine.events()) < events and engine.process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(fault.delay_s)
+    return engine.process.poll() is None and strike(engine, fault, clock)
+
+
+def _has_bundle(engine: Engine) -> bool:
+    return engine.runs.is_dir() and any((p / "experiment.toml").exists() for p in engine.runs.iterdir())
+
+
+def _is_complete(engine: Engine) -> bool:
+    return _has_bundle(engine) and (engine.bundle / "results.json").exists() and engine.measured().complete
+
+
+def _finished_files(engine: Engine) -> dict[str, str]:
+    """Digest of every file of every window that an event calls finished; each must be there."""
+    digests = {}
+    finished = [e["window"] for e in engine.events() if e["event"] == "window_finished"]
+    for window in finished:
+        for path in (engine.bundle / "windows" / f"{window}.json", engine.bundle / "windows" / f"{window}.hdr"):
+            digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digests
+
+
+def _lost(books: TrialBooks) -> int:
+    """Requests of a trial that some book has and another has not."""
+    counts = (books.answered + books.failed, books.served, books.upstream_arrivals)
+    return max(abs(books.sent - count) for count in counts if count is not None)
+
+
+def _sums_are_right(run: RunData, engine: Engine) -> None:
+    """Conservation is exact in every window that counts, and outcomes add up in every window there is."""
+    valid = {w["id"]: w for w in engine.results()["windows"] if w["valid"]}
+    for window in run.windows:
+        load = window.load
+        assert sum(load.outcomes.values()) == load.ok + load.failed, window.id
+        if window.id not in valid:
+            continue
+        assert window.books is not None, window.id
+        assert _lost(window.books) == 0, (window.id, window.books)
+        assert load.state == "complete", window.id
+        told = valid[window.id]
+        assert (told["ok"], told["failed"]) == (load.ok, load.failed), window.id
+
+
+def _tells_the_truth(engine: Engine) -> None:
+    """An end of the bracket stands where the truth has it, or is absent; the claim is never refuted."""
+    results = engine.results()
+    assert results["verdict"]["kind"] in ("diverges", "inconclusive", "invalid"), results["verdict"]
+    assert results["bracket"]["lower_users"] in (None, TRUE_UNDER)
+    assert results["bracket"]["upper_users"] in (None, TRUE_OVER)
+    assert results["claim"]["answer"] in ("supported", "inconclusive", "invalid")

@@ -25,6 +25,7 @@ from fastapi_uvicorn.requests import (
 from fastapi_uvicorn.schemas import BurnQuery, HoldQuery, ListQuery, NewOrder, Record, Records
 from svc_common import contract, problem, upstream_answer, work
 from svc_common.auth import authenticator
+from svc_common.injection import InjectedAsgi
 from svc_common.metrics import ServiceMetrics
 from svc_common.settings import Settings
 
@@ -63,6 +64,8 @@ def create_app(settings: Settings, metrics: ServiceMetrics | None, is_stopping: 
     _add_waits_and_work(app)
     _add_probes(app, is_stopping)
     _add_error_handlers(app)
+    if settings.injected_service_ratio > 0:
+        app.add_middleware(InjectedAsgi, ratio=settings.injected_service_ratio)
     return app
 
 

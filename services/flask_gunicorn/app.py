@@ -23,6 +23,7 @@ from flask_gunicorn.requests import (
 )
 from svc_common import contract, problem, upstream_answer, work
 from svc_common.auth import authenticator
+from svc_common.injection import InjectedWsgi
 from svc_common.metrics import ServiceMetrics
 from svc_common.settings import Settings
 from svc_common.wsgi_metrics import RouteOf, WsgiMetrics
@@ -60,6 +61,8 @@ def create_app(settings: Settings, metrics: ServiceMetrics | None) -> Flask:
     _add_waits_and_work(app)
     _add_probes(app)
     _add_error_handlers(app)
+    if settings.injected_service_ratio > 0:
+        app.wsgi_app = InjectedWsgi(app.wsgi_app, settings.injected_service_ratio)  # type: ignore[method-assign]
     if metrics is not None:
         app.wsgi_app = WsgiMetrics(app.wsgi_app, metrics, _route_finder(app))  # type: ignore[method-assign]
     return app

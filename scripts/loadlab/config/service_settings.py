@@ -25,6 +25,7 @@ _COMMON: Mapping[str, Reader[SettingValue]] = {
     "client_timeout_s": number("0.001", "3600"),
     "cpu_mode": choice(("inline", "thread", "process")),
     "graceful_timeout_s": integer(1, 3_600),
+    "injected_service_ratio": number("0", "10"),
     "keepalive_s": integer(1, 3_600),
     "log_level": choice(("critical", "error", "warning", "info", "debug")),
     "max_body_bytes": integer(1, 1 << 30),

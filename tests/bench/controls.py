@@ -1,0 +1,182 @@
+"""Real A/A runs, and runs with injected service time, through the whole pipeline at margin 0.
+
+    python tests/bench/controls.py [--aa 30] [--injected 20] [--folder runs/controls] [--docs docs/controls.md]
+
+Resumable: a run that is finished is not made again, one that was interrupted is resumed. Each is one level and eight
+blocks, about three minutes, so all of them take four and a half hours; any number of them makes a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from loadlab.execute.machine import Machine  # noqa: E402 - found through the line above
+from loadlab.stats.student import t_quantile_of  # noqa: E402
+
+EFFECTS = (0.0, 0.05, 0.10, 0.20)
+BEGIN, END = "<!-- controls: begin -->", "<!-- controls: end -->"
+RUN_TIMEOUT_S = 1200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Control:
+    """One run: stack one over stack two, as a ratio of seconds per good request, block by block.
+
+    ``over``: the decision at margin 0 (one-sided, 97.5 %) called stack one dearer.
+    """
+
+    effect_ratio: float
+    ratio: float
+    blocks: int
+    lower_95: float
+    upper_95: float
+    over: bool
+    invalid_windows: int
+
+    @property
+    def outside_95(self) -> bool:
+        """Whether the 95 % interval leaves out 1."""
+        return not self.lower_95 <= 1 <= self.upper_95
+
+    @property
+    def outside_99(self) -> bool:
+        """The same for 99 %, from the same blocks."""
+        widen = t_quantile_of(self.blocks - 1, 0.995) / t_quantile_of(self.blocks - 1, 0.975)
+        half_log = widen * math.log(self.upper_95 / self.lower_95) / 2
+        return abs(math.log(self.ratio)) > half_log
+
+
+def main() -> int:
+    """Make what is missing, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--aa", type=int, default=30)
+    parser.add_argument("--injected", type=int, default=20)
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "controls")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "controls.md")
+    asked = parser.parse_args()
+    for effect, number in _wanted(asked.aa, asked.injected):
+        folder = asked.folder / f"plus{effect:.0%}-{number:02d}".replace("%", "")
+        if not _make(folder, effect, number):
+            print(f"{folder.name}: no result, left out", flush=True)
+    controls, failed = _read_all(asked.folder)
+    _write(asked.docs, table(controls, failed))
+    print(table(controls, failed))
+    return 0
+
+
+def _wanted(aa: int, injected: int) -> Iterator[tuple[float, int]]:
+    """Interleaved, so that any number of them has some of each kind."""
+    for number in range(1, max(aa, injected) + 1):
+        for effect in EFFECTS:
+            if number <= (injected if effect else aa):
+                yield effect, number
+
+
+def _make(folder: Path, effect: float, number: int) -> bool:
+    if _results(folder) is not None:
+        return True
+    begun = _bundle(folder)
+    words = ["--resume", str(begun)] if begun else ["control", "--set", f"blocks.seed={number}"]
+    if effect and not begun:
+        words += ["--set", f"stack.one.settings.injected_service_ratio={effect}"]
+    command = [sys.executable, "-c", "from loadlab.cli import main; main()", "run", *words, "--runs", str(folder)]
+    env_path = str(ROOT / "scripts")
+    print(f"{folder.name}: running", flush=True)
+    subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": env_path}, check=False, timeout=RUN_TIMEOUT_S,
+        capture_output=True,
+    )  # fmt: skip
+    return _results(folder) is not None
+
+
+def _bundle(folder: Path) -> Path | None:
+    return next((path.parent for path in folder.glob("*/experiment.toml") if not path.parent.is_symlink()), None)
+
+
+def _results(folder: Path) -> Path | None:
+    return next((path for path in folder.glob("*/results.json") if not path.parent.is_symlink()), None)
+
+
+def _read_all(folder: Path) -> tuple[list[Control], int]:
+    controls, failed = [], 0
+    for run in sorted(folder.glob("plus*")):
+        path = _results(run)
+        found = read_control(path, _effect_of(run.name)) if path else None
+        if found is None:
+            failed += 1
+        else:
+            controls.append(found)
+    return controls, failed
+
+
+def _effect_of(name: str) -> float:
+    return int(name.removeprefix("plus").split("-")[0]) / 100
+
+
+def read_control(path: Path, effect_ratio: float) -> Control | None:
+    """What a run says; None where its level is invalid, so that it says nothing."""
+    results = json.loads(path.read_text(encoding="utf-8"))
+    level = next((level for level in results["comparisons"] if level["statistic"] == "goodput"), None)
+    if level is None or not level["valid"] or level["lower_ratio"] is None:
+        return None
+    return Control(
+        effect_ratio=effect_ratio,
+        ratio=level["ratio"],
+        blocks=level["blocks"],
+        lower_95=level["lower_ratio"],
+        upper_95=level["upper_ratio"],
+        over=level["answer"] == "over",
+        invalid_windows=results["counts"]["invalid"],
+    )
+
+
+def table(controls: Sequence[Control], failed: int) -> str:
+    """What was found, by what was put there."""
+    lines = [
+        "| injected | runs | mean ratio | SD of runs | 95 % interval leaves out 1 | 99 % | called dearer at margin 0 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for effect in EFFECTS:
+        mine = [control for control in controls if control.effect_ratio == effect]
+        if mine:
+            ratios = [control.ratio for control in mine]
+            spread = f"{stdev(ratios):.4f}" if len(ratios) > 1 else "-"
+            counts = (
+                sum(counted) for counted in zip(*((c.outside_95, c.outside_99, c.over) for c in mine), strict=True)
+            )
+            shares = " | ".join(f"{count} of {len(mine)}" for count in counts)
+            name = f"+{effect:.0%}" if effect else "A/A"
+            lines.append(f"| {name} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} |")
+    facts = Machine().facts()
+    told = ", ".join(f"{key} {facts[key]}" for key in ("cpu_model", "cores", "kernel") if facts.get(key))
+    invalid = sum(control.invalid_windows for control in controls)
+    lines += [
+        "",
+        f"Machine: {told}. {invalid} windows were refused by gates; {failed} further runs had no valid level.",
+    ]
+    return "\n".join(lines)
+
+
+def _write(page: Path, text: str) -> None:
+    old = page.read_text(encoding="utf-8")
+    head, begin, rest = old.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page}: lacks the marks {BEGIN} and {END}")
+    page.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,63 @@
+"""The table of controls says what the runs say."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from bench.controls import Control, read_control, table
+from loadlab.stats.paired import ratio_estimate
+
+LOGS = (0.02, -0.01, 0.015, 0.03, -0.02, 0.01, 0.0, 0.005)
+
+
+def results(folder: Path, logs: tuple[float, ...], *, valid: bool = True, answer: str = "straddles") -> Path:
+    seen = ratio_estimate(logs)
+    assert seen is not None
+    assert seen.interval is not None
+    level = {
+        "statistic": "goodput", "valid": valid, "ratio": seen.value, "blocks": len(logs), "answer": answer,
+        "lower_ratio": seen.interval.lower, "upper_ratio": seen.interval.upper,
+    }  # fmt: skip
+    path = folder / "results.json"
+    path.write_text(json.dumps({"comparisons": [level], "counts": {"invalid": 3}}), encoding="utf-8")
+    return path
+
+
+def test_an_interval_that_holds_one_is_inside(tmp_path: Path) -> None:
+    found = read_control(results(tmp_path, LOGS), 0.0)
+    assert found is not None
+    assert not found.outside_95
+    assert not found.outside_99
+    assert found.invalid_windows == 3
+
+
+@pytest.mark.parametrize("shift", [0.012, 0.016, 0.02, 0.03])
+def test_both_intervals_are_those_of_the_blocks(tmp_path: Path, shift: float) -> None:
+    logs = tuple(log + shift for log in LOGS)
+    found = read_control(results(tmp_path, logs), 0.05)
+    for level, outside in ((0.95, found and found.outside_95), (0.99, found and found.outside_99)):
+        seen = ratio_estimate(logs, level)
+        assert seen is not None
+        assert seen.interval is not None
+        assert outside == (not seen.interval.lower <= 1 <= seen.interval.upper)
+
+
+def test_a_run_without_a_valid_level_says_nothing(tmp_path: Path) -> None:
+    assert read_control(results(tmp_path, LOGS, valid=False), 0.0) is None
+
+
+def test_the_table_counts_runs_by_what_was_injected() -> None:
+    def control(effect: float, ratio: float, *, over: bool) -> Control:
+        ends = (ratio * math.exp(-0.02), ratio * math.exp(0.02))
+        return Control(
+            effect_ratio=effect, ratio=ratio, blocks=8, lower_95=ends[0], upper_95=ends[1], over=over, invalid_windows=1
+        )
+
+    text = table([control(0.0, 1.0, over=False), control(0.0, 1.04, over=True), control(0.1, 1.1, over=True)], 2)
+    assert "| A/A | 2 | 1.0200 | 0.0283 | 1 of 2 | 1 of 2 | 1 of 2 |" in text
+    assert "| +10% | 1 | 1.1000 | - | 1 of 1 | 1 of 1 | 1 of 1 |" in text
+    assert "3 windows were refused by gates; 2 further runs had no valid level" in text

@@ -13,8 +13,9 @@ from loadlab.errors import PROGRAM, ConfigError, UsageError
 
 
 class ExperimentEntry(NamedTuple):
-    """One experiment as ``loadlab list`` shows it."""
+    """One experiment as ``loadlab list`` shows it. name: what ``loadlab run`` takes, the stem of its file."""
 
+    name: str
     id: str
     question: str
     path: Path
@@ -56,7 +57,7 @@ class Catalogue:
         return named[path_or_name]
 
     def entries(self) -> list[ExperimentEntry]:
-        """Every experiment of the repository by its id, sorted.
+        """Every experiment of the repository by its name, sorted.
 
         Raises:
             ConfigError: a file cannot be read, is not TOML, or lacks its id or question.
@@ -68,7 +69,7 @@ class Catalogue:
 
 
 def list_experiments(root: Path | None = None) -> list[ExperimentEntry]:
-    """Every experiment of the repository as ``(id, question, path)``, sorted by id."""
+    """Every experiment of the repository as ``(name, id, question, path)``, sorted by name."""
     return Catalogue.of_repository(root).entries()
 
 
@@ -80,4 +81,4 @@ def _entry(path: Path) -> ExperimentEntry:
     identifier, question = data.get("id"), data.get("question")
     if not isinstance(identifier, str) or not isinstance(question, str):
         raise ConfigError(f"{path}: lacks id or question; expected both as text at the top of the file")
-    return ExperimentEntry(identifier, question, path)
+    return ExperimentEntry(path.stem, identifier, question, path)

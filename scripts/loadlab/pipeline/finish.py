@@ -85,6 +85,10 @@ def render(folder: Path) -> Report:
 def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
     run = store.load()
     progress = store.progress()
+    if not progress.demands:
+        raise BundleError(
+            f"{folder}: nothing was measured, so there is nothing to judge and nothing to lose; start the run anew"
+        )
     if progress.plan is None or not run.windows:
         raise BundleError(
             f"{folder}: no block was finished, so there is nothing to judge yet; "

@@ -23,6 +23,7 @@ class Watcher:
 
     messages: list[str] = field(default_factory=list)
     windows: list[tuple[str, bool, tuple[str, ...]]] = field(default_factory=list)
+    expected: list[int] = field(default_factory=list)
     ticks: int = 0
     total: int = 0
 
@@ -35,6 +36,9 @@ class Watcher:
 
     def window_started(self, index: int, total: int, trial_label: str) -> None:
         assert 1 <= index <= total
+
+    def windows_expected(self, total: int) -> None:
+        self.expected.append(total)
 
     def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         self.ticks += 1

@@ -81,24 +81,41 @@ class Arena:
 
     def ask_child(self, script: str, *args: str, timeout_s: float, cpus: frozenset[int] | None = None) -> Any:
         """Run ``children/<script>`` to its end and read the JSON of its last line."""
-        pins = ",".join(map(str, sorted(cpus or ())))
-        launcher = [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), pins, "--"]
-        argv = [*launcher, sys.executable, str(CHILDREN / script), *args]
-        done = run(argv, cwd=self.root, timeout_s=timeout_s)
+        argv = [sys.executable, str(CHILDREN / script), *args]
+        done = run(argv, cwd=self.root, timeout_s=timeout_s, cpus=cpus)
         if done.returncode:
             raise MeasureError(f"{script}: exit code {done.returncode}: {last_line(done.stderr)}")
         return json.loads(done.stdout.splitlines()[-1])
 
 
 def run(
-    argv: Sequence[str], *, cwd: Path, timeout_s: float, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    cpus: frozenset[int] | None = None,
+    is_bare: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, whatever its exit code. Raises MeasureError when it takes too long."""
+    """Run a command to its end, whatever its exit code; it is killed when the bench is.
+
+    is_bare: without the launcher that sees to that, which takes time of its own.
+
+    Raises:
+        MeasureError: it takes too long.
+    """
+    pins = ",".join(map(str, sorted(cpus or ())))
+    launcher = [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), pins, "--"]
     try:
         return subprocess.run(
-            argv, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=timeout_s,
+            [*(() if is_bare else launcher), *argv],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
             check=False,
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired:
         raise MeasureError(f"{' '.join(argv)[-80:]}: not done after {timeout_s:g} s") from None
 

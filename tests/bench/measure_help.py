@@ -41,7 +41,7 @@ def measure_help(arena: Arena) -> Iterator[Figure]:
 
 def _wall_s(arena: Arena, argv: Sequence[str]) -> float:
     began = time.perf_counter()
-    done = run(argv, cwd=arena.root, timeout_s=60.0)
+    done = run(argv, cwd=arena.root, timeout_s=60.0, is_bare=True)
     took_s = time.perf_counter() - began
     if done.returncode:
         raise MeasureError(f"{' '.join(argv)}: exit code {done.returncode}: {last_line(done.stderr)}")

@@ -66,7 +66,7 @@ SystemClock.unix_s = lambda self: time.time() + (3600.0 if jumped else 0.0)
 
 def kill(word):
     for process in psutil.Process().children(recursive=True):
-        if word in process.cmdline():
+        if word in process.cmdline() and "guardian.py" not in " ".join(process.cmdline()):
             process.kill()
             return
 
@@ -161,8 +161,22 @@ def test_an_upstream_that_does_not_start_ends_the_run_with_its_last_log_lines(st
     engine = start(_experiment(tmp_path), prelude=NEVER_FREE)
     assert engine.ended() == 4, engine.output
     assert re.match(r"loadlab: upstream ended with exit code \d+; last log lines: .*in use", engine.last_line)
-    assert "is taken by another process. End that, or run again; no block was finished yet; go on" in engine.last_line
+    assert "is taken by another process. End that, or run again; nothing was measured yet" in engine.last_line
     assert engine.events()[-1]["event"] == "run_ended_early"
+
+
+def test_a_mistake_in_the_set_up_is_to_be_corrected_and_not_resumed(start: Start, tmp_path: Path) -> None:
+    stack = 'name = "mine"\ncommand = ["sh", "-c", "echo DB_URL is not set; exit 3"]'
+    path = _experiment(tmp_path, stack, upstream="")
+    engine = start(path)
+    assert engine.ended() == 4, engine.output
+    assert "mine ended with exit code 3; last log lines: DB_URL is not set; it never got ready" in engine.last_line
+    assert f"correct the experiment ({path}), or what else it is, and start anew" in engine.last_line
+    assert "--resume" not in engine.last_line
+    again = start("--resume", str(engine.bundle))
+    assert again.ended() == 4, again.output
+    assert "correct your experiment file, or what else it is, and start anew" in again.last_line
+    assert "--resume" not in again.last_line
 
 
 def test_a_service_that_never_gets_ready_is_told_with_its_log_and_its_secrets_stay_out_of_the_bundle(
@@ -188,4 +202,7 @@ def test_a_service_that_hangs_ends_the_run_by_the_abort_rule(start: Start, tmp_p
     assert engine.ended() == 4, engine.output
     assert re.search(r"\[abort\]: mine: no answer to any of \d+ requests in flight", engine.last_line)
     assert "the load was stopped" in engine.last_line
+    assert re.search(
+        r"(start anew; a run that is resumed keeps|to change anything, correct .*start anew)", engine.last_line
+    )
     assert "no answer" in engine.events()[-1]["reason"]

@@ -51,7 +51,8 @@ settle, killed = LoadSpan.sleep_until, []
 def settle_and_kill(self, until_s):
     settle(self, until_s)
     if self._trial.id == "b01-002-fastapi" and not killed:
-        killed.extend(p for p in psutil.Process().children(recursive=True) if "fastapi_uvicorn" in p.cmdline())
+        mine = psutil.Process().children(recursive=True)
+        killed.extend(p for p in mine if p.cmdline()[-1:] == ["fastapi_uvicorn"] and "-I" not in p.cmdline())
         killed[0].kill()
 
 LoadSpan.sleep_until = settle_and_kill
@@ -79,7 +80,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(sta
     engine = start(_experiment(tmp_path, FLASK + FASTAPI, measure_s=0.5, blocks=1))
     engine.until_event("window_finished", 2)
     tree = engine.tree()
-    assert len(tree) >= 6, "warden, upstream, gunicorn and its worker, uvicorn, Locust's master and worker"
+    assert len(tree) >= 6, "upstream, gunicorn and its worker, uvicorn, Locust's master and worker, their guardians"
     engine.process.send_signal(signal.SIGKILL)
     assert engine.ended() == -signal.SIGKILL
     none_left(tree)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,15 +14,23 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadlab.errors import UsageError
+from loadlab.cli.destinations import check_out, check_runs
+from loadlab.errors import EXIT_CONTRARY, EXIT_INCONCLUSIVE, EXIT_INVALID, UsageError
 from loadlab.execute.doctor import Check, run_checks
 from loadlab.execute.durable import write_whole
 from loadlab.pipeline.bundle import find_run
+from loadlab.pipeline.dry_run import DryRun, plan_text
+from loadlab.pipeline.dry_run import dry_run as make_dry_run
 from loadlab.pipeline.finish import Report, analyse_bundle, current_report
 from loadlab.pipeline.layout import Layout, checkout
 from loadlab.pipeline.run import Request, run
 
-OUT_KINDS = (".md", ".json", ".xml")
+MEANINGS = {
+    EXIT_CONTRARY: "contrary to what [decision] expect asks for",
+    EXIT_INVALID: "invalid, the windows cannot be trusted",
+    EXIT_INCONCLUSIVE: "inconclusive, the data decide nothing at the declared error rate",
+}
+"""What the exit codes of a run that was carried out say."""
 
 
 def run_command(
@@ -39,11 +46,10 @@ def run_command(
     runs: Path,
 ) -> None:
     """`loadlab run`."""
-    from loadlab.pipeline.dry_run import describe_plan
     from loadlab.report.live import progress_for
 
-    layout = _layout(runs)
-    _check_out(out)
+    layout = _layout(runs, written=not dry_run)
+    check_out(out)
     request = Request(
         experiment=experiment,
         resume=Path(resume) if resume else None,
@@ -52,17 +58,29 @@ def run_command(
         allowed_hosts=allowed_hosts,
     )
     if dry_run:
-        typer.echo(describe_plan(request, layout))
-        return
+        if out:
+            raise UsageError("--out: a dry run has no result to write; remove it, or print the plan with --json")
+        raise typer.Exit(_show_plan(make_dry_run(request, layout), as_json=as_json))
     finished = run(request, layout, progress_for(Console(stderr=True), time.monotonic))
     _show(finished, as_json=as_json, out=out)
-    raise typer.Exit(int(finished.results["verdict"]["exit_code"]))
+    raise typer.Exit(_told_exit_code(finished))
+
+
+def _show_plan(plan: DryRun, *, as_json: bool) -> int:
+    """The plan; what a run would stumble over is told as the run would, and gives the exit code."""
+    if as_json:
+        _print_json(plan)
+    else:
+        typer.echo(plan_text(plan))
+        for obstacle in plan.obstacles:
+            typer.echo(f"loadlab: {obstacle.message}", err=True)
+    return plan.obstacles[0].exit_code if plan.obstacles else 0
 
 
 def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, ...], runs: Path) -> None:
     """`loadlab report`."""
     layout = _layout(runs)
-    _check_out(out)
+    check_out(out)
     folder = find_run(run, layout)
     shown = analyse_bundle(folder, layout) if analyse else current_report(folder, layout)
     _show(shown, as_json=as_json, out=out)
@@ -123,18 +141,18 @@ def _show_checks(checks: Sequence[Check]) -> None:
             console.print(f"       next: {escape(check.next_step)}", soft_wrap=True)
 
 
-def _layout(runs: Path) -> Layout:
+def _layout(runs: Path, *, written: bool = False) -> Layout:
+    check_runs(runs, written=written)
     return checkout(runs.absolute())
 
 
-def _check_out(out: Sequence[Path]) -> None:
-    for path in out:
-        if path.suffix not in OUT_KINDS:
-            raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
-        if path.is_dir():
-            raise UsageError(f"--out {path}: it is a folder; name a file")
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
+def _told_exit_code(finished: Report) -> int:
+    """The exit code; one that make would call an error is explained where it happens."""
+    code = int(finished.results["verdict"]["exit_code"])
+    if code in MEANINGS:
+        told = f'{MEANINGS[code]}; the run is complete, nothing broke (make says "Error {code}")'
+        typer.echo(f"loadlab: exit code {code}: {told}", err=True)
+    return code
 
 
 def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:
@@ -143,7 +161,7 @@ def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:
     for path in out:
         write_whole(path.absolute(), _rendered(report.results, path.suffix))
     if as_json:
-        sys.stdout.buffer.write((report.folder / "results.json").read_bytes())
+        typer.echo((report.folder / "results.json").read_bytes(), nl=False)
     else:
         print_summary(report.results, Console())
         typer.echo(f"report: {report.html}")
@@ -163,4 +181,4 @@ def _rendered(results: Mapping[str, Any], suffix: str) -> bytes:
 
 
 def _print_json(record: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(record, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    typer.echo(orjson.dumps(record, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), nl=False)

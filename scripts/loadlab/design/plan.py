@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from random import Random
 from statistics import median_low
@@ -74,3 +75,17 @@ def make_repeat(trial: Trial) -> Trial:
     if trial.repeats is not None:
         raise ValueError(f"{trial.id} is a repeat of {trial.repeats}; a trial is repeated once")
     return replace(trial, id=f"{trial.id}-r1", role="repeat", repeats=trial.id)
+
+
+def owed_repeats(trials: Sequence[Trial], failed: Collection[str]) -> frozenset[str]:
+    """Which of a block's planned trials are to be repeated at its end, as far as is known while it runs.
+
+    failed: ids of windows that a gate refused so far. A level's pair is repeated whole, the A/A trial with its twin.
+    """
+    pairs = [{t.id for t in trials if t.role == "sweep" and t.users == users} for users in {t.users for t in trials}]
+    twins = [
+        {twin.id, *(t.id for t in trials if t.role == "sweep" and (t.users, t.stack) == (twin.users, twin.stack))}
+        for twin in trials
+        if twin.role == "aa"
+    ]
+    return frozenset(one for unit in (*pairs, *twins) if not unit.isdisjoint(failed) for one in unit)

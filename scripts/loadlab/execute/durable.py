@@ -29,7 +29,7 @@ def write_whole(path: Path, content: bytes, *, private: bool = False) -> None:
     Raises:
         StoreFull: the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_of(path)
     with writing(path):
         with open(temporary, "wb", opener=_only_for_me if private else None) as file:
             file.write(content)
@@ -41,6 +41,11 @@ def write_whole(path: Path, content: bytes, *, private: bool = False) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def temporary_of(path: Path) -> Path:
+    """What write_whole writes first."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 def _only_for_me(path: str, flags: int) -> int:

@@ -1,4 +1,4 @@
-"""Child processes of the engine: pinned, logged, ended with their whole group, never outliving the engine."""
+"""Child processes of the engine: pinned, logged, ended with all that came out of them, never outliving the engine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
 from loadlab.errors import DeployError
-from loadlab.execute import child, warden
+from loadlab.execute import child, guardian
 
 LOG_TAIL_LINES = 8
 LOG_TAIL = "; last log lines: "
@@ -39,17 +40,17 @@ class Command:
 
 
 class Child:
-    """One running child, leader of its own session and process group."""
+    """One running child, leader of its own session and process group, below a guardian of its own."""
 
-    def __init__(self, command: Command, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, command: Command, pid: int, guard: subprocess.Popen[bytes]) -> None:
         self.name = command.name
-        self.pid = process.pid
+        self.pid = pid
         self._log = command.log
-        self._process = process
+        self._guardian = guard
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative for a signal."""
-        return self._process.poll()
+        """None while it runs or something of it is still being ended; negative for a signal."""
+        return self._guardian.poll()
 
     def fell(self) -> str | None:
         """One line when it has ended, with its last log lines; None while it runs."""
@@ -61,23 +62,29 @@ class Child:
 
     def log_tail(self) -> str:
         """The last lines of its log in one line, or nothing when it wrote none."""
-        try:
-            lines = self._log.read_text(errors="replace").splitlines()
-        except OSError:
-            return ""
-        last = [line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip()]
-        return f"{LOG_TAIL}{' | '.join(last)}" if last else "; its log is empty"
+        return _log_tail(self._log)
+
+    def ask_to_end(self) -> None:
+        """SIGTERM to the child itself."""
+        self._say(guardian.TERM)
 
     def end(self, grace_s: float) -> None:
-        """SIGTERM to the leader, SIGKILL to the whole group when it has not ended after grace_s."""
-        if self.exit_code() is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=grace_s)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        """Wait for grace_s, then SIGKILL to everything that came out of it and is left."""
+        try:
+            self._guardian.wait(timeout=grace_s)
+        except subprocess.TimeoutExpired:
+            self._say(guardian.KILL)
+        if self._guardian.wait() == -signal.SIGKILL:  # a guardian that was killed itself has ended nothing
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(BrokenPipeError):
+            assert self._guardian.stdin is not None
+            self._guardian.stdin.close()
+
+    def _say(self, word: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            assert self._guardian.stdin is not None
+            self._guardian.stdin.write(word)
 
 
 class ChildProcesses:
@@ -85,12 +92,6 @@ class ChildProcesses:
 
     def __init__(self) -> None:
         self._children: dict[int, Child] = {}
-        self._warden = subprocess.Popen(
-            [sys.executable, "-I", warden.__file__],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-        )
 
     def __enter__(self) -> ChildProcesses:
         return self
@@ -102,10 +103,8 @@ class ChildProcesses:
         """Start one child.
 
         Raises:
-            DeployError: its log cannot be written, or its folder is not there.
+            DeployError: its log cannot be written, its folder is not there, or no process can be made.
         """
-        cpus = ",".join(str(c) for c in sorted(command.cpus))
-        launcher = [sys.executable, "-I", "-S", child.__file__, str(os.getpid()), cpus, "--"]
         if command.cwd is not None and not command.cwd.is_dir():
             raise DeployError(f"{command.name}: cwd: {command.cwd} is no folder; name one that is there")
         try:
@@ -113,46 +112,53 @@ class ChildProcesses:
         except OSError as error:
             raise DeployError(f"{command.name}: log {command.log} cannot be written: {error.strerror}") from None
         with log:
-            process = subprocess.Popen(
-                [*launcher, *command.argv],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={k: v for k, v in os.environ.items() if k not in command.withheld} | dict(command.env),
-                cwd=command.cwd,
-                start_new_session=True,
-            )
-        started = Child(command, process)
-        self._children[process.pid] = started
-        self._tell(f"+{process.pid}")
+            guard = _guardian_of(command, log)
+        assert guard.stdout is not None
+        with guard.stdout as told:
+            pid = told.readline().strip()
+        if not pid:
+            guard.wait()
+            raise DeployError(f"{command.name}: could not be started{_log_tail(command.log)}; run again")
+        started = Child(command, int(pid), guard)
+        self._children[started.pid] = started
         return started
 
     def end(self, children: Iterable[Child], grace_s: float = 10.0) -> None:
         """End these, all at once; each gets grace_s to go by itself."""
         mine = [c for c in children if c.pid in self._children]
         for one in mine:
-            if one.exit_code() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(one.pid, signal.SIGTERM)
+            one.ask_to_end()
         deadline = time.monotonic() + grace_s
         for one in mine:
             one.end(max(0.0, deadline - time.monotonic()))
             del self._children[one.pid]
-            self._tell(f"-{one.pid}")
 
     def close(self) -> None:
-        """End everything that is left, then the warden."""
+        """End everything that is left."""
         self.end(tuple(self._children.values()), grace_s=5.0)
-        if self._warden.stdin and not self._warden.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self._warden.stdin.close()
-        self._warden.wait()
 
-    def _tell(self, line: str) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            assert self._warden.stdin is not None
-            self._warden.stdin.write(line + "\n")
-            self._warden.stdin.flush()
+
+def _guardian_of(command: Command, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    cpus = ",".join(str(c) for c in sorted(command.cpus))
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", guardian.__file__, child.__file__, cpus, "--", *command.argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        bufsize=0,
+        env={k: v for k, v in os.environ.items() if k not in command.withheld} | dict(command.env),
+        cwd=command.cwd,
+        start_new_session=True,
+    )
+
+
+def _log_tail(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    last = [line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip()]
+    return f"{LOG_TAIL}{' | '.join(last)}" if last else "; its log is empty"
 
 
 def without_log_tail(line: str) -> str:

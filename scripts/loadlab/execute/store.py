@@ -32,6 +32,8 @@ from loadlab.model.plan import Plan
 from loadlab.model.run import Demand, Provenance, RunData, Window
 
 BUNDLE_FORMAT = 1
+LOCK = ".lock"
+"""Locked while somebody writes the bundle, and holds the process id of who last did."""
 EVENT_FIELDS: Mapping[object, Mapping[str, type]] = {
     "block_started": {"block": int},
     "block_finished": {"block": int, "windows": list},
@@ -54,12 +56,18 @@ class BundleStore:
         with writing(self.folder):
             for name in FOLDERS:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+            self._lock = os.open(self.folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            raise BundleError(f"{self.folder}: another loadlab is writing this run; wait for it or end it") from None
+            raise BundleError(
+                f"{self.folder}: another loadlab (process {writer(self.folder) or 'unknown'}) is writing this run; "
+                "wait for it or end it"
+            ) from None
+        with writing(self.folder / LOCK):
+            os.ftruncate(self._lock, 0)
+            os.write(self._lock, b"%d\n" % os.getpid())
         drop_half_line(self.folder / "events.jsonl")
         return self
 
@@ -170,7 +178,7 @@ class BundleStore:
         path = self.folder / "events.jsonl"
         if not path.exists():
             return []
-        whole = [line for line in path.read_bytes().split(b"\n")[:-1] if line]
+        whole = [line for line in self._bytes(path).split(b"\n")[:-1] if line]
         return [_event(line, f"{path}: line {number}") for number, line in enumerate(whole, start=1)]
 
     def _finished(self) -> dict[int, list[str]]:
@@ -227,6 +235,25 @@ def _for_keeps(value: object) -> object:
     if isinstance(value, str):
         return without_log_tail(value)
     return [_for_keeps(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def writer(folder: Path) -> int | None:
+    """The process that writes a bundle now; None when nobody does, or nobody that this user can tell.
+
+    Its lock says that it lives, so that a number left over from an engine that was killed means nothing.
+    """
+    try:
+        lock = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        number = os.pread(lock, 32, 0).strip()
+        return int(number) if number.isdigit() else None
+    finally:
+        os.close(lock)
+    return None
 
 
 def latest_link(runs: Path, folder: Path) -> None:

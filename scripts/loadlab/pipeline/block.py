@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadlab.analysis.validity import needs_repeat, window_findings
-from loadlab.design.plan import make_repeat
+from loadlab.design.plan import make_repeat, owed_repeats
 from loadlab.design.warmup import settling_s
 from loadlab.model.plan import Block, Trial
 from loadlab.model.run import Demand, Window
@@ -16,10 +16,16 @@ from loadlab.pipeline.trial import Timing, run_trial, run_warmup
 
 @dataclass(slots=True)
 class Counter:
-    """Which window of how many is running."""
+    """Which window of how many is running. owed: repeats that the block under way has earned so far."""
 
     done: int
     total: int
+    owed: int = 0
+
+    @property
+    def expected(self) -> int:
+        """How many windows the run will have, as far as is known."""
+        return self.total + self.owed
 
 
 def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int, counter: Counter) -> None:
@@ -36,11 +42,11 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
     rig.deployer.prepare(block.number)
     running = _Running(rig, block, demands, attempt, counter)
     windows: list[Window] = []
-    queue = [marked(trial, attempt) for trial in block.trials]
+    queue = list(running.trials)
     while queue:
         windows += [running.window(trial) for trial in queue]
         queue = [make_repeat(trial) for trial in needs_repeat(tuple(windows), rig.experiment)]
-        counter.total += len(queue)
+        counter.total, counter.owed = counter.total + len(queue), 0
     rig.deployer.release()
     rig.store.event("block_spent", running.spent(began_s))
     rig.store.event("block_finished", {"block": block.number, "attempt": attempt, "windows": [w.id for w in windows]})
@@ -69,6 +75,8 @@ class _Running:
         self._demands = demands
         self._attempt = attempt
         self._counter = counter
+        self.trials = tuple(marked(trial, attempt) for trial in block.trials)
+        self._failed: set[str] = set()
         self._cold: list[str] = []
         self._useful_s = 0.0
         self._all_cold()
@@ -88,13 +96,21 @@ class _Running:
         rig.store.put_window(window, measured.scrapes)
         reasons = tuple(f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
         rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
+        self._expect_repeats(trial, failed=bool(reasons))
         rig.progress.window_finished(label, not reasons, reasons)
         heal(rig, trial.block, self._all_cold)
         return window
 
+    def _expect_repeats(self, trial: Trial, *, failed: bool) -> None:
+        """Tell at once how many windows there will be now, not when the repeats begin."""
+        if failed and trial.repeats is None:
+            self._failed.add(trial.id)
+            self._counter.owed = len(owed_repeats(self.trials, self._failed))
+        self._rig.progress.windows_expected(self._counter.expected)
+
     def _measured(self, trial: Trial, label: str) -> Measured:
         self._warm_up()
-        self._rig.progress.window_started(self._counter.done, self._counter.total, label)
+        self._rig.progress.window_started(self._counter.done, self._counter.expected, label)
         own = timing(self._rig, trial, self._demands)
         self._useful_s += own.warmup_s + own.measure_s
         return run_trial(self._rig, trial, own)

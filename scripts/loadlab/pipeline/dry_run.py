@@ -1,65 +1,166 @@
-"""`loadlab run --dry-run`: what would be done and how long it would take."""
+"""`loadlab run --dry-run`: what would be done, how long it would take, and what a run would stumble over."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from loadlab.config import check_targets, load_experiment
 from loadlab.design.plan import make_plan
 from loadlab.design.replication import estimated_duration_s
-from loadlab.errors import UsageError
+from loadlab.errors import LoadlabError, UsageError
+from loadlab.execute.local import Cores
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
+from loadlab.pipeline.kubernetes_rig import reach
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import closed_load, cores_for
 from loadlab.pipeline.outlook import known_scatter, outlook
-from loadlab.pipeline.run import Request
+from loadlab.pipeline.preflight import local_findings
+from loadlab.pipeline.run import Request, check_target
 from loadlab.pipeline.session import OVERHEAD
 from loadlab.units import format_s
 
 
-def describe_plan(request: Request, layout: Layout) -> str:
-    """The plan in a few lines; nothing is started. Raises ConfigError or UsageError as a run would."""
-    if request.experiment is None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Obstacle:
+    """What a run would end with, before it measures anything."""
+
+    message: str
+    exit_code: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DryRun:
+    """The plan as `--json` prints it; docs/interfaces.md says what the keys mean."""
+
+    experiment: str
+    question: str
+    target: str
+    stacks: tuple[str, ...]
+    scenario: str
+    think_s: float
+    stack_cores: tuple[int, ...] | None
+    other_cores: tuple[int, ...] | None
+    statistic: str
+    margin_ratio: float
+    alpha: float
+    seed: int
+    levels: tuple[int, ...] | None
+    level_count: int
+    blocks: int
+    windows: int
+    warmup_s: float
+    measure_s: float
+    least_s: float
+    outlook: tuple[str, ...]
+    obstacles: tuple[Obstacle, ...]
+
+
+def dry_run(request: Request, layout: Layout) -> DryRun:
+    """The plan, and everything that can be found wrong beforehand; nothing is started or written.
+
+    Raises:
+        LoadlabError: there is no plan, because the experiment or the command line is wrong.
+    """
+    check_target(request.target)
+    if request.experiment is None or request.resume is not None:
         raise UsageError("--dry-run: name an experiment; a run that is resumed has its plan in plan.json")
     experiment = load_experiment(request.experiment, request.overrides)
-    check_targets(experiment, request.allowed_hosts)
     load = closed_load(experiment)
-    cores = cores_for(experiment)
-    lines = [
-        f"{experiment.id}: {experiment.question}",
-        f"stacks: {', '.join(s.name for s in experiment.stacks)}; scenario {load.scenario.user_class}, "
-        f"think time {load.think_s:g} s; cores {sorted(cores.sut)} for the stack, {sorted(cores.rest)} for the rest",
-        f"statistic {experiment.decision.statistic}, margin {experiment.decision.margin_ratio:g}, "
-        f"alpha {experiment.decision.alpha:g}, seed {experiment.blocks.seed}",
-        *_windows(experiment, load, layout.runs),
-    ]
-    return "\n".join(lines)
-
-
-def _windows(experiment: Experiment, load: ClosedLoad, runs: Path) -> list[str]:
-    levels = load.users or tuple(range(1, experiment.blocks.levels + 1))
-    count = experiment.blocks.count
-
-    def planned(blocks: int) -> Plan:
-        enough = replace(experiment, blocks=replace(experiment.blocks, count=blocks))
-        return make_plan(enough, levels, seed=experiment.blocks.seed)
-
-    def seconds(blocks: int) -> float:
-        return estimated_duration_s(planned(blocks), experiment.window, OVERHEAD, response_s=0.0, think_s=load.think_s)
-
-    placed = (
-        f"levels {', '.join(map(str, load.users))}"
-        if load.users
-        else (f"{experiment.blocks.levels} levels, placed by the law after the demands are measured")
+    cores = _cores(experiment) if request.target == "local" else None
+    plan = _plan(experiment, load, experiment.blocks.count)
+    return DryRun(
+        experiment=experiment.id,
+        question=experiment.question,
+        target=request.target,
+        stacks=tuple(stack.name for stack in experiment.stacks),
+        scenario=load.scenario.user_class,
+        think_s=load.think_s,
+        stack_cores=tuple(sorted(cores.sut)) if cores else None,
+        other_cores=tuple(sorted(cores.rest)) if cores else None,
+        statistic=experiment.decision.statistic,
+        margin_ratio=experiment.decision.margin_ratio,
+        alpha=experiment.decision.alpha,
+        seed=experiment.blocks.seed,
+        levels=load.users,
+        level_count=len(plan.levels),
+        blocks=len(plan.blocks),
+        windows=sum(len(block.trials) for block in plan.blocks),
+        warmup_s=experiment.window.warmup_s,
+        measure_s=experiment.window.measure_s,
+        least_s=_least_s(experiment, load, plan),
+        outlook=_outlook(experiment, load, plan, layout),
+        obstacles=_obstacles(experiment, request, layout),
     )
-    windows = sum(len(block.trials) for block in planned(count).blocks)
+
+
+def plan_text(plan: DryRun) -> str:
+    """The plan in a few lines."""
+    cores = f"cores {_list(plan.stack_cores)} for the stack, {_list(plan.other_cores)} for the rest"
+    placed = f"{plan.level_count} levels, placed by the law after the demands are measured"
+    return "\n".join(
+        [
+            f"{plan.experiment}: {plan.question}",
+            f"stacks: {', '.join(plan.stacks)}; scenario {plan.scenario}, think time {plan.think_s:g} s; "
+            + (cores if plan.stack_cores else f"target {plan.target}"),
+            f"statistic {plan.statistic}, margin {plan.margin_ratio:g}, alpha {plan.alpha:g}, seed {plan.seed}",
+            f"levels {', '.join(map(str, plan.levels))}" if plan.levels else placed,
+            f"{plan.blocks} blocks, {plan.windows} windows of {plan.measure_s:g} s: at least "
+            f"{format_s(plan.least_s)}, before demands, slow answers and repeats",
+            *plan.outlook,
+        ]
+    )
+
+
+def _list(cores: tuple[int, ...] | None) -> str:
+    return ", ".join(map(str, cores or ()))
+
+
+def _plan(experiment: Experiment, load: ClosedLoad, blocks: int) -> Plan:
+    """So many blocks over the levels; where the law is to place these, over as many as it will."""
+    levels = load.users or tuple(range(1, experiment.blocks.levels + 1))
+    enough = replace(experiment, blocks=replace(experiment.blocks, count=blocks))
+    return make_plan(enough, levels, seed=experiment.blocks.seed)
+
+
+def _least_s(experiment: Experiment, load: ClosedLoad, plan: Plan) -> float:
+    return estimated_duration_s(plan, experiment.window, OVERHEAD, response_s=0.0, think_s=load.think_s)
+
+
+def _outlook(experiment: Experiment, load: ClosedLoad, plan: Plan, layout: Layout) -> tuple[str, ...]:
     rule = experiment.decision
-    scatter = known_scatter(runs, experiment.id, rule.statistic)
-    return [
-        placed,
-        f"{count} blocks, {windows} windows of {experiment.window.measure_s:g} s: at least "
-        f"{format_s(seconds(count))}, before demands, slow answers and repeats",
-        *outlook(rule, blocks=count, levels=len(levels), scatter=scatter, seconds_of=seconds),
-    ]
+    return tuple(
+        outlook(
+            rule,
+            blocks=len(plan.blocks),
+            levels=len(plan.levels),
+            scatter=known_scatter(layout.runs, experiment.id, rule.statistic),
+            seconds_of=lambda blocks: _least_s(experiment, load, _plan(experiment, load, blocks)),
+        )
+    )
+
+
+def _cores(experiment: Experiment) -> Cores | None:
+    """None where this machine cannot give what is asked for, which is an obstacle."""
+    try:
+        return cores_for(experiment)
+    except LoadlabError:
+        return None
+
+
+def _obstacles(experiment: Experiment, request: Request, layout: Layout) -> tuple[Obstacle, ...]:
+    found = _raised(lambda: check_targets(experiment, request.allowed_hosts))
+    if request.target == "local":
+        found += local_findings(experiment, layout.prices)
+    else:
+        found += _raised(lambda: reach(experiment, layout))
+    return tuple(Obstacle(message=str(each), exit_code=each.exit_code) for each in found)
+
+
+def _raised(check: Callable[[], object]) -> list[LoadlabError]:
+    try:
+        check()
+    except LoadlabError as error:
+        return [error]
+    return []

@@ -53,7 +53,7 @@ def is_current(folder: Path) -> bool:
         return False
     if not (folder / "events.jsonl").exists():
         return True
-    results = from_json(path.read_bytes(), str(path))
+    results = _read_results(path)
     store = BundleStore(folder, SystemClock())
     told = (results["counts"]["blocks"], len(results["provenance"].get("resumed", ())))
     return told == (len(store.progress().finished), len(store.provenance().resumed))
@@ -76,15 +76,28 @@ def render(folder: Path) -> Report:
     path = folder / RESULTS
     if not path.exists():
         raise BundleError(f"{path}: there is none; make it with: {PROGRAM} report {folder}")
-    results = from_json(path.read_bytes(), str(path))
+    results = _read_results(path)
     for name, content in render_files(results).items():
         write_whole(folder / name, content)
     return Report(folder=folder, results=results)
 
 
+def _read_results(path: Path) -> dict[str, Any]:
+    try:
+        return from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BundleError(
+            f"{path}: cannot be read ({error.strerror}); the bundle is damaged, use another copy"
+        ) from None
+
+
 def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
     run = store.load()
     progress = store.progress()
+    if not progress.demands:
+        raise BundleError(
+            f"{folder}: nothing was measured, so there is nothing to judge and nothing to lose; start the run anew"
+        )
     if progress.plan is None or not run.windows:
         raise BundleError(
             f"{folder}: no block was finished, so there is nothing to judge yet; "

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from loadlab.config import list_experiments
 from loadlab.errors import PROGRAM
+from loadlab.execute.store import writer
+from loadlab.pipeline.bundle import EXPERIMENT, RESULTS
 from loadlab.pipeline.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownExperiment:
-    """An experiment file."""
+    """An experiment file. name: what `loadlab run` takes."""
 
+    name: str
     id: str
     question: str
     path: Path
@@ -26,13 +30,18 @@ class KnownExperiment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownRun:
-    """A run bundle; state is "reported", or "unfinished" with the command that goes on with it."""
+    """A run bundle.
+
+    state: "reported"; "running", with the process that writes it; "unfinished", with the command that goes on with it;
+    "failed at start", when it ended before anything was measured, so that nothing is lost by starting anew.
+    """
 
     id: str
     experiment: str
     state: str
     verdict: str
     next_step: str
+    pid: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,23 +54,39 @@ class Listing:
 
 def listing(layout: Layout) -> Listing:
     """Read the experiment folder and the runs folder; a damaged run is listed as such, never an error."""
-    experiments = tuple(KnownExperiment(id=i, question=q, path=p) for i, q, p in list_experiments())
+    experiments = tuple(KnownExperiment(**entry._asdict()) for entry in list_experiments())
     folders = sorted(p.parent for p in layout.runs.glob("*/experiment.toml") if not p.parent.is_symlink())
     return Listing(experiments=experiments, runs=tuple(_known(folder) for folder in folders))
 
 
 def _known(folder: Path) -> KnownRun:
-    results = _results(folder / "results.json")
-    if results is None:
-        return KnownRun(id=folder.name, experiment="", state="unfinished", verdict="", next_step=_resume(folder))
-    whole = not any(finding.get("code") == "run_incomplete" for finding in results.get("findings", ()))
+    results, pid = _results(folder / RESULTS), writer(folder)
+    state, next_step = ("running", "") if pid is not None else _standing(folder, results)
     return KnownRun(
         id=folder.name,
-        experiment=results.get("experiment", {}).get("id", ""),
-        state="reported" if whole else "unfinished",
-        verdict=_short(results),
-        next_step="" if whole else _resume(folder),
+        experiment=_experiment_id(folder) if results is None else str((results.get("experiment") or {}).get("id", "")),
+        state=state,
+        verdict=_short(results) if results is not None else "",
+        next_step=next_step,
+        pid=pid,
     )
+
+
+def _standing(folder: Path, results: dict[str, Any] | None) -> tuple[str, str]:
+    """The state of a run that nobody writes, and what to do about it."""
+    if results is None:
+        begun = (folder / "demands.json").exists() or any(folder.glob("windows/*.json"))
+        return ("unfinished", _resume(folder)) if begun else ("failed at start", "")
+    whole = not any(finding.get("code") == "run_incomplete" for finding in results.get("findings") or ())
+    return ("reported", "") if whole else ("unfinished", _resume(folder))
+
+
+def _experiment_id(folder: Path) -> str:
+    try:
+        found = tomllib.loads((folder / EXPERIMENT).read_text(encoding="utf-8")).get("id")
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return found if isinstance(found, str) else ""
 
 
 def _resume(folder: Path) -> str:
@@ -85,16 +110,42 @@ def _results(path: Path) -> dict[str, Any] | None:
         found = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("verdict"), dict) else None
+    return found if isinstance(found, dict) and _is_whole(found) else None
+
+
+def _is_whole(found: dict[str, Any]) -> bool:
+    """Whether what the list shows is where it belongs."""
+    tables = [found.get("verdict"), *(found.get(key) or {} for key in ("experiment", "bracket", "claim"))]
+    findings = found.get("findings") or []
+    return isinstance(findings, list) and all(isinstance(each, dict) for each in (*tables, *findings))
 
 
 def show_listing(found: Listing, console: Console) -> None:
-    """Two tables."""
-    experiments = Table("experiment", "question", title="experiments", title_justify="left", box=None)
+    """Two lists of whole lines: nothing is cut off, however narrow the terminal, and a pipe gets one line for each."""
+    width = max((len(one.name) for one in found.experiments), default=0)
+    _line(console, Text("experiments (loadlab run NAME)", style="italic"))
     for one in found.experiments:
-        experiments.add_row(one.id, one.question)
-    console.print(experiments)
-    runs = Table("run", "state", "verdict", "next", title="runs", title_justify="left", box=None)
+        _line(console, Text.assemble((f"{one.name:<{width}}", "bold"), "  ", _printable(one.question)))
+    if not found.runs:
+        _line(console, Text("runs: none yet; start with: make quick"))
+        return
+    _line(console, Text("runs", style="italic"))
+    width = max(len(run.id) for run in found.runs)
     for run in found.runs:
-        runs.add_row(run.id, run.state, run.verdict, run.next_step)
-    console.print(runs if found.runs else "runs: none yet; start with: make quick")
+        _line(console, Text(_printable(f"{run.id:<{width}}  {_told(run)}")))
+
+
+def _told(run: KnownRun) -> str:
+    state = f"running, process {run.pid}" if run.pid is not None else run.state
+    notes = {"failed at start": "nothing was measured, logs are in its folder; start anew"}
+    words = (state, run.verdict, run.next_step and f"next: {run.next_step}", notes.get(run.state, ""))
+    return "; ".join(word for word in words if word)
+
+
+def _printable(text: str) -> str:
+    """Without what would move the cursor or colour the terminal."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _line(console: Console, text: Text) -> None:
+    console.print(text, soft_wrap=True, highlight=False)

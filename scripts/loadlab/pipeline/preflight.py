@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from loadlab.analysis.billing import make_tariffs
 from loadlab.config import NOT_KEPT
 from loadlab.config.prices import load_price_list
-from loadlab.errors import UsageError
+from loadlab.errors import LoadlabError, UsageError
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack
 from loadlab.pipeline.local_rig import closed_load, cores_for, headers
 
@@ -27,10 +28,30 @@ def check_local(experiment: Experiment, prices: Path) -> None:
         DeployError: more cores are asked for than there are.
         ConfigError: a price list has no size that is large enough.
     """
-    headers(closed_load(experiment).scenario)
-    cores_for(experiment)
+    for check in _checks(experiment, prices):
+        check()
+
+
+def local_findings(experiment: Experiment, prices: Path) -> list[LoadlabError]:
+    """All that check_local would stumble over, not the first alone."""
+    found = []
+    for check in _checks(experiment, prices):
+        try:
+            check()
+        except LoadlabError as error:
+            found.append(error)
+    return found
+
+
+def _checks(experiment: Experiment, prices: Path) -> Iterator[Callable[[], object]]:
+    yield lambda: headers(closed_load(experiment).scenario)
+    yield lambda: cores_for(experiment)
     for stack in experiment.stacks:
-        _check_stack(stack)
+        yield partial(_check_stack, stack)
+    yield lambda: _check_sizes(experiment, prices)
+
+
+def _check_sizes(experiment: Experiment, prices: Path) -> None:
     lists = {ref.list_id: load_price_list(ref.list_id, prices) for ref in experiment.prices}
     make_tariffs(experiment.prices, lists, experiment.resources)
 

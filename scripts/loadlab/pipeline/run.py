@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from types import FrameType
 
 from loadlab.config import check_targets, load_experiment
-from loadlab.errors import PROGRAM, BundleError, Interrupted, LoadlabError, UsageError
+from loadlab.errors import PROGRAM, AbortedByRule, BundleError, DeployError, Interrupted, LoadlabError, UsageError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import StoreFull
 from loadlab.execute.store import BundleStore, latest_link
@@ -26,6 +27,8 @@ from loadlab.pipeline.provenance import describe, on_cluster
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
 from loadlab.report.live import Progress
+
+TARGETS = ("local", "kubernetes")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,10 +70,11 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
                 run_session(_with_provenance(rig, store), store.progress())
         except KeyboardInterrupt:
             progress.finished()
-            raise Interrupted(_after(folder, layout, "interrupted", request)) from None
+            left = _left(folder, layout)
+            raise Interrupted(f"interrupted; {left}; go on with: {_resume(folder, request)}") from None
         except LoadlabError as error:
             progress.finished()
-            raise type(error)(_after(folder, layout, str(error), request)) from None
+            raise type(error)(f"{error}; {_next_step(error, store, layout, request, experiment)}") from None
         progress.finished()
         store.drop(FOR_RESUME)
         return analyse_bundle(folder, layout)
@@ -83,7 +87,13 @@ def _fresh(request: Request, layout: Layout) -> tuple[Experiment, Path]:
         )
     experiment = load_experiment(request.experiment, request.overrides)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return experiment, layout.runs / f"{experiment.id}-{stamp}"
+    return experiment, _new_folder(layout.runs, f"{experiment.id}-{stamp}")
+
+
+def _new_folder(runs: Path, name: str) -> Path:
+    """A folder that no run begun in the same second has."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(runs / each for each in names if not (runs / each).exists())
 
 
 def _to_resume(request: Request, layout: Layout) -> Path:
@@ -107,13 +117,17 @@ def _only_reported(folder: Path, layout: Layout) -> Report:
 
 def _reached(experiment: Experiment, request: Request, layout: Layout) -> Reached | None:
     """The checks of the target that was asked for, and the way to its cluster if it is one."""
-    match request.target:
-        case "local":
-            check_local(experiment, layout.prices)
-            return None
-        case "kubernetes":
-            return reach(experiment, layout)
-    raise UsageError(f"--target: got {request.target}, expected local or kubernetes")
+    check_target(request.target)
+    if request.target == "kubernetes":
+        return reach(experiment, layout)
+    check_local(experiment, layout.prices)
+    return None
+
+
+def check_target(target: str) -> None:
+    """Raises UsageError for a target that there is not."""
+    if target not in TARGETS:
+        raise UsageError(f"--target: got {target}, expected {' or '.join(TARGETS)}")
 
 
 def _rig(
@@ -145,18 +159,36 @@ def _with_provenance(rig: Rig, store: BundleStore) -> Rig:
     return rig
 
 
-def _after(folder: Path, layout: Layout, what: str, request: Request) -> str:
-    """Report what there is, and say how to go on."""
+def _next_step(
+    error: LoadlabError, store: BundleStore, layout: Layout, request: Request, experiment: Experiment
+) -> str:
+    """What there is, and how to go on: a resumed run keeps its experiment, and with it a mistake in that."""
+    file = f"the experiment ({experiment.source})" if request.resume is None else "your experiment file"
+    if not store.progress().demands:
+        return (
+            f"nothing was measured yet (logs: {store.logs}): correct {file}, or what else it is, and start anew; "
+            "a run that is resumed keeps the experiment as it was"
+        )
+    step = f"{_left(store.folder, layout)}; go on with: {_resume(store.folder, request)}"
+    if isinstance(error, AbortedByRule | DeployError):
+        step += f"; to change anything, correct {file} and start anew"
+    return step
+
+
+def _resume(folder: Path, request: Request) -> str:
+    return resume_command(folder, request.allowed_hosts)
+
+
+def _left(folder: Path, layout: Layout) -> str:
+    """Report what there is."""
     try:
-        report = analyse_bundle(folder, layout)
-        left = f"the finished blocks are reported in {report.html}"
+        return f"the finished blocks are reported in {analyse_bundle(folder, layout).html}"
     except BundleError:
-        left = "no block was finished yet"
+        return "no block was finished yet"
     except StoreFull:
-        left = f"what is finished is safe in {folder}, its report could not be written"
+        return f"what is finished is safe in {folder}, its report could not be written"
     except LoadlabError as error:
-        left = f"what is finished is safe in {folder}, but not reported: {error}"
-    return f"{what}; {left}; go on with: {resume_command(folder, request.allowed_hosts)}"
+        return f"what is finished is safe in {folder}, but not reported: {error}"
 
 
 @contextmanager

@@ -24,6 +24,9 @@ class Progress(Protocol):
     def window_started(self, index: int, total: int, trial_label: str) -> None:
         """Window ``index`` (from 1) of ``total`` begins; ``total`` grows with repeats."""
 
+    def windows_expected(self, total: int) -> None:
+        """So many windows there will be, now that repeats are known to be owed."""
+
     def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         """The load of the last seconds."""
 
@@ -60,6 +63,10 @@ class PlainProgress:
         self._pace.total = total
         self._place = f"window {index}/{total} {trial_label}"
         self._load = ""
+
+    def windows_expected(self, total: int) -> None:
+        """Count repeats that are owed into the time left."""
+        self._pace.total = total
 
     def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         """Remember the latest load for the line of this window."""

@@ -49,6 +49,10 @@ class PanelProgress:
         self._stage, self._load = "measuring", None
         self._show()
 
+    def windows_expected(self, total: int) -> None:
+        """Count repeats that are owed into the time left."""
+        self._pace.total = total
+
     def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         """Show the load of the last seconds."""
         self._load = (users, rps, p50_s, p99_s)

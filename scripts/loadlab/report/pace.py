@@ -17,6 +17,7 @@ class Pace:
         self._made_s = monotonic()
         self._planned_s: float | None = None
         self._estimated_s = 0.0
+        self._planned = 0
         self.total = 0
         self.done = 0
 
@@ -28,12 +29,16 @@ class Pace:
     def plan(self, windows: int, estimated_s: float) -> None:
         """The plan is drawn: so many windows, about so long from now on."""
         self.total, self._estimated_s, self._planned_s = windows, estimated_s, self._monotonic()
+        self._planned = windows
 
     def left_s(self) -> float | None:
-        """Seconds left: the plan's estimate until an eighth is done, then the pace so far; None when unknown."""
+        """Seconds left: the plan's estimate until an eighth is done, then the pace so far; None when unknown.
+
+        Windows that came on top of the plan take as long as planned ones.
+        """
         if self._planned_s is None or not self.total:
             return None
         spent_s = self._monotonic() - self._planned_s
         if not self.done or self.done * TRUSTED_SHARE < self.total:
-            return max(0.0, self._estimated_s - spent_s)
+            return max(0.0, self._estimated_s * self.total / self._planned - spent_s)
         return spent_s / self.done * max(0, self.total - self.done)

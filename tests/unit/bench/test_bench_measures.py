@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import urllib3
 
@@ -164,3 +169,25 @@ def test_a_server_that_never_comes_up_is_told_with_its_last_words(arena: Arena) 
     server = arena.start("dead", ["-c", "raise SystemExit('no such port')"], {}, arena.cores.sut)
     with pytest.raises(MeasureError, match="dead ended with exit code 1; last log lines: no such port"):
         arena.wait_ready(server, f"http://{HOST}:{free_port()}/")
+
+
+KILLED = """
+import sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from bench.arena import run
+script = "import os, pathlib, time; pathlib.Path(str(os.getpid())).touch(); time.sleep(60)"
+run([sys.executable, "-c", script], cwd=Path(sys.argv[1]), timeout_s=60.0)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_command_that_the_bench_runs_ends_when_the_bench_is_killed(tmp_path: Path, number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED.format(path=sys.path), str(tmp_path)]) as bench:
+        while not (started := [int(p.name) for p in tmp_path.iterdir()]):
+            assert bench.poll() is None
+            time.sleep(0.02)
+        children = [psutil.Process(pid) for pid in started]
+        bench.send_signal(number)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from loadlab.errors import Interrupted
+from loadlab.pipeline.finish import Report
 
 Type = Callable[..., tuple[int, str, str]]
 
@@ -43,6 +44,9 @@ def _one_line(err: str) -> str:
         (("run", "--resume", "x"), "x: no run bundle there"),
         (("run", "--resume", "x", "--set", "blocks.count=2"), "no --set"),
         (("run", "--dry-run"), "name an experiment"),
+        (("run", "quick", "--dry-run", "--resume", "x"), "--dry-run: name an experiment; a run that is resumed has"),
+        (("run", "quick", "--dry-run", "--target", "mars"), "--target: got mars, expected local or kubernetes"),
+        (("run", "quick", "--dry-run", "--out", "plan.json"), "--out: a dry run has no result to write"),
         (("report", "runs/latest"), "runs/latest: no run bundle there"),
         (("report", "/"), "no run bundle there"),
         (("compare", "a", "b"), "a: no run bundle there"),
@@ -145,6 +149,136 @@ def test_dry_run_shows_the_plan_and_starts_nothing(type_: Type, tmp_path: Path) 
     assert code == 0
     assert "6 blocks, 66 windows of 3 s" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_as_json_is_the_plan_with_its_documented_keys(type_: Type) -> None:
+    code, out, err = type_("run", "quick", "--dry-run", "--json", "--set", "blocks.count=6")
+    assert (code, err) == (0, "")
+    plan = orjson.loads(out)
+    assert (plan["blocks"], plan["windows"], plan["measure_s"], plan["target"]) == (6, 66, 3.0, "local")
+    assert (plan["levels"], plan["level_count"], plan["obstacles"]) == (None, 5, [])
+    page = (Path(__file__).parents[3] / "docs" / "interfaces.md").read_text()
+    section = page.split("## The plan of a dry run")[1].split("\n## ")[0]
+    told = {word for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)}
+    assert told == set(plan)
+
+
+FAULTY = """
+id = "faulty"
+question = "What is wrong with it?"
+[[stack]]
+name = "one"
+command = ["no-such-program"]
+[[stack]]
+name = "two"
+command = ["sh"]
+cwd = "/no/such/folder"
+[load]
+kind = "closed"
+scenario = "io_bound.IoBoundUser"
+users = [2]
+headers_from_env = { X-Key = "LAB_TEST_UNSET" }
+[[price]]
+list = "aws-fargate-x86"
+billing = "provisioned"
+[resources]
+cpu = 1024
+"""
+
+
+def test_a_dry_run_shows_the_plan_and_everything_that_a_run_would_stumble_over(type_: Type, tmp_path: Path) -> None:
+    (tmp_path / "faulty.toml").write_text(FAULTY)
+    code, out, err = type_("run", "faulty.toml", "--dry-run")
+    assert code == 2
+    assert "8 blocks, 24 windows of 8 s" in out
+    told = err.splitlines()
+    for said in ("X-Key: environment variable", "got 1024, but this machine", "no program no-such-program", "cwd: /no"):
+        assert len([line for line in told if said in line]) == 1
+    assert all(line.startswith("loadlab: ") for line in told)
+    code, out, err = type_("run", "faulty.toml", "--dry-run", "--json")
+    assert (code, err) == (2, "")
+    assert ["loadlab: " + each["message"] for each in orjson.loads(out)["obstacles"]] == told
+
+
+def test_a_dry_run_for_kubernetes_asks_the_cluster_and_not_this_machine(
+    type_: Type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAB_KUBECONFIG", str(tmp_path / "kubeconfig"))
+    code, out, err = type_("run", "quick", "--dry-run", "--target", "kubernetes", "--set", "resources.cpu=0.5")
+    assert code == 4
+    assert "44 windows" in out
+    assert "the lab is not up" in _one_line(err)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("file", "is a file, expected a folder"), ("file/runs", "is a file, expected a folder"), ("x" * 300, "too long"),
+     ("link", "link is a link to nothing, expected a folder"), ("/proc/runs", "/proc cannot be written: ")],
+)  # fmt: skip
+def test_a_place_for_runs_that_cannot_be_is_told_before_anything_is_measured(
+    type_: Type, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    before = sorted(tmp_path.iterdir())
+    code, out, err = type_("run", "quick", "--runs", name)
+    assert (code, out) == (2, "")
+    assert _one_line(err).startswith(f"loadlab: --runs {name}: ")
+    assert said in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("words", [("list",), ("report", "x"), ("compare", "x", "y"), ("doctor",)])
+def test_a_file_is_no_folder_of_runs(type_: Type, tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+    code, out, err = type_(*words, "--runs", "file")
+    assert (code, out) == (2, "")
+    assert "is a file, expected a folder" in _one_line(err)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("file/r.json", "file is a file, expected a folder"), ("/proc/r.json", "/proc cannot be written: "),
+     ("x" * 300 + ".json", "too long"), ("x" * 250 + ".json", "too long"), ("folder.json", "it is a folder")],
+)  # fmt: skip
+def test_a_result_that_could_not_be_written_is_told_before_anything_is_measured(
+    type_: Type, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.json").mkdir()
+    code, out, err = type_("run", "quick", "--out", name)
+    assert (code, out) == (2, "")
+    assert _one_line(err).startswith(f"loadlab: --out {name}: ")
+    assert said in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, ""), (3, "contrary to"), (4, "invalid"), (5, "inconclusive")])
+def test_a_verdict_that_make_would_call_an_error_says_what_its_exit_code_means(
+    type_: Type, monkeypatch: pytest.MonkeyPatch, bundle: Path, code: int, said: str
+) -> None:
+    results = orjson.loads((bundle / "results.json").read_bytes())
+    results["verdict"]["exit_code"] = code
+    monkeypatch.setattr("loadlab.cli.commands.run", lambda *_: Report(folder=bundle, results=results))
+    got, out, err = type_("run", "quick", "--json")
+    assert got == code
+    assert orjson.loads(out)
+    assert (f"loadlab: exit code {code}: {said}" in err and f'(make says "Error {code}")' in err) == bool(code)
+    assert len(err.splitlines()) == bool(code)
+
+
+def test_the_list_is_cut_off_nowhere_and_names_what_can_be_typed(type_: Type, bundle: Path) -> None:
+    bundle.rename(long := bundle.with_name("threshold-4x12-accept-race-" + "20261126-022345" * 4))
+    (long / "results.json").unlink()
+    code, out, _ = type_("list")
+    assert code == 0
+    assert f"{long.name}  unfinished; next: .venv/bin/loadlab run --resume {long}\n" in out
+    assert "\u2026" not in out
+    listed = orjson.loads(type_("list", "--json")[1])
+    for one in listed["experiments"]:
+        assert f"\n{one['name']} " in out
+        assert one["question"] in out
+        assert type_("run", one["name"], "--dry-run")[1].startswith(f"{one['id']}: ")
 
 
 def test_an_interrupted_run_ends_with_130_and_how_to_go_on(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:

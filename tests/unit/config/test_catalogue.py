@@ -18,13 +18,14 @@ def _repository(tmp_path: Path, **files: str) -> Path:
     return tmp_path
 
 
-def test_experiments_are_listed_by_id(tmp_path: Path) -> None:
-    root = _repository(tmp_path, b='id = "b"\nquestion = "B?"', a='id = "a"\nquestion = "A?"\nother = 1')
+def test_experiments_are_listed_by_the_name_that_can_be_typed(tmp_path: Path) -> None:
+    root = _repository(tmp_path, b='id = "other"\nquestion = "B?"', a='id = "z"\nquestion = "A?"\nother = 1')
     listed = list_experiments(root)
-    assert [(entry.id, entry.question, entry.path.name) for entry in listed] == [
-        ("a", "A?", "a.toml"),
-        ("b", "B?", "b.toml"),
+    assert [(entry.name, entry.id, entry.question, entry.path.name) for entry in listed] == [
+        ("a", "z", "A?", "a.toml"),
+        ("b", "other", "B?", "b.toml"),
     ]
+    assert Catalogue.of_repository(root).experiment_path("b") == listed[1].path
 
 
 @pytest.mark.parametrize(

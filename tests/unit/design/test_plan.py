@@ -10,7 +10,7 @@ import pytest
 
 from builders_cost import experiment
 from loadlab.design.order import visits
-from loadlab.design.plan import control_level, make_plan, make_repeat
+from loadlab.design.plan import control_level, make_plan, make_repeat, owed_repeats
 from loadlab.model.plan import Block, Plan
 
 LEVELS = (40, 48, 58, 69, 83)
@@ -133,3 +133,20 @@ def test_a_repeat_names_its_origin_and_is_never_repeated() -> None:
     assert (repeat.block, repeat.stack, repeat.users) == (trial.block, trial.stack, trial.users)
     with pytest.raises(ValueError, match="a trial is repeated once"):
         make_repeat(repeat)
+
+
+@pytest.mark.parametrize(
+    ("failed", "owed"),
+    [
+        ((), set()),
+        (("b01-058-flask",), {"b01-058-flask", "b01-058-fastapi"}),
+        (("b01-048-fastapi",), {"b01-048-flask", "b01-048-fastapi"}),
+        (("b01-048-flask",), {"b01-048-flask", "b01-048-fastapi", "b01-048-flask-aa"}),
+        (("b01-048-flask-aa",), {"b01-048-flask", "b01-048-flask-aa"}),
+        (("b01-083-flask", "b01-083-fastapi"), {"b01-083-flask", "b01-083-fastapi"}),
+    ],
+)
+def test_a_window_that_failed_owes_its_whole_pair_and_the_control_its_twin(
+    failed: tuple[str, ...], owed: set[str]
+) -> None:
+    assert owed_repeats(plan().blocks[0].trials, failed) == owed

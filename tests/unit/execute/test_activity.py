@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from loadlab.execute import guardian
 from loadlab.execute.activity import (
     is_lab_command,
     left_over_processes,
@@ -60,6 +61,7 @@ def test_a_process_that_is_not_of_the_family_is_named(
         (["/v/bin/locust", "-f", "x/lab_plugin.py"], True),
         (["/v/bin/locust", "-f", "mine.py"], False),
         (["python", "upstream"], False),
+        (["python", "-I", "-S", guardian.__file__, "child.py", "0", "--", "python", "-m", "upstream"], False),
         (["vi", "lab_plugin.py"], False),
         ([], False),
     ],

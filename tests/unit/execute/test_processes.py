@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from loadlab.errors import DeployError
+from loadlab.execute.guardian import descendants
 from loadlab.execute.processes import ChildProcesses, Command, free_port, process_cpu_s, process_tree
-from loadlab.execute.warden import end_groups, groups_left
 
 WAIT_S = 15.0
 STUBBORN_FAMILY = """
@@ -28,6 +28,31 @@ STUBBORN_FAMILY = """
     Path(sys.argv[1], str(os.getpid())).touch()
     time.sleep(60)
 """
+
+DAEMON = """
+    import os, signal, sys, time
+    from pathlib import Path
+    folder, leader_stays = Path(sys.argv[1]), len(sys.argv) < 3
+
+    def asked(*_):
+        (folder / "asked").touch()
+
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, asked)
+            (folder / str(os.getpid())).touch()
+            while True:
+                time.sleep(60)
+        os._exit(0)
+    os.wait()
+    (folder / str(os.getpid())).touch()
+    while not [p for p in folder.iterdir() if p.name.isdigit() and p.name != str(os.getpid())]:
+        time.sleep(0.01)
+    while leader_stays:
+        time.sleep(60)
+"""
+"""A service that also leaves a daemon: forked twice, in a session of its own, its parent gone."""
 
 
 def _python(
@@ -120,8 +145,43 @@ def test_leaving_ends_everything(tmp_path: Path) -> None:
     _until(lambda: not any(map(_alive, _pids(family))), "the end of the family")
 
 
+def test_ending_a_child_ends_the_daemon_that_it_left(children: ChildProcesses, tmp_path: Path) -> None:
+    family = tmp_path / "family"
+    family.mkdir()
+    child = children.start(_python(tmp_path, DAEMON, str(family)))
+    _until(lambda: len(_pids(family)) == 2, "the daemon")
+    assert len({os.getsid(pid) for pid in _pids(family)}) == 2
+    children.end([child], grace_s=5.0)
+    assert [pid for pid in _pids(family) if _alive(pid)] == []
+
+
+def test_a_child_that_goes_into_the_background_has_ended_and_leaves_nothing(
+    children: ChildProcesses, tmp_path: Path
+) -> None:
+    family = tmp_path / "family"
+    family.mkdir()
+    child = children.start(_python(tmp_path, DAEMON, str(family), "leave"))
+    _until(lambda: child.exit_code() is not None, "the end of the child")
+    assert child.exit_code() == 0
+    assert len(_pids(family)) == 2
+    assert [pid for pid in _pids(family) if _alive(pid)] == []
+
+
+def test_a_child_whose_guardian_was_killed_ends_with_its_group(children: ChildProcesses, tmp_path: Path) -> None:
+    family = tmp_path / "family"
+    family.mkdir()
+    child = children.start(_python(tmp_path, STUBBORN_FAMILY, str(family)))
+    _until(lambda: len(_pids(family)) == 2, "the grandchild")
+    psutil.Process(child.pid).parent().kill()  # type: ignore[union-attr]
+    _until(lambda: child.exit_code() is not None, "the end of the guardian")
+    assert child.fell() == "service was killed by SIGKILL; its log is empty"
+    children.end([child])
+    _until(lambda: not any(map(_alive, _pids(family))), "the end of the family")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_outlives_an_engine_that_is_killed(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("script", [STUBBORN_FAMILY, DAEMON], ids=["group", "daemon"])
+def test_nothing_outlives_an_engine_that_is_killed(tmp_path: Path, number: signal.Signals, script: str) -> None:
     family = tmp_path / "family"
     family.mkdir()
     engine = f"""
@@ -136,28 +196,44 @@ def test_nothing_outlives_an_engine_that_is_killed(tmp_path: Path, number: signa
             children.start(Command(name="s", argv=argv, env={{}}, cpus=frozenset(), log=folder / "s.log"))
         time.sleep(60)
     """
-    argv = [sys.executable, "-c", textwrap.dedent(engine), str(tmp_path), textwrap.dedent(STUBBORN_FAMILY)]
+    argv = [sys.executable, "-c", textwrap.dedent(engine), str(tmp_path), textwrap.dedent(script)]
     with subprocess.Popen(argv) as process:
         _until(lambda: len(_pids(family)) == 4, "two families")
         tree = process_tree(process.pid)
         assert set(_pids(family)) < set(tree)
+        assert set(descendants(process.pid)) == set(tree) - {process.pid}
         process.send_signal(number)
         process.wait(WAIT_S)
     _until(lambda: not any(map(_alive, (*tree, *_pids(family)))), "the end of the whole tree")
+    assert (family / "asked").exists() == (script == DAEMON), "what can go by itself is asked to first"
 
 
-def test_the_warden_remembers_the_groups_that_were_not_taken_back() -> None:
-    assert groups_left(["+10\n", "+11\n", "-10\n", "\n", "nonsense\n", "+\n", "-99\n"]) == {11}
+def test_a_child_that_is_stopped_ends_with_its_engine(tmp_path: Path) -> None:
+    engine = f"""
+        import os, signal, sys, time
+        sys.path[:0] = {sys.path!r}
+        from pathlib import Path
+        from loadlab.execute.processes import ChildProcesses, Command
+        folder = Path(sys.argv[1])
+        argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+        command = Command(name="s", argv=argv, env={{}}, cpus=frozenset(), log=folder / "s.log")
+        child = ChildProcesses().start(command)
+        os.kill(child.pid, signal.SIGSTOP)
+        (folder / str(child.pid)).touch()
+        time.sleep(60)
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(engine), str(tmp_path)]) as process:
+        _until(lambda: len(_pids(tmp_path)) == 1, "a child that is stopped")
+        process.kill()
+        process.wait(WAIT_S)
+    _until(lambda: not any(map(_alive, _pids(tmp_path))), "the end of the child")
 
 
-def test_the_warden_ends_a_group_that_ignores_sigterm(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(STUBBORN_FAMILY), str(tmp_path)], start_new_session=True
-    ) as leader:
-        _until(lambda: len(_pids(tmp_path)) == 2, "the grandchild")
-        end_groups({leader.pid}, grace_s=0.2)
-        leader.wait(WAIT_S)
-    _until(lambda: not any(map(_alive, _pids(tmp_path))), "the end of the group")
+def test_signals_that_the_engine_hears_are_heard_by_its_children(children: ChildProcesses, tmp_path: Path) -> None:
+    script = "import signal; print([signal.getsignal(n).name for n in (signal.SIGTERM, signal.SIGHUP)])"
+    child = children.start(_python(tmp_path, script))
+    _until(lambda: child.exit_code() is not None, "the end of the child")
+    assert (tmp_path / "service.log").read_text() == "['SIG_DFL', 'SIG_DFL']\n"
 
 
 def test_a_free_port_can_be_bound() -> None:

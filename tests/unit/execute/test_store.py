@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -137,7 +138,7 @@ def test_a_full_disk_in_the_middle_of_a_run_loses_nothing_finished(
 
 
 def test_a_bundle_that_is_being_written_is_not_opened_twice(store: BundleStore, clock: FakeClock) -> None:
-    with pytest.raises(BundleError, match="another loadlab is writing this run"):
+    with pytest.raises(BundleError, match=rf"another loadlab \(process {os.getpid()}\) is writing this run"):
         BundleStore(store.folder, clock).__enter__()
 
 

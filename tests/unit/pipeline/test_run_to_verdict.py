@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,11 @@ def test_a_run_without_a_finished_block_says_how_to_go_on(tmp_path: Path) -> Non
     lab.world.refusals[""] = 99
     with pytest.raises(LoadError):
         lab.run()
+    with pytest.raises(BundleError, match=r"nothing was measured, .*; start the run anew"):
+        analyse_bundle(lab.folder, checkout(tmp_path))
+    lab.world.refusals = {"b01-008-pool": 99}
+    with pytest.raises(LoadError):
+        lab.run()
     with pytest.raises(BundleError, match=f"no block was finished, .*loadlab run --resume {lab.folder}"):
         analyse_bundle(lab.folder, checkout(tmp_path))
     with pytest.raises(BundleError, match=f"results.json: there is none; .*loadlab report {lab.folder}"):
@@ -209,3 +215,20 @@ def test_the_listing_tells_reported_runs_from_unfinished_and_damaged_ones(tmp_pa
     assert runs[0].experiment == "unit"
     assert runs[0].verdict == "inconclusive, claim of 9 inconclusive"
     assert runs[1].next_step == f".venv/bin/loadlab run --resume {tmp_path / 'b-unfinished'}"
+
+
+def test_the_listing_tells_a_run_that_goes_on_and_one_that_failed_at_its_start(tmp_path: Path) -> None:
+    going, failed = (make_lab(make_experiment(users=(8,)), tmp_path / name) for name in ("a-going", "b-failed"))
+    failed.world.refusals[""] = 99
+    with pytest.raises(LoadError):
+        failed.run()
+    with going.opened():
+        runs = listing(checkout(tmp_path)).runs
+        with pytest.raises(BundleError, match=rf"another loadlab \(process {os.getpid()}\) is writing this run"):
+            going.run()
+    assert [(run.id, run.state, run.pid, run.next_step) for run in runs] == [
+        ("a-going", "running", os.getpid(), ""),
+        ("b-failed", "failed at start", None, ""),
+    ]
+    assert {run.experiment for run in runs} == {"unit"}
+    assert listing(checkout(tmp_path)).runs[0].state == "failed at start"

@@ -94,6 +94,15 @@ def test_a_stack_that_falls_is_noted_started_again_and_its_pair_repeated_once(la
     assert ("loop, 8 users", False) in [(label, valid) for label, valid, _ in lab.watcher.windows]
 
 
+def test_repeats_are_counted_as_soon_as_they_are_owed(lab: Lab) -> None:
+    lab.world.during["b01-008-loop"] = lambda: lab.world.kill("loop")
+    lab.run()
+    planned, failed_at = lab.watcher.total, [valid for _, valid, _ in lab.watcher.windows].index(False)
+    grown = len(_measured(lab).windows)
+    assert grown > planned
+    assert lab.watcher.expected == [planned] * failed_at + [grown] * (grown - failed_at)
+
+
 def test_a_window_that_fails_twice_is_not_repeated_again(lab: Lab) -> None:
     for trial in ("b01-008-loop", "b01-008-loop-r1"):
         lab.world.during[trial] = lambda: lab.world.kill("loop")

@@ -110,6 +110,29 @@ def test_time_left_follows_the_pace_once_an_eighth_is_done(clock: Hand) -> None:
     panel.finished()
 
 
+@pytest.mark.parametrize("done", [0, 4])
+def test_repeats_that_are_owed_are_in_the_time_left(clock: Hand, done: int) -> None:
+    panel = PanelProgress(Console(file=io.StringIO(), force_terminal=True), clock)
+    panel.run_started(8, 80.0)
+    for _ in range(done):
+        clock.now_s += 10
+        panel.window_finished("b01-010-flask", True, ())
+    panel.windows_expected(10)
+    assert panel.left_s() == pytest.approx(100.0 - 10.0 * done)
+    panel.finished()
+
+
+def test_plain_lines_count_owed_repeats_in_at_once(clock: Hand) -> None:
+    stream = io.StringIO()
+    progress = PlainProgress(stream, clock)
+    progress.run_started(2, 20.0)
+    progress.window_started(1, 2, "flask, 58 users")
+    clock.now_s += 10
+    progress.windows_expected(4)
+    progress.window_finished("flask, 58 users", False, ("lag",))
+    assert stream.getvalue().splitlines()[-1].endswith("INVALID (lag); about 30.0 s left")
+
+
 def test_an_invalid_window_stays_readable_above_the_panel(clock: Hand) -> None:
     stream = io.StringIO()
     play(PanelProgress(Console(file=stream, force_terminal=True, width=100, color_system=None), clock), clock)

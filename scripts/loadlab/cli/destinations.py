@@ -1,0 +1,71 @@
+"""Where results are to go, looked at before anything is measured."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from loadlab.errors import UsageError
+from loadlab.execute.durable import temporary_of
+
+OUT_KINDS = (".md", ".json", ".xml")
+
+
+def check_out(out: Sequence[Path]) -> None:
+    """Raises UsageError for a file that could not be written in the end, or is of no known kind."""
+    for path in out:
+        if path.suffix not in OUT_KINDS:
+            raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
+        with _told(f"--out {path}"):
+            folder = path.absolute().parent
+            if not _is_there(folder):
+                raise UsageError(f"--out {path}: the folder {folder} does not exist; make it first")
+            _check_folder(f"--out {path}", folder)
+            if _is_there(path) and path.is_dir():
+                raise UsageError(f"--out {path}: it is a folder; name a file")
+            _is_there(temporary_of(path))
+            _check_writable(f"--out {path}", folder)
+
+
+def check_runs(runs: Path, *, written: bool) -> None:
+    """Raises UsageError when runs is no folder, or, where it is written to, cannot be made or written."""
+    with _told(f"--runs {runs}"):
+        nearest = next(p for p in (runs.absolute(), *runs.absolute().parents) if _is_there(p))
+        _check_folder(f"--runs {runs}", nearest)
+        if written:
+            _check_writable(f"--runs {runs}", nearest)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something, be it a link to nothing. Raises OSError for what no file system can hold."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _check_folder(option: str, folder: Path) -> None:
+    if not folder.is_dir():
+        is_link = folder.is_symlink() and not folder.exists()
+        raise UsageError(f"{option}: {folder} is {'a link to nothing' if is_link else 'a file'}, expected a folder")
+
+
+def _check_writable(option: str, folder: Path) -> None:
+    """By writing: permissions do not tell of file systems that are read-only or are none."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{option}: {folder} cannot be written: {error.strerror}; name another folder") from None
+
+
+@contextlib.contextmanager
+def _told(option: str) -> Iterator[None]:
+    """What no file system can even look at, such as a name that is too long."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{option}: cannot be used: {error.strerror}; name another") from None

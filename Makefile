@@ -4,6 +4,8 @@ EXP ?= quick
 TARGET ?= local
 OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
+# Where the shell says otherwise, every process that is started would compile all that it imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e faults bench manifests lock
 
@@ -17,7 +19,7 @@ quick: venv ## a real threshold experiment on this machine, about five minutes, 
 	@$(LOADLAB) run quick
 
 test: check tools ## the whole test suite, after lint, types and layers
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup
+	@.venv/bin/python -m pytest -n 3 --dist loadgroup
 
 check: venv ## lint, types and layers alone
 	@scripts/check.sh

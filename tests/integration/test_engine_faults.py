@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from engine_process import SHORT_DEMANDS, Engine
+from engine_process import BRIEF, Engine
 
 Start = Callable[..., Engine]
 EXPERIMENT = """
@@ -91,12 +91,18 @@ LoadSpan.sleep_until = settle_and_break
 """
 NEVER_FREE = """
 import socket
+from threading import Thread
 import loadlab.execute.local as local
-stranger = socket.socket()
-stranger.bind(("127.0.0.1", 0))
-stranger.listen()
+stranger = socket.create_server(("127.0.0.1", 0))
 local.free_port = lambda: stranger.getsockname()[1]
+
+def hang_up():
+    while True:
+        stranger.accept()[0].close()
+
+Thread(target=hang_up, daemon=True).start()
 """
+"""Somebody has every port, and answers nothing."""
 IMPATIENT = (
     "from loadlab.execute.local import LocalDeployer as Local\nLocal.__init__.__kwdefaults__['ready_timeout_s'] = 2.0\n"
 )
@@ -119,7 +125,7 @@ def _server(folder: Path, status: int, hangs_after: int = 10**9) -> str:
 
 def test_a_run_in_which_everything_breaks_once_is_mended_told_and_carried_through(start: Start, tmp_path: Path) -> None:
     path = _experiment(tmp_path, users="[2, 3, 4, 5]")
-    engine = start(path, prelude=f"{SHORT_DEMANDS}\n{BREAKAGE}")
+    engine = start(path, prelude=f"{BRIEF}\n{BREAKAGE}")
     assert engine.ended() in (0, 4, 5), engine.output
     run = engine.measured()
     assert run.complete
@@ -138,7 +144,7 @@ def test_a_run_in_which_everything_breaks_once_is_mended_told_and_carried_throug
 def test_a_disk_that_fills_up_loses_nothing_and_the_run_goes_on_when_there_is_space(
     start: Start, tmp_path: Path
 ) -> None:
-    engine = start(_experiment(tmp_path, blocks=2), prelude=SHORT_DEMANDS)
+    engine = start(_experiment(tmp_path, blocks=2), prelude=BRIEF)
     engine.until_event("block_finished")
     # the kernel refuses every further byte of the engine, whichever file it is for, as a full disk does
     psutil.Process(engine.process.pid).rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
@@ -149,7 +155,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_the_run_goes_on_when_there_is_sp
     assert f"go on with: .venv/bin/loadlab run --resume {engine.bundle}" in told
     before = engine.measured()
     assert len(before.windows) >= 1
-    resumed = start("--resume", str(engine.bundle), prelude=SHORT_DEMANDS)
+    resumed = start("--resume", str(engine.bundle), prelude=BRIEF)
     assert resumed.ended() in (0, 4, 5), resumed.output
     after = resumed.measured()
     assert after.complete
@@ -198,7 +204,7 @@ def test_a_service_that_never_gets_ready_is_told_with_its_log_and_its_secrets_st
 def test_a_service_that_hangs_ends_the_run_by_the_abort_rule(start: Start, tmp_path: Path) -> None:
     stack = _server(tmp_path, 200, hangs_after=40)
     path = _experiment(tmp_path, stack, upstream="", users="[2]", abort="p99_s = 1.0\nafter_s = 1.0")
-    engine = start(path, prelude=SHORT_DEMANDS)
+    engine = start(path, prelude=BRIEF)
     assert engine.ended() == 4, engine.output
     assert re.search(r"\[abort\]: mine: no answer to any of \d+ requests in flight", engine.last_line)
     assert "the load was stopped" in engine.last_line

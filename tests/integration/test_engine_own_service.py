@@ -10,7 +10,7 @@ from threading import Thread
 import orjson
 import pytest
 
-from engine_process import SHORT_DEMANDS, Engine
+from engine_process import BRIEF, Engine
 
 Start = Callable[..., Engine]
 EXAMPLE = Path(__file__).parents[2] / "scripts" / "experiments" / "examples" / "own-service.toml"
@@ -41,7 +41,7 @@ def test_the_worked_example_runs_as_it_stands_but_shorter(start: Start, tmp_path
     changes = [word for change in SHORTER for word in ("--set", change)]
     files = [tmp_path / name for name in ("r.md", "r.json", "r.xml")]
     outs = [word for path in files for word in ("--out", str(path))]
-    engine = start(str(EXAMPLE), *changes, *outs, prelude=SHORT_DEMANDS)
+    engine = start(str(EXAMPLE), *changes, *outs, prelude=BRIEF)
     assert engine.ended() in (0, 3, 4, 5), engine.output
     run = engine.measured()
     assert run.complete
@@ -106,7 +106,7 @@ def test_a_url_is_loaded_with_its_headers_once_its_host_is_allowed(
     assert "--allow-target 127.1 when you may put load on it" in refused.output
     assert not refused.runs.exists()
     assert elsewhere.told == set()
-    engine = start(str(path), "--allow-target", "127.1", "--json", env=env, prelude=SHORT_DEMANDS)
+    engine = start(str(path), "--allow-target", "127.1", "--json", env=env, prelude=BRIEF)
     assert engine.ended() in (0, 4, 5), engine.output
     assert elsewhere.told == {TOKEN}
     run = engine.measured()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from engine_process import Engine, none_left
+from engine_process import BRIEF, Engine, none_left
 from loadlab.model.run import RunData
 
 EXPERIMENT = """
@@ -77,7 +77,7 @@ def _books_balance(run: RunData) -> None:
 
 
 def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(start: Start, tmp_path: Path) -> None:
-    engine = start(_experiment(tmp_path, FLASK + FASTAPI, measure_s=0.5, blocks=1))
+    engine = start(_experiment(tmp_path, FLASK + FASTAPI, measure_s=0.5, blocks=1), prelude=BRIEF)
     engine.until_event("window_finished", 2)
     tree = engine.tree()
     assert len(tree) >= 6, "upstream, gunicorn and its worker, uvicorn, Locust's master and worker, their guardians"
@@ -87,7 +87,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(sta
     before = engine.measured()
     assert before.windows == (), "the block was not finished"
     assert len(before.demands) == 2
-    resumed = start("--resume", str(engine.bundle))
+    resumed = start("--resume", str(engine.bundle), prelude=BRIEF)
     code = resumed.ended()
     # levels of windows that the machine disturbed may be invalid; that the run was carried through is what counts
     assert code in (0, 4, 5), resumed.output
@@ -118,7 +118,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(sta
 def test_a_service_that_is_killed_is_started_again_and_ctrl_c_ends_with_how_to_go_on(
     start: Start, tmp_path: Path
 ) -> None:
-    engine = start(_experiment(tmp_path, FASTAPI, measure_s=3.0, blocks=2), prelude=KILLS_THE_SERVICE)
+    engine = start(_experiment(tmp_path, FASTAPI, measure_s=1.0, blocks=2), prelude=BRIEF + KILLS_THE_SERVICE)
     engine.until_event("stacks_restarted")
     engine.until_event("window_finished", 2)
     tree = engine.tree()

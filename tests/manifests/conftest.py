@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ def kubectl() -> Path:
 
 @pytest.fixture(scope="session")
 def kustomize(kubectl: Path, tmp_path_factory: pytest.TempPathFactory) -> Kustomize:
-    return Kustomize(kubectl, tmp_path_factory.mktemp("kustomize"))
+    """One folder for all workers of the session: each combination is rendered once."""
+    own = tmp_path_factory.getbasetemp()
+    session = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return Kustomize(kubectl, session / "kustomize")
 
 
 @pytest.fixture(params=supported(), ids=str)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,7 +81,7 @@ def ports(deployment: Object) -> dict[str, int]:
 
 
 class Kustomize:
-    """`kubectl kustomize` with its answers remembered."""
+    """`kubectl kustomize` with its answers remembered, by all workers of a test session in one folder."""
 
     def __init__(self, kubectl: Path, scratch: Path) -> None:
         self._kubectl = kubectl
@@ -88,25 +90,33 @@ class Kustomize:
 
     def combination(self, chosen: Combination) -> Rendered:
         """One overlay with its components, as a folder outside of k8s/ chooses them."""
-        if str(chosen) not in self._known:
-            self._known[str(chosen)] = self.render(
-                {
-                    "resources": [self._path("overlays", chosen.overlay)],
-                    "components": [self._path("components", name) for name in chosen.components],
-                },
-                str(chosen),
-            )
-        return self._known[str(chosen)]
+        return self.render(
+            {
+                "resources": [self._path("overlays", chosen.overlay)],
+                "components": [self._path("components", name) for name in chosen.components],
+            },
+            str(chosen),
+        )
 
     def render(self, kustomization: Mapping[str, Any], name: str) -> Rendered:
         """What a kustomization in a folder of its own comes to. Its paths: see `base`."""
-        folder = self._scratch / name
-        folder.mkdir(exist_ok=True)
+        if name not in self._known:
+            folder = self._scratch / name
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not (folder / "objects.json").exists():
+                    self._write(kustomization, folder)
+            assert yaml.safe_load((folder / "kustomization.yaml").read_text()) == kustomization, f"two are named {name}"
+            self._known[name] = Rendered(tuple(json.loads((folder / "objects.json").read_text())))
+        return self._known[name]
+
+    def _write(self, kustomization: Mapping[str, Any], folder: Path) -> None:
         (folder / "kustomization.yaml").write_text(yaml.safe_dump(dict(kustomization)))
         done = subprocess.run([self._kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert not done.stderr, "kustomize warns: " + done.stderr
-        return Rendered(tuple(yaml.safe_load_all(done.stdout)))
+        (folder / "objects.json").write_text(json.dumps([*yaml.safe_load_all(done.stdout)]))
 
     def base(self, part: str) -> str:
         """The path of a base part, as such a kustomization writes it."""

@@ -24,6 +24,7 @@ from _master_watch import MasterWatch
 from _options import add_options
 from _recorder import Recorder
 from _redirects import counted_sends, followed_by_fast_session, followed_by_session
+from _request_log import install as install_request_log
 from _roster import Roster, deal_ranks
 from _routes import Lab, add_routes
 from _transport import make_exact
@@ -97,5 +98,6 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
 
 
 wrap_classes()
+install_request_log(RECORDER)
 events.init_command_line_parser.add_listener(add_options)
 events.init.add_listener(start_roles)

@@ -1,0 +1,76 @@
+"""Every request of this process by an id of its own, for joining with the log of the golden server.
+
+Off unless LAB_REQUEST_LOG names a folder, and then nothing of it is in the way of a request. On, each request carries
+its id in X-Lab-Request-Id, and what the recorder noted of it is kept with that id until the test stops. Then it is
+appended to ``requests-PID.f8`` in the folder: rows of five little-endian doubles (``COLUMNS``), times on
+CLOCK_MONOTONIC. An id is the process id times a thousand million, plus a number.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _recorder import Recorder
+from _tally import CODE, END, INTENDED, ROW_WIDTH, START
+from locust import events
+from locust.clients import HttpSession
+from locust.contrib.fasthttp import FastHttpSession
+
+VARIABLE = "LAB_REQUEST_LOG"
+HEADER = "X-Lab-Request-Id"
+COLUMNS = ("id", "intended_s", "send_s", "end_s", "code")
+IDS_OF_A_PROCESS = 1_000_000_000
+
+
+class RequestLog:
+    """The requests of one process since the test started."""
+
+    def __init__(self, folder: Path, recorder: Recorder, pid: int) -> None:
+        self._path = folder / f"requests-{pid}.f8"
+        self._recorder = recorder
+        self._ids = count(pid * IDS_OF_A_PROCESS + 1)
+        self._rows: list[float] = []
+
+    def logged(self, request: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap the ``request`` method of a session class outside of what the recorder wraps.
+
+        The recorder's newest row is this request's: between its being noted and here nothing else runs.
+        """
+        recorder, ids, keep = self._recorder, self._ids, self._rows.extend
+
+        def logging(session: Any, *args: Any, **kwargs: Any) -> Any:
+            number = next(ids)
+            kwargs["headers"] = {**(kwargs.get("headers") or {}), HEADER: str(number)}
+            try:
+                return request(session, *args, **kwargs)
+            finally:
+                row = recorder.rows[-ROW_WIDTH:]
+                if row:
+                    keep((number, row[INTENDED], row[START], row[END], row[CODE]))
+
+        return logging
+
+    def write(self, **_: Any) -> None:
+        """Append what there is to the file; listener of test_stop."""
+        rows = np.array(self._rows, dtype="<f8")
+        self._rows.clear()
+        with self._path.open("ab") as file:
+            file.write(rows.tobytes())
+
+
+def install(recorder: Recorder, environ: Mapping[str, str] = os.environ) -> None:
+    """Log the requests of this process where the environment asks for it."""
+    folder = environ.get(VARIABLE)
+    if not folder:
+        return
+    log = RequestLog(Path(folder), recorder, os.getpid())
+    for session in (FastHttpSession, HttpSession):
+        setattr(session, "request", log.logged(session.request))  # noqa: B010 - the name is not ours to assign
+    events.init.add_listener(lambda environment, **_: environment.events.test_stop.add_listener(log.write))

@@ -60,7 +60,9 @@ def judge_step(order: Order, logs: StepLogs) -> Step:
         delivered_rps=float(arrived) / logs.window.measure_s,
         truth=quantiles(truth_s),
         recorded=Quantiles(
-            p50_s=seen.quantile_s(0.5), p99_s=seen.quantile_s(0.99, P99_LEAST), p999_s=seen.quantile_s(0.999, P999_LEAST)
+            p50_s=seen.quantile_s(0.5),
+            p99_s=seen.quantile_s(0.99, P99_LEAST),
+            p999_s=seen.quantile_s(0.999, P999_LEAST),
         ),
         errors=quantiles(recorded_s - truth_s),
         golden_late=quantiles((golden[:, DEPARTURE_NS] - golden[:, DUE_NS]) / 1e9),

@@ -39,7 +39,7 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
     queue = [marked(trial, attempt) for trial in block.trials]
     while queue:
         windows += [running.window(trial) for trial in queue]
-        queue = [make_repeat(trial) for trial in needs_repeat(tuple(windows), rig.experiment)]
+        queue = [make_repeat(trial) for trial in needs_repeat(tuple(windows), rig.experiment, rig.bounds)]
         counter.total += len(queue)
     rig.deployer.release()
     rig.store.event("block_spent", running.spent(began_s))
@@ -86,7 +86,7 @@ class _Running:
         measured = insist(rig, trial.id, trial.block, lambda: self._measured(trial, label), self._all_cold)
         window = measured.window
         rig.store.put_window(window, measured.scrapes)
-        reasons = tuple(f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
+        reasons = tuple(f.code for f in window_findings(window, rig.experiment, rig.bounds) if f.level == "invalid")
         rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
         rig.progress.window_finished(label, not reasons, reasons)
         heal(rig, trial.block, self._all_cold)

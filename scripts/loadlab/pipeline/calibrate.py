@@ -6,11 +6,12 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from loadlab.analysis import calibration as analysis
 from loadlab.design import calibration as design
-from loadlab.errors import LoadError, UsageError
+from loadlab.errors import UsageError
 from loadlab.execute.calibration_file import identity, write_calibration
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.golden import Golden, take_request_logs
@@ -37,7 +38,9 @@ Say = Callable[[str], None]
 class Bench:
     """Generators on their cores, a golden server on the other, and whatever is measured with them."""
 
-    def __init__(self, *, golden: Golden, folder: Path, locustfiles: Path, cores: Cores, children: ChildProcesses) -> None:
+    def __init__(
+        self, *, golden: Golden, folder: Path, locustfiles: Path, cores: Cores, children: ChildProcesses
+    ) -> None:
         self._golden = golden
         self._folder = folder
         self._locustfiles = locustfiles
@@ -123,12 +126,8 @@ def open_bench(layout: Layout) -> Iterator[Bench]:
     mine = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory(prefix="loadlab-calibrate-") as name, ChildProcesses() as children:
         folder = Path(name)
-        golden = Golden(
-            children=children, services=layout.services, folder=folder, cpus=cores.sut, clock=SystemClock()
-        )
-        bench = Bench(
-            golden=golden, folder=folder, locustfiles=layout.locustfiles, cores=cores, children=children
-        )
+        golden = Golden(children=children, services=layout.services, folder=folder, cpus=cores.sut, clock=SystemClock())
+        bench = Bench(golden=golden, folder=folder, locustfiles=layout.locustfiles, cores=cores, children=children)
         os.sched_setaffinity(0, cores.rest)
         try:
             yield bench
@@ -195,8 +194,6 @@ class _Climb:
 
     def _insist(self, order: Order) -> Step:
         """The first try that was truthful, or the last."""
-        from dataclasses import replace
-
         step = self._measure(order)
         return step if step.truthful else self._measure(replace(order, id=f"{order.id}-again"))
 
@@ -249,9 +246,3 @@ def _failures(
     if doubling is None or not doubling.agrees:
         found.append("two generators with half of the users each do not agree with one")
     return tuple(found)
-
-
-def require_golden(layout: Layout) -> None:
-    """The golden server is part of the checkout. Raises LoadError where it is not."""
-    if not (layout.services / "golden").is_dir():
-        raise LoadError(f"{layout.services}: got no golden server there; calibrate from a whole checkout")

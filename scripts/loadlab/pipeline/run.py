@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from loadlab.analysis.validity import bounds_of
 from loadlab.config import check_targets, load_experiment
 from loadlab.errors import PROGRAM, BundleError, Interrupted, LoadlabError, UsageError
 from loadlab.execute.clock import SystemClock
@@ -142,7 +143,7 @@ def _with_provenance(rig: Rig, store: BundleStore) -> Rig:
     known = store.provenance()
     isolation = rig.deployer.isolation()
     store.put_provenance(replace(known, isolation=isolation.level, isolation_detail=isolation.detail))
-    return rig
+    return replace(rig, bounds=bounds_of(known))
 
 
 def _after(folder: Path, layout: Layout, what: str, request: Request) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-_LAB_MODULES = ("flask_gunicorn", "fastapi_uvicorn", "upstream")
+_LAB_MODULES = ("flask_gunicorn", "fastapi_uvicorn", "upstream", "golden")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,9 +19,6 @@ from typing import Any
 import numpy as np
 from _recorder import Recorder
 from _tally import CODE, END, INTENDED, ROW_WIDTH, START
-from locust import events
-from locust.clients import HttpSession
-from locust.contrib.fasthttp import FastHttpSession
 
 VARIABLE = "LAB_REQUEST_LOG"
 HEADER = "X-Lab-Request-Id"
@@ -65,12 +62,7 @@ class RequestLog:
             file.write(rows.tobytes())
 
 
-def install(recorder: Recorder, environ: Mapping[str, str] = os.environ) -> None:
-    """Log the requests of this process where the environment asks for it."""
+def log_from_environment(recorder: Recorder, environ: Mapping[str, str]) -> RequestLog | None:
+    """The log of this process where the environment asks for one."""
     folder = environ.get(VARIABLE)
-    if not folder:
-        return
-    log = RequestLog(Path(folder), recorder, os.getpid())
-    for session in (FastHttpSession, HttpSession):
-        setattr(session, "request", log.logged(session.request))  # noqa: B010 - the name is not ours to assign
-    events.init.add_listener(lambda environment, **_: environment.events.test_stop.add_listener(log.write))
+    return RequestLog(Path(folder), recorder, os.getpid()) if folder else None

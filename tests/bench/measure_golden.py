@@ -1,7 +1,7 @@
 """The load generator against a server of known latency: its error for single requests, and through a stall.
 
-The same steps and the same join as `loadlab calibrate`, with tighter bars. Truth is departure less arrival by the golden
-server's own log; what the bar is held against is the error of single requests, kernel and loopback included.
+The same steps and the same join as `loadlab calibrate`, with tighter bars. Truth is departure less arrival by the
+golden server's own log; the bar is held against the error of single requests, kernel and loopback included.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 from loadlab.analysis import calibration as analysis
 from loadlab.design import calibration as design
 from loadlab.errors import UsageError
+from loadlab.execute.activity import left_over_processes
 from loadlab.execute.calibration_file import identity, write_calibration
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.golden import Golden, take_request_logs
@@ -57,7 +58,6 @@ class Bench:
         url = self._golden.start(program or {"delay": f"constant({order.delay_s * 1e6:g}us)"})
         try:
             generator.swarm(self._swarm(order, url))
-            opened_s = self._clock.monotonic_s() + order.settle_s
             generator.open_window(order.id, opens_in_s=order.settle_s, measure_s=order.measure_s)
             self._clock.sleep(order.settle_s + order.measure_s)
             window = generator.collect(order.id)
@@ -69,7 +69,7 @@ class Bench:
             golden=self._golden.stop(),
             requests=take_request_logs(self._folder),
             window=window,
-            opened_s=opened_s,
+            opened_s=window.opened_unix_s - (self._clock.unix_s() - self._clock.monotonic_s()),
         )
         return analysis.judge_step(order, logs)
 
@@ -152,6 +152,8 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
     if layout.state is None:
         raise UsageError("calibrate: no folder for states is known; set LOADLAB_STATE")
     with open_bench(layout) as bench:
+        for other in left_over_processes():
+            say(f"{other.name} (pid {other.pid}) of another run is there: what it does will be in the figures")
         say(f"clock, timers and quiet of {len(cores.sut | cores.rest)} cores, {WATCH_S:g} s")
         quality = _core_quality(cores)
         climb = _Climb(bench, say, len(cores.rest))

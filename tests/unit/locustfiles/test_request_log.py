@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from _recorder import Recorder
-from _request_log import HEADER, IDS_OF_A_PROCESS, RequestLog, install
+from _request_log import HEADER, IDS_OF_A_PROCESS, RequestLog, log_from_environment
 
 
 class Answer:
@@ -74,8 +74,7 @@ def test_what_is_written_is_not_written_again(tmp_path: Path) -> None:
 
 
 def test_nothing_is_logged_where_the_environment_does_not_ask_for_it(tmp_path: Path) -> None:
-    from locust.contrib.fasthttp import FastHttpSession
-
-    before = FastHttpSession.request
-    install(Recorder(), {})
-    assert FastHttpSession.request is before
+    recorder = Recorder()
+    assert log_from_environment(recorder, {}) is None
+    assert log_from_environment(recorder, {"LAB_REQUEST_LOG": ""}) is None
+    assert log_from_environment(recorder, {"LAB_REQUEST_LOG": str(tmp_path)}) is not None

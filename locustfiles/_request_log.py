@@ -38,21 +38,27 @@ class RequestLog:
     def logged(self, request: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap the ``request`` method of a session class outside of what the recorder wraps.
 
-        The recorder's newest row is this request's: between its being noted and here nothing else runs.
+        The recorder's newest row is this request's: between its being noted and here nothing else runs. A user that
+        is killed (GreenletExit is no Exception) leaves none.
         """
-        recorder, ids, keep = self._recorder, self._ids, self._rows.extend
+        ids, keep_newest = self._ids, self._keep_newest
 
         def logging(session: Any, *args: Any, **kwargs: Any) -> Any:
             number = next(ids)
             kwargs["headers"] = {**(kwargs.get("headers") or {}), HEADER: str(number)}
             try:
-                return request(session, *args, **kwargs)
-            finally:
-                row = recorder.rows[-ROW_WIDTH:]
-                if row:
-                    keep((number, row[INTENDED], row[START], row[END], row[CODE]))
+                result = request(session, *args, **kwargs)
+            except Exception:
+                keep_newest(number)
+                raise
+            keep_newest(number)
+            return result
 
         return logging
+
+    def _keep_newest(self, number: int) -> None:
+        row = self._recorder.rows[-ROW_WIDTH:]
+        self._rows.extend((number, row[INTENDED], row[START], row[END], row[CODE]))
 
     def write(self, **_: Any) -> None:
         """Append what there is to the file; listener of test_stop."""

@@ -68,7 +68,8 @@ def make_step(
     generators: int = 1,
 ) -> Step:
     """A step whose quantiles are all alike."""
-    truth, recorded = (Quantiles(p50_s=v, p99_s=v, p999_s=None) for v in (truth_s, recorded_s))
+    error_s = recorded_s - truth_s
+    truth, recorded = (Quantiles(p50_s=v, p95_s=v, p99_s=v, p999_s=None) for v in (truth_s, recorded_s))
     return Step(
         order=make_order(purpose=purpose, users=users, delay_s=truth_s, generators=generators),
         requests=2000,
@@ -76,8 +77,8 @@ def make_step(
         delivered_rps=delivered_rps,
         truth=truth,
         recorded=recorded,
-        errors=Quantiles(p50_s=recorded_s - truth_s, p99_s=recorded_s - truth_s, p999_s=None),
-        golden_late=Quantiles(p50_s=0.000002, p99_s=0.00003, p999_s=None),
+        errors=Quantiles(p50_s=error_s, p95_s=error_s, p99_s=error_s, p999_s=None),
+        golden_late=Quantiles(p50_s=0.000002, p95_s=0.00001, p99_s=0.00003, p999_s=None),
         unmatched=0,
         failed=0,
         generator_cpu_ratio=0.2,

@@ -106,7 +106,7 @@ def _stall(bench: Bench, arena: Arena) -> Iterator[Figure]:
         think_s=0.092,
     )
     step = bench.measure(order, STALL)
-    for name in ("p50", "p99"):
+    for name in ("p95", "p99"):
         yield _ratio(f"stall, closed: service time {name}", step.truth, step.recorded, name, STALL)
 
 

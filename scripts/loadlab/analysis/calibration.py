@@ -22,7 +22,7 @@ P50_MOST_RATIO = 0.02
 P99_MOST_RATIO = 0.10
 FLOOR_S = 0.0002
 """An error within this is never called one: the kernel and the loopback are in it."""
-P99_LEAST, P999_LEAST = 1_000, 10_000
+P95_LEAST, P99_LEAST, P999_LEAST = 20, 1_000, 10_000
 LONG_DELAY_S = 0.01
 
 Floats = NDArray[np.float64]
@@ -61,6 +61,7 @@ def judge_step(order: Order, logs: StepLogs) -> Step:
         truth=quantiles(truth_s),
         recorded=Quantiles(
             p50_s=seen.quantile_s(0.5),
+            p95_s=seen.quantile_s(0.95, P95_LEAST),
             p99_s=seen.quantile_s(0.99, P99_LEAST),
             p999_s=seen.quantile_s(0.999, P999_LEAST),
         ),
@@ -89,7 +90,9 @@ def quantiles(values_s: Floats) -> Quantiles:
     def at(share: float, least: int) -> float | None:
         return float(np.quantile(values_s, share, method="inverted_cdf")) if len(values_s) >= least else None
 
-    return Quantiles(p50_s=at(0.5, 1), p99_s=at(0.99, P99_LEAST), p999_s=at(0.999, P999_LEAST))
+    return Quantiles(
+        p50_s=at(0.5, 1), p95_s=at(0.95, P95_LEAST), p99_s=at(0.99, P99_LEAST), p999_s=at(0.999, P999_LEAST)
+    )
 
 
 def bias_ratio(recorded_s: float | None, truth_s: float | None) -> float | None:

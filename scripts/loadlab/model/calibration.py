@@ -28,9 +28,10 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quantiles:
-    """p50, p99 and p99.9 in seconds; None where fewer than 1, 1 000 and 10 000 values stand behind it."""
+    """p50, p95, p99 and p99.9 in seconds; None where fewer than 1, 20, 1 000 and 10 000 values stand behind it."""
 
     p50_s: float | None
+    p95_s: float | None
     p99_s: float | None
     p999_s: float | None
 

@@ -37,7 +37,7 @@ def standing(calibration: Calibration | None, identity: Mapping[str, str], now_u
         return Standing(text=f"{UNCALIBRATED}: {reason}", truthful=None)
     text = (
         f"calibrated {_ago(now_unix_s - calibration.made_unix_s)} on this machine: {bias_text(calibration)}; "
-        f"truthful up to {_reach_text(calibration.rate)} req/s and {_reach_text(calibration.users)} users"
+        f"truthful up to {_reach_text(calibration.rate, 'req/s')} and {_reach_text(calibration.users, 'users')}"
     )
     truthful = TruthfulRange(made_unix_s=calibration.made_unix_s, rate_rps=calibration.rate, users=calibration.users)
     return Standing(text=text, truthful=truthful)
@@ -55,8 +55,8 @@ def bias_text(calibration: Calibration) -> str:
     return f"bias p50 {p50}, p99 {p99} from 10 ms up, {format_s(calibration.small_bias_s)} below"
 
 
-def _reach_text(reach: Reach) -> str:
-    return format_count(reach.most) + ("" if reach.beyond is not None else " (more was not tried)")
+def _reach_text(reach: Reach, unit: str) -> str:
+    return f"{format_count(reach.most)} {unit}" + ("" if reach.beyond is not None else " (more was not tried)")
 
 
 def _reason(calibration: Calibration, identity: Mapping[str, str], now_unix_s: float) -> str | None:

@@ -19,6 +19,9 @@ from loadlab.pipeline.calibrate import calibrate
 from loadlab.pipeline.layout import Layout, checkout
 from loadlab.report.calibration import print_calibration
 
+WIDTH = 112
+"""Characters that the tables need; a narrower terminal wraps them, and nothing is cut off."""
+
 
 def calibrate_command(*, show: bool, as_json: bool) -> None:
     """Measure, or show what is there. Exit code 0: truthful; 4: not."""
@@ -30,7 +33,7 @@ def calibrate_command(*, show: bool, as_json: bool) -> None:
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     else:
-        print_calibration(found, Console(highlight=False))
+        print_calibration(found, Console(highlight=False, width=max(WIDTH, Console().width)))
         _tell_standing(layout, found)
     raise typer.Exit(EXIT_INVALID if found.failures else EXIT_CONCLUSIVE)
 

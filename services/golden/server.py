@@ -66,8 +66,8 @@ class GoldenServer:
 
     def stop(self) -> None:
         """End ``run``; for other threads."""
-        self._is_stopping = True
         os.write(self._wake_write, b".")
+        self._is_stopping = True  # only now: the loop closes the pipe when it ends
 
     def stop_at_signals(self) -> None:
         """SIGTERM and SIGINT end ``run``."""

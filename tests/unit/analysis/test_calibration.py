@@ -35,7 +35,7 @@ def test_what_is_more_than_the_bounds_is_not_truthful_and_says_which_quantile() 
     step = judge_step(make_order(), make_logs([0.01] * 1200, [0.0] * 1180 + [0.005] * 20))
     assert not step.truthful
     assert len(step.faults) == 1
-    assert step.faults[0].startswith("p99: recorded 15 ms, truth 10 ms")
+    assert step.faults[0].startswith("p99: recorded 15.0 ms, truth 10.0 ms")
 
 
 def test_an_error_within_the_floor_is_none_however_short_the_delay() -> None:

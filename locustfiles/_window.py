@@ -24,6 +24,7 @@ from _master_watch import MasterWatch
 from _options import add_options
 from _recorder import Recorder
 from _redirects import counted_sends, followed_by_fast_session, followed_by_session
+from _request_log import RequestLog, log_from_environment
 from _roster import Roster, deal_ranks
 from _routes import Lab, add_routes
 from _transport import make_exact
@@ -40,6 +41,7 @@ from locust.runners import MasterRunner, WorkerRunner
 RECORDER = Recorder()
 WAITS = Waits(RECORDER)
 ROSTER = Roster()
+REQUEST_LOG = log_from_environment(RECORDER, os.environ)
 
 
 def wrap_classes() -> None:
@@ -70,6 +72,13 @@ def wrap_classes() -> None:
     events.request.add_listener(RECORDER.watch_events())
 
 
+def log_requests(log: RequestLog) -> None:
+    """Have every request carry an id and be kept by it, until the test stops."""
+    for session in (FastHttpSession, HttpSession):
+        setattr(session, "request", log.logged(session.request))  # noqa: B010 - it is no method of ours
+    events.init.add_listener(lambda environment, **_: environment.events.test_stop.add_listener(log.write))
+
+
 def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> None:
     """Listener of Locust's init event: this process is a master, a worker, or both."""
     if isinstance(runner, MasterRunner):
@@ -97,5 +106,7 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
 
 
 wrap_classes()
+if REQUEST_LOG is not None:
+    log_requests(REQUEST_LOG)
 events.init_command_line_parser.add_listener(add_options)
 events.init.add_listener(start_roles)

@@ -1,7 +1,9 @@
-"""The order of all tests: random, but those that take long first."""
+"""What holds for every test: those that take long come first, and nothing known of this machine enters one."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +15,16 @@ LONG = Path(__file__).with_name("integration")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With long tests first, the workers of a session end together; short ones fill the gaps at the end."""
     items.sort(key=lambda item: LONG not in item.path.parents)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_state_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A calibration of whoever runs the tests must not change what they see; their children see none either."""
+    before = os.environ.get("LOADLAB_STATE")
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["LOADLAB_STATE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["LOADLAB_STATE"]
+    else:
+        os.environ["LOADLAB_STATE"] = before

@@ -16,6 +16,7 @@ from bench.arena import Arena, MeasureError, available_cores
 from bench.compare import compare_text
 from bench.figures import Figure, at_least
 from bench.measure_bundle import measure_bundle
+from bench.measure_golden import measure_golden
 from bench.measure_help import measure_help
 from bench.measure_recorder import measure_recorder
 from bench.measure_scrape import measure_scrape
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Measure = Callable[[Arena], Iterator[Figure]]
 MEASURES: dict[str, Measure] = {
     "recorder": measure_recorder,
+    "golden": measure_golden,
     "services": measure_services,
     "upstream": measure_upstream,
     "scrape": measure_scrape,

@@ -16,6 +16,7 @@ from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
 from loadlab.analysis.reproduction import reproduction
 from loadlab.analysis.summarise import Judged, judge
+from loadlab.analysis.validity import bounds_of
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
 from loadlab.model.price import PriceList
@@ -33,7 +34,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         BundleError: a latency histogram cannot be read.
     """
     tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
-    judged = judge(run, experiment)
+    judged = judge(run, experiment, bounds_of(run.provenance))
     cost = _cost(tariffs, experiment, run, judged)
     stacks = describe_stacks(experiment, run, cost)
     bills = priced_figures(tariffs, run, judged, experiment.objective, think_s_of(experiment))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadlab.analysis.calibration_use import is_uncalibrated
 from loadlab.analysis.cluster import cross_check_findings
 from loadlab.analysis.codes import finding
 from loadlab.analysis.compare import Figures, Value, make_curve, plain_figures
@@ -32,8 +33,6 @@ from loadlab.model.result import (
     Verdict,
 )
 from loadlab.model.run import Provenance, RunData
-
-UNCALIBRATED = "uncalibrated"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +173,7 @@ def run_findings(run: RunData, planned_blocks: int) -> tuple[Finding, ...]:
     if run.provenance.resumed:
         found.append(finding("resumed", "info", "run", got=f"{len(run.provenance.resumed)} times"))
     if not _calibrated(run):
-        found.append(finding("uncalibrated", "warning", "machine", got=run.provenance.calibration))
+        found.append(_uncalibrated(run.provenance))
     if run.provenance.isolation == "shared":
         found.append(
             finding(
@@ -226,5 +225,10 @@ def _absent_bracket(experiment: Experiment) -> Bracket:
     return Bracket(lower_users=None, upper_users=None, kind="inconclusive", reason=reason)
 
 
+def _uncalibrated(provenance: Provenance) -> Finding:
+    step = None if provenance.cluster is not None else f"{PROGRAM} calibrate, about two minutes on a quiet machine"
+    return finding("uncalibrated", "warning", "machine", got=provenance.calibration, next_step=step)
+
+
 def _calibrated(run: RunData) -> bool:
-    return run.provenance.calibration != UNCALIBRATED
+    return not is_uncalibrated(run.provenance.calibration)

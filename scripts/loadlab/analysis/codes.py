@@ -20,6 +20,7 @@ GateCode = Literal[
     "workers",
     "empty",
     "note",
+    "beyond_calibration",
 ]
 RunCode = Literal[
     "level_invalid",
@@ -61,6 +62,7 @@ MEANING: Mapping[Code, str] = {
     "workers": "a worker of the load generator was missing",
     "empty": "no request ended in the window",
     "note": "something went wrong during the window",
+    "beyond_calibration": "the load was beyond what the load generator was found truthful at on this machine",
     "level_invalid": "more than a quarter of the pairs of this level are missing",
     "bracket_end_invalid": "an end of the bracket rests on a level with too many missing pairs",
     "aa_fired": "the A/A control found a difference between a stack and itself",

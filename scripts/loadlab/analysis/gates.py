@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadlab.analysis.codes import GateCode, finding
+from loadlab.model.calibration import TruthfulRange
 from loadlab.model.result import Finding
 from loadlab.model.run import Window
 from loadlab.stats.histogram import Latencies
@@ -31,6 +32,8 @@ class GateBounds:
     half_count_ratio: float = 0.10
     half_latency_ratio: float = 0.25
     half_sigmas: float = 4.0
+    truthful: TruthfulRange | None = None
+    """What `loadlab calibrate` found for this machine; None: not calibrated, nothing is judged by it."""
 
 
 Gate = Callable[[Window, Latencies, GateBounds], Finding | None]

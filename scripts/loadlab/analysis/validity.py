@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from loadlab.analysis import gates
 from loadlab.analysis.codes import GATE_CODES, GateCode, finding
 from loadlab.analysis.gates import Gate, GateBounds
 from loadlab.analysis.pairing import units
+from loadlab.analysis.truthful_gate import beyond_calibration
 from loadlab.errors import PROGRAM
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Trial
 from loadlab.model.result import Finding
-from loadlab.model.run import Window
+from loadlab.model.run import Provenance, Window
 from loadlab.stats.histogram import Latencies, decode
 
 DEFAULT_BOUNDS = GateBounds()
@@ -28,7 +30,13 @@ _ALWAYS: tuple[Gate, ...] = (
     gates.workers,
     gates.empty,
     gates.note,
+    beyond_calibration,
 )
+
+
+def bounds_of(provenance: Provenance) -> GateBounds:
+    """The bounds of a run: the stated ones, and what its machine was calibrated for."""
+    return replace(DEFAULT_BOUNDS, truthful=provenance.truthful)
 
 
 def window_findings(

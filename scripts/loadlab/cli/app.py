@@ -1,4 +1,4 @@
-"""`loadlab run | report | compare | list | doctor | lab`."""
+"""`loadlab run | report | compare | list | doctor | calibrate | lab`."""
 
 from __future__ import annotations
 
@@ -123,6 +123,17 @@ def doctor(
     from loadlab.cli.commands import doctor_command
 
     doctor_command(with_lab=lab, as_json=as_json, runs=runs)
+
+
+@app.command()
+def calibrate(
+    show: Annotated[bool, typer.Option("--show", help="Show the calibration there is, measure nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find out how true the load generator is on this machine, in about two minutes; later runs cite it."""
+    from loadlab.cli.calibrate_command import calibrate_command
+
+    calibrate_command(show=show, as_json=as_json)
 
 
 def _check_here() -> None:

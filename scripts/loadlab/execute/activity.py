@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 _GUARDIAN = "/execute/guardian.py"
-_LAB_MODULES = ("flask_gunicorn", "fastapi_uvicorn", "upstream")
+_LAB_MODULES = ("flask_gunicorn", "fastapi_uvicorn", "upstream", "golden")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

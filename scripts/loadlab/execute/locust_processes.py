@@ -13,7 +13,10 @@ HOST = "127.0.0.1"
 
 
 class LocalLocust:
-    """LocustHost on this machine. files: every locustfile to load, the lab's own hooks included."""
+    """LocustHost on this machine. files: every locustfile to load, the lab's own hooks included.
+
+    worker_cores: a core for each worker, the same one several times for several on it; else one on each of cpus.
+    """
 
     def __init__(
         self,
@@ -23,12 +26,14 @@ class LocalLocust:
         env: Mapping[str, str],
         children: ChildProcesses,
         logs: Path,
+        worker_cores: Sequence[int] = (),
     ) -> None:
         self._files = ",".join(str(f) for f in files)
         self._cpus = sorted(cpus)
         self._env = dict(env)
         self._children = children
         self._logs = logs
+        self._worker_cores = list(worker_cores) or self._cpus
         self._web_port = 0
         self._bus_port = 0
         self._master: Child | None = None
@@ -45,7 +50,7 @@ class LocalLocust:
         web = ["--web-host", HOST, "--web-port", str(self._web_port), "--class-picker"]
         bus = ["--master", "--master-bind-host", HOST, "--master-bind-port", str(self._bus_port)]
         self._master = self._start("locust-master", [*bus, *web], frozenset(self._cpus))
-        for number in range(len(self._cpus)):
+        for number in range(len(self._worker_cores)):
             self._start_worker(number)
 
     def fallen(self) -> Sequence[str]:
@@ -65,8 +70,8 @@ class LocalLocust:
                 self._start_worker(number)
 
     def workers(self) -> int:
-        """One per core."""
-        return len(self._cpus)
+        """One per core, where nothing else was asked for."""
+        return len(self._worker_cores)
 
     def worker_pids(self) -> frozenset[int]:
         """The workers as they know themselves: their launcher becomes Locust without a new process."""
@@ -84,7 +89,7 @@ class LocalLocust:
 
     def _start_worker(self, number: int) -> None:
         bus = ["--worker", "--master-host", HOST, "--master-port", str(self._bus_port)]
-        core = frozenset({self._cpus[number]})
+        core = frozenset({self._worker_cores[number]})
         self._workers[number] = self._start(f"locust-worker-{number}", bus, core)
 
     def _start(self, name: str, args: Sequence[str], cpus: frozenset[int]) -> Child:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from loadlab.model.calibration import TruthfulRange
 from loadlab.model.cluster import ClusterFacts
 from loadlab.model.plan import Role
 
@@ -196,6 +197,8 @@ class Provenance:
     resumed: tuple[float, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     """Hosts beside this machine that the user let the run put load on."""
+    truthful: TruthfulRange | None = None
+    """Up to where the load generator is known to be truthful here; None where ``calibration`` says uncalibrated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

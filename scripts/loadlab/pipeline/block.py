@@ -45,7 +45,7 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
     queue = list(running.trials)
     while queue:
         windows += [running.window(trial) for trial in queue]
-        queue = [make_repeat(trial) for trial in needs_repeat(tuple(windows), rig.experiment)]
+        queue = [make_repeat(trial) for trial in needs_repeat(tuple(windows), rig.experiment, rig.bounds)]
         counter.total, counter.owed = counter.total + len(queue), 0
     rig.deployer.release()
     rig.store.event("block_spent", running.spent(began_s))
@@ -94,7 +94,7 @@ class _Running:
         measured = insist(rig, trial.id, trial.block, lambda: self._measured(trial, label), self._all_cold)
         window = measured.window
         rig.store.put_window(window, measured.scrapes)
-        reasons = tuple(f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
+        reasons = tuple(f.code for f in window_findings(window, rig.experiment, rig.bounds) if f.level == "invalid")
         rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
         self._expect_repeats(trial, failed=bool(reasons))
         rig.progress.window_finished(label, not reasons, reasons)

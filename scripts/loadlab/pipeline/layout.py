@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from loadlab.execute.calibration_file import state_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +15,8 @@ class Layout:
 
     root: Path
     runs: Path
+    state: Path | None = None
+    """Where what is known of this machine is kept for later runs; None: nowhere."""
 
     @property
     def services(self) -> Path:
@@ -47,4 +52,4 @@ class Layout:
 def checkout(runs: Path | None = None) -> Layout:
     """The checkout this code lies in; runs go below the current folder unless told otherwise."""
     root = Path(__file__).resolve().parents[3]
-    return Layout(root=root, runs=runs or Path.cwd() / "runs")
+    return Layout(root=root, runs=runs or Path.cwd() / "runs", state=state_folder(os.environ))

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 
+from loadlab.analysis.calibration_use import standing
 from loadlab.config import without_values
+from loadlab.execute.calibration_file import identity, read_calibration
 from loadlab.execute.machine import Machine, git_state, package_versions
 from loadlab.execute.ports import Clock, Isolation
 from loadlab.model.cluster import ClusterFacts
@@ -15,7 +17,7 @@ from loadlab.model.experiment import CommandService, Experiment, ImageService, O
 from loadlab.model.run import Provenance
 from loadlab.pipeline.layout import Layout
 
-UNCALIBRATED = "uncalibrated"
+IN_CLUSTER = "uncalibrated: the load generator ran in a cluster, which `loadlab calibrate` does not measure"
 NOT_YET_KNOWN = Isolation(level="shared", detail="not known yet: the deployer says it when it starts")
 
 
@@ -24,6 +26,7 @@ def describe(
 ) -> Provenance:
     """Everything that can be said before anything is started; the deployer adds the isolation."""
     machine, git = Machine(), git_state(layout.root)
+    calibrated = standing(read_calibration(layout.state), identity(machine), clock.unix_s())
     return Provenance(
         started_unix_s=clock.unix_s(),
         loadlab_version=version("loadlab"),
@@ -36,7 +39,8 @@ def describe(
         allowed_hosts=allowed_hosts,
         isolation=NOT_YET_KNOWN.level,
         isolation_detail=NOT_YET_KNOWN.detail,
-        calibration=UNCALIBRATED,
+        calibration=calibrated.text,
+        truthful=calibrated.truthful,
         stack_settings={stack.name: _settings(stack) for stack in experiment.stacks},
     )
 
@@ -45,7 +49,7 @@ def on_cluster(known: Provenance, facts: ClusterFacts) -> Provenance:
     """A run on a cluster is a run on another machine: figures of the two cannot be told apart from the machines."""
     identity = known.machine_id if facts.kind == "kind" else facts.uid
     machine_id = hashlib.sha256(f"loadlab-cluster-1\n{facts.kind}\n{identity}".encode()).hexdigest()[:16]
-    return replace(known, machine_id=machine_id, cluster=facts)
+    return replace(known, machine_id=machine_id, cluster=facts, calibration=IN_CLUSTER, truthful=None)
 
 
 def _settings(stack: Stack) -> Mapping[str, str]:

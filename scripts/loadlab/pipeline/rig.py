@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from loadlab.analysis.gates import GateBounds
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
 from loadlab.model.experiment import ClosedLoad, Experiment, Stack
 from loadlab.model.run import Window
@@ -23,6 +24,7 @@ class Rig:
     store: RunStore
     clock: Clock
     progress: Progress
+    bounds: GateBounds = field(default_factory=GateBounds)
     watch: AbortWatch = field(default_factory=AbortWatch)
     """One for the whole run: what hurts does not stop hurting at a window's end."""
 

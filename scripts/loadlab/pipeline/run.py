@@ -11,6 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 from types import FrameType
 
+from loadlab.analysis.validity import bounds_of
 from loadlab.config import check_targets, load_experiment
 from loadlab.errors import PROGRAM, AbortedByRule, BundleError, DeployError, Interrupted, LoadlabError, UsageError
 from loadlab.execute.clock import SystemClock
@@ -156,7 +157,7 @@ def _with_provenance(rig: Rig, store: BundleStore) -> Rig:
     known = store.provenance()
     isolation = rig.deployer.isolation()
     store.put_provenance(replace(known, isolation=isolation.level, isolation_detail=isolation.detail))
-    return rig
+    return replace(rig, bounds=bounds_of(known))
 
 
 def _next_step(

@@ -1,0 +1,51 @@
+"""The command behind `loadlab calibrate`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import orjson
+import typer
+from rich.console import Console
+
+from loadlab.analysis.calibration_use import standing
+from loadlab.errors import EXIT_CONCLUSIVE, EXIT_INVALID, PROGRAM, BundleError, Interrupted
+from loadlab.execute.calibration_file import NAME, identity, read_calibration
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.machine import Machine
+from loadlab.model.calibration import Calibration
+from loadlab.pipeline.calibrate import calibrate
+from loadlab.pipeline.layout import Layout, checkout
+from loadlab.report.calibration import print_calibration
+
+WIDTH = 112
+"""Characters that the tables need; a narrower terminal wraps them, and nothing is cut off."""
+
+
+def calibrate_command(*, show: bool, as_json: bool) -> None:
+    """Measure, or show what is there. Exit code 0: truthful; 4: not."""
+    layout = checkout()
+    try:
+        found = _known(layout) if show else calibrate(layout, lambda line: typer.echo(f"calibrate: {line}", err=True))
+    except KeyboardInterrupt:
+        raise Interrupted("calibrate: interrupted; the calibration that was there stays as it was") from None
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    else:
+        print_calibration(found, Console(highlight=False, width=max(WIDTH, Console().width)))
+        _tell_standing(layout, found)
+    raise typer.Exit(EXIT_INVALID if found.failures else EXIT_CONCLUSIVE)
+
+
+def _known(layout: Layout) -> Calibration:
+    found = read_calibration(layout.state)
+    if found is None:
+        raise BundleError(f"{layout.state}/{NAME}: no calibration there; make one: {PROGRAM} calibrate")
+    return found
+
+
+def _tell_standing(layout: Layout, found: Calibration) -> None:
+    """What a run would say now."""
+    text = standing(found, identity(Machine()), SystemClock().unix_s()).text
+    typer.echo(f"\nruns say: {text}\nkept in {layout.state}/{NAME}")

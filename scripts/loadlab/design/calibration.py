@@ -1,0 +1,58 @@
+"""Which steps a calibration takes, in about two minutes; the ladders are drawn while they are climbed."""
+
+from __future__ import annotations
+
+from loadlab.model.calibration import Order
+
+LATENCY_ORDERS: tuple[Order, ...] = (
+    Order(id="latency-100us", purpose="latency", delay_s=0.0001, users=1, measure_s=5.0, settle_s=0.5),
+    Order(id="latency-1ms", purpose="latency", delay_s=0.001, users=3, measure_s=5.0, settle_s=0.5),
+    Order(id="latency-10ms", purpose="latency", delay_s=0.01, users=28, measure_s=4.5, settle_s=0.5),
+    Order(id="latency-100ms", purpose="latency", delay_s=0.1, users=100, measure_s=5.0, settle_s=0.7),
+    Order(id="latency-1s", purpose="latency", delay_s=1.0, users=250, measure_s=6.0, settle_s=2.0),
+)
+"""From 0.1 ms to 1 s. The first three send 10 000 requests where the machine can, which p99.9 needs."""
+
+PACE_ORDERS: tuple[Order, ...] = (
+    Order(id="pace-100", purpose="pace", delay_s=0.01, users=20, measure_s=5.0, settle_s=0.7, think_s=0.19),
+    Order(id="pace-1000", purpose="pace", delay_s=0.01, users=200, measure_s=4.0, settle_s=0.7, think_s=0.19),
+)
+"""A closed loop asked for 100 and 1 000 requests a second."""
+
+RATE_DELAY_S = 0.005
+RATE_USERS = (5, 10, 15, 20, 25, 30, 36, 43, 52, 62)
+"""Users at 5 ms on one generator: from 1 000 requests a second upwards."""
+USERS_DELAY_S = 1.0
+USERS = (250, 500, 1000, 2000, 4000)
+"""Users at 1 s on one generator, whose rate stays at as many requests a second."""
+DOUBLING_DELAY_S = 0.01
+
+
+def rate_order(per_generator: int, generators: int, attempt: int) -> Order:
+    """A rung of the ladder of rates: short answers, few users, more and more requests."""
+    users = per_generator * generators
+    return Order(
+        id=f"rate-{users}-{attempt}", purpose="rate", delay_s=RATE_DELAY_S, users=users, measure_s=2.0, settle_s=0.5,
+        generators=generators,
+    )  # fmt: skip
+
+
+def users_order(per_generator: int, generators: int, attempt: int) -> Order:
+    """A rung of the ladder of concurrency: long answers, many users. A turn passes before the window opens."""
+    users = per_generator * generators
+    return Order(
+        id=f"users-{users}-{attempt}", purpose="users", delay_s=USERS_DELAY_S, users=users, measure_s=2.0, settle_s=1.8,
+        generators=generators,
+    )  # fmt: skip
+
+
+def doubling_orders(users: int) -> tuple[Order, Order]:
+    """One generator with all users, and two with half of them each."""
+    one, two = (
+        Order(
+            id=f"doubling-{n}", purpose="doubling", delay_s=DOUBLING_DELAY_S, users=users, measure_s=4.0, settle_s=0.7,
+            generators=n,
+        )
+        for n in (1, 2)
+    )  # fmt: skip
+    return one, two

@@ -1,0 +1,66 @@
+"""The calibration of this machine, in the user's state folder; written whole, at the end, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from loadlab.errors import BundleError
+from loadlab.execute.durable import write_whole, writing
+from loadlab.execute.machine import Machine
+from loadlab.model.calibration import Calibration
+
+NAME = "calibration.json"
+FORMAT = 1
+PACKAGES = ("locust", "gevent", "geventhttpclient", "numpy", "loadlab")
+"""Whose versions a calibration is only good for."""
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """LOADLAB_STATE, or loadlab in the XDG folder of states."""
+    if own := environ.get("LOADLAB_STATE"):
+        return Path(own)
+    base = environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path(environ.get("HOME", "/")) / ".local" / "state") / "loadlab"
+
+
+def identity(machine: Machine) -> Mapping[str, str]:
+    """What must not change for a calibration to hold."""
+    facts = machine.facts()
+    return {
+        "machine": machine.machine_id(),
+        "kernel": str(facts["kernel"]),
+        "cores": str(facts["cores_allowed"]),
+        "python": str(facts["python"]),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def read_calibration(folder: Path | None) -> Calibration | None:
+    """What is there; None without one. One that cannot be read, or of another format, is none."""
+    if folder is None:
+        return None
+    try:
+        told = orjson.loads((folder / NAME).read_bytes())
+        if told["format"] != FORMAT:
+            return None
+        return TypeAdapter(Calibration).validate_python(told["calibration"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return None
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> Path:
+    """Put it in the place of the one before. Raises StoreFull, BundleError."""
+    path = folder / NAME
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: got no folder; name another by LOADLAB_STATE")
+    record = {"format": FORMAT, "calibration": asdict(calibration)}
+    write_whole(path, orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return path

@@ -1,0 +1,134 @@
+"""What ``loadlab calibrate`` found out about one machine, and what a run keeps of it. None means absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Purpose = Literal["latency", "rate", "users", "pace", "doubling"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """One step to be measured: a closed load against a golden server of constant delay.
+
+    generators: Locust workers that share the users. settle_s: load before the window.
+    """
+
+    id: str
+    purpose: Purpose
+    delay_s: float
+    users: int
+    measure_s: float
+    settle_s: float
+    think_s: float = 0.0
+    generators: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quantiles:
+    """p50, p95, p99 and p99.9 in seconds; None where fewer than 1, 20, 1 000 and 10 000 values stand behind it."""
+
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    p999_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One measured step. All requests of its window, each joined with the golden server's row by its id.
+
+    truth: departure less arrival by the golden log. recorded: as a run would report them, out of the window's
+    histogram. errors: recorded less truth of the single requests, so with what kernel and loopback take.
+    asked_rps: users over the time that one turn takes by the truth; delivered_rps: arrivals at the server.
+    unmatched: requests of the whole step that only one of both logs knows. golden_late: departure less due.
+    """
+
+    order: Order
+    requests: int
+    asked_rps: float
+    delivered_rps: float
+    truth: Quantiles
+    recorded: Quantiles
+    errors: Quantiles
+    golden_late: Quantiles
+    unmatched: int
+    failed: int
+    generator_cpu_ratio: float
+    lag_p99_s: float
+    faults: tuple[str, ...]
+    """Why the generator was not truthful in this step, one line each; empty where it was."""
+
+    @property
+    def truthful(self) -> bool:
+        """Whether every check of the step held."""
+        return not self.faults
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoreQuality:
+    """One core left alone with a process that only reads the clock, then one that only sleeps for a millisecond.
+
+    pause: a step of the clock above 50 us. paused_ratio: share of the time that such steps took.
+    """
+
+    core: int
+    clock_read_s: float
+    clock_step_s: float
+    paused_ratio: float
+    longest_pause_s: float
+    sleep_late_p50_s: float
+    sleep_late_p99_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """How far the generator is truthful: up to ``most``. beyond: the least at which it was not; None: not reached."""
+
+    most: float
+    beyond: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubling:
+    """Two generators with half of the users each against one with all: ratios of rate, p50 and p99."""
+
+    users: int
+    rate_ratio: float
+    p50_ratio: float
+    p99_ratio: float
+    agrees: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """All of one calibration. identity: what must be the same for it to hold (machine, kernel, cores, versions).
+
+    bias_*_ratio: largest over the steps with a delay from 10 ms up; small_bias_s: largest below that.
+    rate, users: None where not even the first step was truthful. failures: why it cannot be relied on; empty if it can.
+    """
+
+    made_unix_s: float
+    took_s: float
+    identity: Mapping[str, str]
+    generator_cores: int
+    cores: tuple[CoreQuality, ...]
+    steps: tuple[Step, ...]
+    rate: Reach | None
+    users: Reach | None
+    doubling: Doubling | None
+    bias_p50_ratio: float | None
+    bias_p99_ratio: float | None
+    small_bias_s: float | None
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TruthfulRange:
+    """What a calibrated run keeps: up to where its generator was found truthful on this machine."""
+
+    made_unix_s: float
+    rate_rps: Reach
+    users: Reach

@@ -1,0 +1,250 @@
+"""`loadlab calibrate`: the load generator of this machine against the golden server, step by step."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from loadlab.analysis import calibration as analysis
+from loadlab.design import calibration as design
+from loadlab.errors import UsageError
+from loadlab.execute.activity import left_over_processes
+from loadlab.execute.calibration_file import identity, write_calibration
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.golden import Golden, take_request_logs
+from loadlab.execute.local import Cores, split_cores
+from loadlab.execute.locust import LocustGenerator
+from loadlab.execute.locust_processes import LocalLocust
+from loadlab.execute.machine import Machine
+from loadlab.execute.ports import Swarm
+from loadlab.execute.processes import ChildProcesses
+from loadlab.execute.quietness import watch_cores
+from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Reach, Step
+from loadlab.model.experiment import Scenario
+from loadlab.pipeline.layout import Layout
+
+SCENARIO = "IoBoundUser"
+WATCH_S = 4.0
+TRIES = 2
+"""A step in which the generator was not truthful is measured once more: something else may have disturbed it."""
+SEED = 20261126
+
+Say = Callable[[str], None]
+
+
+class Bench:
+    """Generators on their cores, a golden server on the other, and whatever is measured with them."""
+
+    def __init__(
+        self, *, golden: Golden, folder: Path, locustfiles: Path, cores: Cores, children: ChildProcesses
+    ) -> None:
+        self._golden = golden
+        self._folder = folder
+        self._locustfiles = locustfiles
+        self._children = children
+        self._cores = sorted(cores.rest)
+        self._clock = SystemClock()
+        self._generator: LocustGenerator | None = None
+        self._generators = 0
+
+    def measure(self, order: Order, program: Mapping[str, str] | None = None) -> Step:
+        """Measure one step. ``program``: other settings of the golden server than its delay alone."""
+        generator = self._with_generators(order.generators)
+        take_request_logs(self._folder)
+        url = self._golden.start(program or {"delay": f"constant({order.delay_s * 1e6:g}us)"})
+        try:
+            generator.swarm(self._swarm(order, url))
+            generator.open_window(order.id, opens_in_s=order.settle_s, measure_s=order.measure_s)
+            self._clock.sleep(order.settle_s + order.measure_s)
+            window = generator.collect(order.id)
+            generator.stop(order.id)
+        except BaseException:
+            self._golden.close()
+            raise
+        logs = analysis.StepLogs(
+            golden=self._golden.stop(),
+            requests=take_request_logs(self._folder),
+            window=window,
+            opened_s=window.opened_unix_s - (self._clock.unix_s() - self._clock.monotonic_s()),
+        )
+        return analysis.judge_step(order, logs)
+
+    def close(self) -> None:
+        """End everything."""
+        self._golden.close()
+        if self._generator is not None:
+            self._generator.close()
+
+    def _with_generators(self, count: int) -> LocustGenerator:
+        """So many Locust workers, one after another over the cores."""
+        if self._generator is not None and count == self._generators:
+            return self._generator
+        if self._generator is not None:
+            self._generator.close()
+        locust = LocalLocust(
+            files=[self._locustfiles / "io_bound.py"],
+            cpus=frozenset(self._cores),
+            env={"PYTHONWARNINGS": "ignore", "LAB_REQUEST_LOG": str(self._folder)},
+            children=self._children,
+            logs=self._folder,
+            worker_cores=[self._cores[number % len(self._cores)] for number in range(count)],
+        )
+        self._generator, self._generators = LocustGenerator(locust, self._clock), count
+        self._generator.start()
+        return self._generator
+
+    def _swarm(self, order: Order, url: str) -> Swarm:
+        return Swarm(
+            trial=order.id,
+            url=url,
+            scenario=Scenario(user_class=SCENARIO, locustfile=self._locustfiles / "io_bound.py"),
+            users=order.users,
+            think_s=order.think_s,
+            phase_s=order.delay_s + order.think_s,
+            seed=SEED,
+            good_within_s=60.0,
+        )
+
+
+@contextmanager
+def open_bench(layout: Layout) -> Iterator[Bench]:
+    """A bench on this machine; all that it started is ended when the block is left.
+
+    Raises:
+        UsageError: the golden server cannot have a core of its own.
+    """
+    cores = split_cores(frozenset(os.sched_getaffinity(0)), 1)
+    if cores.shared:
+        raise UsageError(
+            "calibrate: got 1 core, expected 2 or more: the golden server has to be alone on one; "
+            "give this machine or container another core"
+        )
+    mine = os.sched_getaffinity(0)
+    with tempfile.TemporaryDirectory(prefix="loadlab-calibrate-") as name, ChildProcesses() as children:
+        folder = Path(name)
+        golden = Golden(children=children, services=layout.services, folder=folder, cpus=cores.sut, clock=SystemClock())
+        bench = Bench(golden=golden, folder=folder, locustfiles=layout.locustfiles, cores=cores, children=children)
+        os.sched_setaffinity(0, cores.rest)
+        try:
+            yield bench
+        finally:
+            os.sched_setaffinity(0, mine)
+            bench.close()
+
+
+def calibrate(layout: Layout, say: Say) -> Calibration:
+    """Measure everything, keep it in the user's state folder, and return it.
+
+    An interrupt or an error leaves the calibration that was there. One that shows that the generator cannot be
+    believed is kept all the same, so that runs say so.
+
+    Raises:
+        UsageError: this machine cannot be calibrated.
+        LoadError, DeployError: generator or golden server failed.
+    """
+    clock = SystemClock()
+    began_s = clock.monotonic_s()
+    cores = split_cores(frozenset(os.sched_getaffinity(0)), 1)
+    if layout.state is None:
+        raise UsageError("calibrate: no folder for states is known; set LOADLAB_STATE")
+    with open_bench(layout) as bench:
+        for other in left_over_processes():
+            say(f"{other.name} (pid {other.pid}) of another run is there: what it does will be in the figures")
+        say(f"clock, timers and quiet of {len(cores.sut | cores.rest)} cores, {WATCH_S:g} s")
+        quality = _core_quality(cores)
+        climb = _Climb(bench, say, len(cores.rest))
+        steps = climb.all()
+    found = _sum_up(steps, quality, climb.doubling, generators=len(cores.rest), took_s=clock.monotonic_s() - began_s)
+    write_calibration(layout.state, found)
+    return found
+
+
+class _Climb:
+    """The steps in their order."""
+
+    def __init__(self, bench: Bench, say: Say, generators: int) -> None:
+        self._bench = bench
+        self._say = say
+        self._generators = generators
+        self.doubling: Doubling | None = None
+
+    def all(self) -> list[Step]:
+        """Latencies, pace, both ladders, doubling."""
+        steps = [self._insist(order) for order in (*design.LATENCY_ORDERS, *design.PACE_ORDERS)]
+        rates = self._ladder(design.RATE_USERS, design.rate_order)
+        users = self._ladder(design.USERS, design.users_order)
+        good = [step.order.users for step in rates if step.truthful]
+        one, two = (self._measure(order) for order in design.doubling_orders(2 * (max(good, default=10) // 2)))
+        self.doubling = analysis.doubling(one, two)
+        return [*steps, *rates, *users, one, two]
+
+    def _ladder(self, rungs: Sequence[int], order: Callable[[int, int, int], Order]) -> list[Step]:
+        """Up to the first rung that does not hold, tried again there."""
+        climbed: list[Step] = []
+        for rung in rungs:
+            for attempt in range(TRIES):
+                climbed.append(self._measure(order(rung, self._generators, attempt + 1)))
+                if climbed[-1].truthful:
+                    break
+            else:
+                break
+        return climbed
+
+    def _insist(self, order: Order) -> Step:
+        """The first try that was truthful, or the last."""
+        step = self._measure(order)
+        return step if step.truthful else self._measure(replace(order, id=f"{order.id}-again"))
+
+    def _measure(self, order: Order) -> Step:
+        step = self._bench.measure(order)
+        self._say(f"{order.id}: {step.delivered_rps:.0f} req/s" + ("" if step.truthful else f"; {step.faults[0]}"))
+        return step
+
+
+def _core_quality(cores: Cores) -> tuple[CoreQuality, ...]:
+    watched = watch_cores(cores.sut | cores.rest, WATCH_S)
+    return tuple(CoreQuality(core=core, **figures) for core, figures in watched.items())
+
+
+def _sum_up(
+    steps: Sequence[Step],
+    cores: tuple[CoreQuality, ...],
+    doubling: Doubling | None,
+    *,
+    generators: int,
+    took_s: float,
+) -> Calibration:
+    rate = analysis.reach([s for s in steps if s.order.purpose == "rate"], "rate")
+    users = analysis.reach([s for s in steps if s.order.purpose == "users"], "users")
+    return Calibration(
+        made_unix_s=SystemClock().unix_s(),
+        took_s=took_s,
+        identity=identity(Machine()),
+        generator_cores=generators,
+        cores=cores,
+        steps=tuple(steps),
+        rate=rate,
+        users=users,
+        doubling=doubling,
+        bias_p50_ratio=analysis.largest_bias(steps, "p50_s"),
+        bias_p99_ratio=analysis.largest_bias(steps, "p99_s"),
+        small_bias_s=analysis.largest_small_bias_s(steps),
+        failures=_failures(steps, rate, users, doubling),
+    )
+
+
+def _failures(
+    steps: Sequence[Step], rate: Reach | None, users: Reach | None, doubling: Doubling | None
+) -> tuple[str, ...]:
+    found = [f"{s.order.id}: {s.faults[0]}" for s in steps if s.order.purpose == "latency" and s.faults]
+    if rate is None:
+        found.append("not truthful at the lowest rate that was tried")
+    if users is None:
+        found.append("not truthful at the fewest users that were tried")
+    if doubling is None or not doubling.agrees:
+        found.append("two generators with half of the users each do not agree with one")
+    return tuple(found)

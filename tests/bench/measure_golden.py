@@ -1,0 +1,123 @@
+"""The load generator against a server of known latency: its error for single requests, and through a stall.
+
+The same steps and the same join as `loadlab calibrate`, with tighter bars. Truth is departure less arrival by the
+golden server's own log; the bar is held against the error of single requests, kernel and loopback included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bench.arena import Arena, MeasureError
+from bench.figures import Figure, at_most
+from loadlab.model.calibration import Order, Quantiles, Step
+from loadlab.pipeline.calibrate import Bench, open_bench
+from loadlab.pipeline.layout import Layout
+
+FLOOR_S = 0.0002
+ERROR_RATIO = 0.01
+STALL_RATIO = 0.05
+STALL = {"delay": "constant(8ms)", "freeze": "2s/20s"}
+STALL_PERIOD_S = 20.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Case:
+    """One delay: how many users ask for it and for how long."""
+
+    delay_s: float
+    users: int
+    measure_s: float
+
+
+CASES = (
+    _Case(delay_s=0.0001, users=1, measure_s=6.0),
+    _Case(delay_s=0.001, users=2, measure_s=6.0),
+    _Case(delay_s=0.01, users=10, measure_s=6.0),
+    _Case(delay_s=0.1, users=50, measure_s=6.0),
+    _Case(delay_s=1.0, users=250, measure_s=6.0),
+)
+LONG_CASES = (_Case(delay_s=10.0, users=1100, measure_s=12.0), _Case(delay_s=60.0, users=1100, measure_s=65.0))
+
+
+def measure_golden(arena: Arena) -> Iterator[Figure]:
+    """Errors from 0.1 ms to 60 s, and the stall."""
+    cases = CASES if arena.quick else (*CASES, *LONG_CASES)
+    with open_bench(Layout(root=arena.root, runs=arena.folder)) as bench:
+        for case in cases:
+            arena.say(f"golden: {case.delay_s:g} s, {case.users} users")
+            yield from _errors(bench.measure(_order(case)), case)
+        arena.say("golden: frozen 2 s in every 20 s, closed loop of 10 users")
+        yield from _stall(bench, arena)
+
+
+def _order(case: _Case) -> Order:
+    """A turn and a half before the window where a turn is long, so that every user is in its second."""
+    settle_s = 0.5 + (1.5 * case.delay_s if case.delay_s >= 0.1 else 0.0)
+    return Order(
+        id=f"bench-{case.delay_s:g}",
+        purpose="latency",
+        delay_s=case.delay_s,
+        users=case.users,
+        measure_s=case.measure_s,
+        settle_s=settle_s,
+    )
+
+
+def _errors(step: Step, case: _Case) -> Iterator[Figure]:
+    if step.unmatched or step.failed:
+        raise MeasureError(f"golden: {step.faults[0]}")
+    allowed_s = max(FLOOR_S, ERROR_RATIO * case.delay_s)
+    late_us = (step.golden_late.p99_s or 0.0) * 1e6
+    for name in ("p50", "p99"):
+        error_s: float | None = getattr(step.errors, f"{name}_s")
+        yield Figure(
+            name=f"error {name} at {case.delay_s * 1e3:g} ms",
+            value=None if error_s is None else error_s * 1e3,
+            unit="ms",
+            bar=at_most(allowed_s * 1e3),
+            how=f"recorded less truth of {step.requests} single requests, {case.users} users, "
+            f"{step.delivered_rps:.0f} req/s",
+            note=_note(step, name, late_us),
+        )
+
+
+def _note(step: Step, name: str, late_us: float) -> str:
+    truth_s, recorded_s = getattr(step.truth, f"{name}_s"), getattr(step.recorded, f"{name}_s")
+    if truth_s is None or recorded_s is None:
+        return "fewer than 1000 requests: no p99"
+    return (
+        f"reported {recorded_s * 1e3:.4g} ms, truth {truth_s * 1e3:.4g} ms; "
+        f"golden server late by {late_us:.0f} us (p99)"
+    )
+
+
+def _stall(bench: Bench, arena: Arena) -> Iterator[Figure]:
+    """A closed loop does not see the stall in its percentiles; what it records of it must be the truth all the same."""
+    periods = arena.pick(3, 1)
+    order = Order(
+        id="bench-stall-closed",
+        purpose="latency",
+        delay_s=0.008,
+        users=10,
+        measure_s=periods * STALL_PERIOD_S,
+        settle_s=4.0,
+        think_s=0.092,
+    )
+    step = bench.measure(order, STALL)
+    for name in ("p95", "p99"):
+        yield _ratio(f"stall, closed: service time {name}", step.truth, step.recorded, name, STALL)
+
+
+def _ratio(label: str, truth: Quantiles, recorded: Quantiles, name: str, program: Mapping[str, str]) -> Figure:
+    truth_s, recorded_s = getattr(truth, f"{name}_s"), getattr(recorded, f"{name}_s")
+    known = truth_s is not None and recorded_s is not None
+    return Figure(
+        name=label,
+        value=abs(recorded_s / truth_s - 1.0) if known else None,
+        unit="ratio",
+        bar=at_most(STALL_RATIO),
+        how=f"how far what is reported is off the golden log; {program['delay']}, frozen {program['freeze']}",
+        note=f"reported {recorded_s * 1e3:.4g} ms, truth {truth_s * 1e3:.4g} ms" if known else "too few requests",
+    )

@@ -1,0 +1,126 @@
+"""Logs of a step and whole calibrations, to vary in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from hdrh.histogram import HdrHistogram
+
+from builders import HDR_DIGITS, HDR_HIGHEST_US, HDR_LOWEST_US, UNIX_S, make_load_window
+from loadlab.analysis.calibration import StepLogs
+from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Purpose, Quantiles, Reach, Step
+
+IDENTITY = {"machine": "machine-a", "kernel": "6.1", "cores": "0-1", "python": "3.11.7", "locust": "2.47.0"}
+OPENED_S = 1000.0
+_Histogram: Any = HdrHistogram
+
+
+def make_order(
+    *, purpose: Purpose = "latency", delay_s: float = 0.01, users: int = 10, think_s: float = 0.0, generators: int = 1
+) -> Order:
+    """A step of two seconds."""
+    return Order(
+        id=f"{purpose}-{users}",
+        purpose=purpose,
+        delay_s=delay_s,
+        users=users,
+        measure_s=2.0,
+        settle_s=0.5,
+        think_s=think_s,
+        generators=generators,
+    )
+
+
+def make_logs(truth_s: Sequence[float], extra_s: Sequence[float], *, measure_s: float = 2.0) -> StepLogs:
+    """Logs of requests one after another over the window.
+
+    truth_s: what the golden server took. extra_s: what the generator recorded on top, a quarter of it before the
+    arrival and the rest after the departure.
+    """
+    count = len(truth_s)
+    sends_s = OPENED_S + np.arange(count) * (measure_s - max(truth_s) - max(extra_s) - 0.01) / count
+    truth, extra = np.array(truth_s), np.array(extra_s)
+    ends_s = sends_s + truth + extra
+    arrivals_ns = np.round((sends_s + extra / 4) * 1e9).astype(np.int64)
+    departures_ns = arrivals_ns + np.round(truth * 1e9).astype(np.int64)
+    ids = np.arange(1, count + 1)
+    golden = np.column_stack((ids, arrivals_ns, departures_ns - 1000, departures_ns, np.full(count, 200)))
+    requests = np.column_stack((ids.astype(float), sends_s, sends_s, ends_s, np.full(count, 200.0)))
+    recorded = _Histogram(HDR_LOWEST_US, HDR_HIGHEST_US, HDR_DIGITS)
+    for latency_s in ends_s - sends_s:
+        recorded.record_value(max(1, round(latency_s * 1e6)))
+    window = make_load_window(ok=count, measure_s=measure_s)
+    window = replace(window, histogram=recorded.encode().decode())
+    return StepLogs(golden=golden.astype(np.int64), requests=requests, window=window, opened_s=OPENED_S)
+
+
+def make_step(
+    *,
+    purpose: Purpose = "latency",
+    users: int = 10,
+    delivered_rps: float = 1000.0,
+    truth_s: float = 0.01,
+    recorded_s: float = 0.0101,
+    faults: tuple[str, ...] = (),
+    generators: int = 1,
+) -> Step:
+    """A step whose quantiles are all alike."""
+    error_s = recorded_s - truth_s
+    truth, recorded = (Quantiles(p50_s=v, p95_s=v, p99_s=v, p999_s=None) for v in (truth_s, recorded_s))
+    return Step(
+        order=make_order(purpose=purpose, users=users, delay_s=truth_s, generators=generators),
+        requests=2000,
+        asked_rps=delivered_rps,
+        delivered_rps=delivered_rps,
+        truth=truth,
+        recorded=recorded,
+        errors=Quantiles(p50_s=error_s, p95_s=error_s, p99_s=error_s, p999_s=None),
+        golden_late=Quantiles(p50_s=0.000002, p95_s=0.00001, p99_s=0.00003, p999_s=None),
+        unmatched=0,
+        failed=0,
+        generator_cpu_ratio=0.2,
+        lag_p99_s=0.0005,
+        faults=faults,
+    )
+
+
+def make_calibration(
+    *, identity: Mapping[str, str] | None = None, made_unix_s: float = UNIX_S, failures: tuple[str, ...] = ()
+) -> Calibration:
+    """One of a machine with two cores, truthful unless failures are given."""
+    return Calibration(
+        made_unix_s=made_unix_s,
+        took_s=118.0,
+        identity=dict(IDENTITY if identity is None else identity),
+        generator_cores=1,
+        cores=(
+            CoreQuality(
+                core=0,
+                clock_read_s=6e-08,
+                clock_step_s=2e-08,
+                paused_ratio=0.0004,
+                longest_pause_s=0.002,
+                sleep_late_p50_s=0.00006,
+                sleep_late_p99_s=0.0004,
+            ),
+        ),
+        steps=(
+            make_step(),
+            make_step(purpose="pace"),
+            make_step(purpose="rate", users=20, delivered_rps=4100.0),
+            make_step(purpose="rate", users=25, delivered_rps=5000.0, faults=("p99: recorded 9 ms, truth 5 ms",)),
+            make_step(purpose="users", users=1000, truth_s=1.0, recorded_s=1.001),
+            make_step(purpose="doubling", users=10),
+            make_step(purpose="doubling", users=10, generators=2),
+        ),
+        rate=Reach(most=4100.0, beyond=5000.0),
+        users=Reach(most=1000.0, beyond=None),
+        doubling=Doubling(users=10, rate_ratio=0.998, p50_ratio=1.004, p99_ratio=1.02, agrees=True),
+        bias_p50_ratio=0.004,
+        bias_p99_ratio=0.012,
+        small_bias_s=0.00009,
+        failures=failures,
+    )

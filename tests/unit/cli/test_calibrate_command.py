@@ -1,0 +1,97 @@
+"""`loadlab calibrate`: what is shown, and that only a whole calibration takes the place of the one before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builders_calibration import make_calibration
+from loadlab.cli import calibrate_command
+from loadlab.execute.calibration_file import NAME, identity, read_calibration, write_calibration
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.machine import Machine
+from loadlab.pipeline import calibrate as pipeline
+from loadlab.pipeline.layout import Layout
+
+Type = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder with a calibration of this machine, made just now."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("LOADLAB_STATE", str(folder))
+    write_calibration(folder, make_calibration(identity=identity(Machine()), made_unix_s=SystemClock().unix_s()))
+    return folder
+
+
+def test_without_a_calibration_there_is_nothing_to_show(type_: Type) -> None:
+    code, _, err = type_("calibrate", "--show")
+    assert code == 2
+    assert "no calibration there; make one" in err
+    assert "Traceback" not in err
+
+
+def test_the_calibration_is_shown_with_what_runs_say_of_it(type_: Type, state: Path) -> None:
+    code, out, _ = type_("calibrate", "--show")
+    assert code == 0
+    assert "calibrated: the load generator is truthful on this machine" in out
+    assert "truthful up to 4\u202f100 req/s, not at 5\u202f000" in out
+    assert "truthful up to 1\u202f000 users, more was not tried" in out
+    assert "runs say: calibrated today on this machine: bias p50 +0.40 %" in out
+    assert "NOT truthful" in out  # the rung that failed
+
+
+def test_as_json_it_is_the_record(type_: Type, state: Path) -> None:
+    code, out, _ = type_("calibrate", "--show", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["rate"] == {"most": 4100.0, "beyond": 5000.0}
+    assert told["steps"][0]["errors"]["p999_s"] is None
+
+
+def test_one_that_found_the_generator_untruthful_ends_with_4(type_: Type, state: Path) -> None:
+    write_calibration(state, make_calibration(identity=identity(Machine()), failures=("latency-1ms: p50",)))
+    code, out, _ = type_("calibrate", "--show")
+    assert code == 4
+    assert "NOT truthful: latency-1ms: p50" in out
+
+
+def test_an_interrupt_leaves_the_calibration_that_was_there(
+    type_: Type, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (state / NAME).read_bytes()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "_core_quality", interrupted)
+    code, _, err = type_("calibrate")
+    assert code == 130
+    assert "interrupted; the calibration that was there stays as it was" in err
+    assert (state / NAME).read_bytes() == before
+
+
+def test_a_machine_with_one_core_cannot_be_calibrated(
+    type_: Type, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    code, _, err = type_("calibrate")
+    assert code == 2
+    assert "got 1 core, expected 2 or more" in err
+
+
+def test_the_command_keeps_what_it_measured(type_: Type, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = make_calibration(made_unix_s=5.0)
+
+    def measured(layout: Layout, say: Callable[[str], None]) -> object:
+        assert layout.state == state
+        write_calibration(state, found)
+        return found
+
+    monkeypatch.setattr(calibrate_command, "calibrate", measured)
+    assert type_("calibrate", "--json")[0] == 0
+    assert read_calibration(state) == found

@@ -9,10 +9,10 @@ from loadlab.config import check_targets, load_experiment
 from loadlab.design.plan import make_plan
 from loadlab.design.replication import estimated_duration_s
 from loadlab.errors import UsageError
-from loadlab.model.experiment import ClosedLoad, Experiment
+from loadlab.model.experiment import ClosedLoad, Experiment, Load
 from loadlab.model.plan import Plan
 from loadlab.pipeline.layout import Layout
-from loadlab.pipeline.local_rig import closed_load, cores_for
+from loadlab.pipeline.local_rig import cores_for
 from loadlab.pipeline.outlook import known_scatter, outlook
 from loadlab.pipeline.run import Request
 from loadlab.pipeline.session import OVERHEAD
@@ -25,12 +25,12 @@ def describe_plan(request: Request, layout: Layout) -> str:
         raise UsageError("--dry-run: name an experiment; a run that is resumed has its plan in plan.json")
     experiment = load_experiment(request.experiment, request.overrides)
     check_targets(experiment, request.allowed_hosts)
-    load = closed_load(experiment)
+    load = experiment.load
     cores = cores_for(experiment)
     lines = [
         f"{experiment.id}: {experiment.question}",
         f"stacks: {', '.join(s.name for s in experiment.stacks)}; scenario {load.scenario.user_class}, "
-        f"think time {load.think_s:g} s; cores {sorted(cores.sut)} for the stack, {sorted(cores.rest)} for the rest",
+        f"{_kind(load)}; cores {sorted(cores.sut)} for the stack, {sorted(cores.rest)} for the rest",
         f"statistic {experiment.decision.statistic}, margin {experiment.decision.margin_ratio:g}, "
         f"alpha {experiment.decision.alpha:g}, seed {experiment.blocks.seed}",
         *_windows(experiment, load, layout.runs),
@@ -38,8 +38,14 @@ def describe_plan(request: Request, layout: Layout) -> str:
     return "\n".join(lines)
 
 
-def _windows(experiment: Experiment, load: ClosedLoad, runs: Path) -> list[str]:
-    levels = load.users or tuple(range(1, experiment.blocks.levels + 1))
+def _kind(load: Load) -> str:
+    if isinstance(load, ClosedLoad):
+        return f"think time {load.think_s:g} s"
+    return f"open loop, {load.arrivals} arrivals, at most {load.in_flight_max} in flight"
+
+
+def _windows(experiment: Experiment, load: Load, runs: Path) -> list[str]:
+    levels = load.levels or tuple(range(1, experiment.blocks.levels + 1))
     count = experiment.blocks.count
 
     def planned(blocks: int) -> Plan:
@@ -50,8 +56,8 @@ def _windows(experiment: Experiment, load: ClosedLoad, runs: Path) -> list[str]:
         return estimated_duration_s(planned(blocks), experiment.window, OVERHEAD, response_s=0.0, think_s=load.think_s)
 
     placed = (
-        f"levels {', '.join(map(str, load.users))}"
-        if load.users
+        f"levels {', '.join(map(str, load.levels))}{'' if isinstance(load, ClosedLoad) else ' req/s'}"
+        if load.levels
         else (f"{experiment.blocks.levels} levels, placed by the law after the demands are measured")
     )
     windows = sum(len(block.trials) for block in planned(count).blocks)

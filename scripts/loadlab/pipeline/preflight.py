@@ -12,7 +12,7 @@ from loadlab.config import NOT_KEPT
 from loadlab.config.prices import load_price_list
 from loadlab.errors import UsageError
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack
-from loadlab.pipeline.local_rig import closed_load, cores_for, headers
+from loadlab.pipeline.local_rig import cores_for, headers
 
 SECRET_OF = {"api_key": "SVC_API_KEY", "jwt": "SVC_JWT_SECRET"}
 """Which variable the lab's own services take their secret from, by their setting ``auth``."""
@@ -22,12 +22,12 @@ def check_local(experiment: Experiment, prices: Path) -> None:
     """Everything that a run on this machine would stumble over later.
 
     Raises:
-        UsageError: an open load, a fraction of a core, a header or secret that is not set, a stack that cannot be
+        UsageError: a fraction of a core, a header or secret that is not set, a stack that cannot be
             started here.
         DeployError: more cores are asked for than there are.
         ConfigError: a price list has no size that is large enough.
     """
-    headers(closed_load(experiment).scenario)
+    headers(experiment.load.scenario)
     cores_for(experiment)
     for stack in experiment.stacks:
         _check_stack(stack)

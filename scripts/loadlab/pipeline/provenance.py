@@ -11,7 +11,7 @@ from loadlab.config import without_values
 from loadlab.execute.machine import Machine, git_state, package_versions
 from loadlab.execute.ports import Clock, Isolation
 from loadlab.model.cluster import ClusterFacts
-from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack, UrlService
+from loadlab.model.experiment import CommandService, Experiment, ImageService, OpenLoad, OurService, Stack, UrlService
 from loadlab.model.run import Provenance
 from loadlab.pipeline.layout import Layout
 
@@ -38,7 +38,17 @@ def describe(
         isolation_detail=NOT_YET_KNOWN.detail,
         calibration=UNCALIBRATED,
         stack_settings={stack.name: _settings(stack) for stack in experiment.stacks},
+        load=_schedules(experiment),
     )
+
+
+def _schedules(experiment: Experiment) -> Mapping[str, str | int] | None:
+    """What makes the schedules of an open load: block b has the seed and b as its own."""
+    load = experiment.load
+    if not isinstance(load, OpenLoad):
+        return None
+    seed = experiment.blocks.seed if load.seed is None else load.seed
+    return {"kind": "open", "arrivals": load.arrivals, "seed": seed, "in_flight_max": load.in_flight_max}
 
 
 def on_cluster(known: Provenance, facts: ClusterFacts) -> Provenance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
-from loadlab.model.experiment import ClosedLoad, Experiment, Stack
+from loadlab.model.experiment import Experiment, Load, Stack
 from loadlab.model.run import Window
 from loadlab.pipeline.abort import AbortWatch
 from loadlab.report.live import Progress
@@ -16,7 +16,7 @@ class Rig:
     """Everything that a block needs."""
 
     experiment: Experiment
-    load: ClosedLoad
+    load: Load
     deployer: Deployer
     generator: LoadGenerator
     probe: ResourceProbe

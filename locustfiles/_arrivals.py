@@ -224,7 +224,7 @@ class Arrivals:
             stays = True
         except StopUser:
             pass
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as Locust: a task that raises is logged and the load goes on
             stays = True
             self._report(user, error)
         finally:

@@ -135,6 +135,8 @@ _RATES = (
     (re.compile(r"\bHow many concurrent users\b"), "which rate"),
     (re.compile(r"\bconcurrent users\b"), "requests per second"),
     (re.compile(r"\bnumber of users\b"), "rate"),
+    (re.compile(r"^Users$"), "Rate"),
+    (re.compile(r"\bUsers a replica\b"), "Req/s a replica"),
     (re.compile(r"\b[Uu]sers per replica\b"), "req/s per replica"),
     (re.compile(r"(?<=[0-9N]) users?\b"), " req/s"),
     (re.compile(r"(?<=[0-9N]\]) users\b"), " req/s"),

@@ -30,9 +30,10 @@ NOT_MEASURED = "the time of a request alone was not measured in a window that pa
 class AloneBill:
     """One stack. usd_per_request: of the mean request, its time rounded up as the platform rounds.
 
-    requests_per_hour: what one user sends, each answered before the next, or one arrival per second. service_error: relative standard error
-    of the time of a request, over the ``n`` that were measured; None where their scatter is not known.
-    time_share: the part of a request's cost that is its time; cycle_share: the part of a user's time that is it.
+    requests_per_hour: what one user sends, each answered before the next, or one arrival per second. service_error:
+    relative standard error of the time of a request, over the ``n`` that were measured; None where their scatter is
+    not known. time_share: the part of a request's cost that is its time; cycle_share: the part of a user's time that
+    is it, none in an open load.
     """
 
     stack: str

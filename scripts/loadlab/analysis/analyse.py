@@ -14,8 +14,8 @@ from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
-from loadlab.analysis.reproduction import reproduction
 from loadlab.analysis.rates import in_rates
+from loadlab.analysis.reproduction import reproduction
 from loadlab.analysis.summarise import Judged, judge
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from loadlab.config.scenario import SCENARIO_KEYS, read_scenario
+
 from loadlab.config.arrivals import check_arrivals
+from loadlab.config.scenario import SCENARIO_KEYS, read_scenario
 from loadlab.config.table import Table
 from loadlab.config.values import Unfit, checked, choice, integer, number, sequence, text
 from loadlab.model.experiment import ClosedLoad, Load, OpenLoad

@@ -134,7 +134,7 @@ def setting_items(results: Results) -> tuple[Item, ...]:
             ("Threshold", f"ratio above {margin_text(asked['margin_ratio'])}, alpha {asked['alpha']:g}"),
             ("Good", f"answered as expected within {format_s(asked['objective_latency_s'])}"),
             ("Objective of a level", f"{format_percent(asked['objective_good_ratio'])} of requests good"),
-            ("Load", f"closed loop, {asked['scenario']}, think time {format_s(asked['think_s'])}"),
+            ("Load", _load_text(asked)),
             ("Upstream", asked["upstream_latency"] or "none"),
             ("Levels", f"{levels} users, {placed}"),
             ("Windows", f"{format_s(asked['warmup_s'])} warm-up, {format_s(asked['measure_s'])} measured"),
@@ -143,6 +143,13 @@ def setting_items(results: Results) -> tuple[Item, ...]:
             ("Price lists", "; ".join(asked["prices"])),
         )
     )
+
+
+def _load_text(asked: Results) -> str:
+    if asked.get("load_kind") != "open":
+        return f"closed loop, {asked['scenario']}, think time {format_s(asked['think_s'])}"
+    at_most = format_count(asked["in_flight_max"])
+    return f"open loop, {asked['scenario']}, {asked['arrivals']} arrivals, at most {at_most} in flight"
 
 
 def provenance_items(results: Results) -> tuple[Item, ...]:

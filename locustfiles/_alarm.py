@@ -8,7 +8,6 @@ import ctypes
 import math
 import os
 from contextlib import suppress
-from typing import Any
 
 import gevent
 from gevent.hub import Waiter
@@ -38,7 +37,7 @@ class Alarm:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         self._setting = _Setting()
         self._by_reference = ctypes.byref(self._setting)
-        self._waiter: Waiter[Any] | None = None
+        self._waiter: Waiter | None = None
         self._watcher = gevent.get_hub().loop.io(self._descriptor, READABLE)
         self._watcher.start(self._fired)
 

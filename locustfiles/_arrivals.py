@@ -124,7 +124,7 @@ class Arrivals:
         self._start_s = 0.0
         self._share = (0, 1)
         self._cap = 0
-        self._in_flight: set[Greenlet[..., None]] = set()
+        self._in_flight: set[Greenlet] = set()
         self._kinds: list[Any] = []
         self._weights: list[float] = []
 
@@ -206,7 +206,8 @@ class Arrivals:
     def _start(self, crowd: Crowd, number: int, due_s: float, draws: tuple[float, float]) -> None:
         kind = self._kinds[bisect_right(self._weights, draws[0] * self._weights[-1])]
         user = crowd.take(kind, number % self._roster.hosts)
-        greenlet: Greenlet[..., None] = Greenlet(self._serve, crowd, user, draws[1])
+        user.lab_arrival = number
+        greenlet: Greenlet = Greenlet(self._serve, crowd, user, draws[1])
         self._recorder.due[greenlet] = due_s
         self._in_flight.add(greenlet)
         greenlet.start()

@@ -33,8 +33,8 @@ class OpenShape(LoadTestShape):
     def tick(self) -> tuple[int, float] | None:
         """As many users as workers; None at the end."""
         assert self.runner is not None
-        environment = self.runner.environment
-        if self.get_run_time() >= environment.parsed_options.open_s:
+        options: Any = self.runner.environment.parsed_options
+        if self.get_run_time() >= options.open_s:
             return None
         workers = self.runner.worker_count if isinstance(self.runner, MasterRunner) else 1
         return max(1, workers), float(max(1, workers))

@@ -10,7 +10,7 @@ from loadlab.units import format_count, format_s
 
 def is_open(results: Results) -> bool:
     """Whether the load was open."""
-    return results["experiment"].get("load_kind") == "open"
+    return bool(results["experiment"].get("load_kind") == "open")
 
 
 def latency_field(results: Results, field: str) -> str:

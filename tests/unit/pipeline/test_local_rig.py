@@ -10,16 +10,9 @@ import pytest
 
 from builders import LOCUSTFILES, make_experiment, make_sample, make_window, make_worker
 from loadlab.errors import DeployError, UsageError
-from loadlab.model.experiment import OpenLoad, Resources, Scenario
+from loadlab.model.experiment import Resources, Scenario
 from loadlab.pipeline.demand import shares
-from loadlab.pipeline.local_rig import closed_load, cores_for, headers, locust_files
-
-
-def test_an_open_load_is_refused_with_what_can_be_done() -> None:
-    experiment = make_experiment()
-    load = OpenLoad(scenario=closed_load(experiment).scenario, rate_rps=(10.0,), arrivals="poisson")
-    with pytest.raises(UsageError, match=r'load.kind: got "open", .* use kind = "closed"'):
-        closed_load(replace(experiment, load=load))
+from loadlab.pipeline.local_rig import cores_for, headers, locust_files
 
 
 def test_a_fraction_of_a_core_is_refused_on_this_target() -> None:

@@ -138,7 +138,7 @@ class Arrivals:
             return
         self._start_s = start_s
         self._schedule = Schedule(
-            rate_rps=options.rate_rps, pattern=parse_pattern(options.arrivals), seed=options.lab_seed
+            rate_rps=options.rate_rps, pattern=parse_pattern(options.arrivals), seed=options.lab_seed % 2**64
         )
         self._share = self._roster.place
         self._cap = share_of(options.in_flight_max, *self._share)

@@ -65,13 +65,17 @@ class Visitor(User):
             raise StopUser
 
 
+def _environment(**options: Any) -> Any:
+    return Environment(**options)
+
+
 class Stage:
     """One process with an open load of Visitors."""
 
     def __init__(self, **options: Any) -> None:
         self.recorder, self.roster = Recorder(), Roster()
         self.arrivals = Arrivals(self.recorder, self.roster)
-        self.environment: Any = Environment(user_classes=[Visitor], host="http://one")
+        self.environment: Any = _environment(user_classes=[Visitor], host="http://one")
         defaults = {"rate_rps": 2000.0, "arrivals": "constant", "lab_seed": 1, "in_flight_max": 5}
         self.environment.parsed_options = SimpleNamespace(**defaults | options)
         self.environment.runner = SimpleNamespace(client_id="worker", worker_index=0)

@@ -124,6 +124,9 @@ class WindowTally:
         codes, counts = np.unique(ended[:, CODE].astype(np.int64), return_counts=True)
         self.codes.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
         responses_s = ended[:, END] - ended[:, INTENDED]
+        if self.open is not None:
+            self.open.responses.record(responses_s[well])
+            self.open.lags.record(responses_s - latencies_s)
         self._count_ok(ended[well, END], latencies_s[well], responses_s[well])
 
     def _count_ok(self, ends_s: Floats, latencies_s: Floats, responses_s: Floats) -> None:
@@ -131,8 +134,6 @@ class WindowTally:
         judged_s = latencies_s if self.open is None else responses_s
         self.good += int(np.count_nonzero(judged_s <= self.good_within_s))
         self.latencies.record(latencies_s)
-        if self.open is not None:
-            self.open.responses.record(responses_s)
         second = ends_s >= self.middle_s
         for half, members in enumerate((~second, second)):
             self.half_ok[half] += int(np.count_nonzero(members))

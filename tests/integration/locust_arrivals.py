@@ -4,13 +4,8 @@ Locust patches the standard library when it is imported, so ``test_locust_open.p
 """
 
 # mypy: allow-untyped-calls
-# ruff: noqa: E402
 
 from __future__ import annotations
-
-from gevent import monkey
-
-monkey.patch_all()
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace

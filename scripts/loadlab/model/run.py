@@ -35,8 +35,8 @@ class ArrivalWindow:
 
     planned: arrivals that the schedule has in it. started: of these, those begun before it closed; dropped: those that
     the cap on arrivals in flight left no place for. half_planned: in its first and second half. response_histogram:
-    of ok requests that ended in it, from the intended start; dispatch_histogram: of requests sent in it, from the
-    intended start to the send. Both encoded as the window's own, which is from the send.
+    of ok requests that ended in it, from the intended start; dispatch_histogram: of all requests that ended in it,
+    from the intended start to the send. Both encoded as the window's own, which is from the send.
     """
 
     planned: int

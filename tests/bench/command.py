@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.arena import Arena, MeasureError, available_cores
 from bench.compare import compare_text
 from bench.figures import Figure, at_least
+from bench.measure_arrivals import measure_arrivals
 from bench.measure_bundle import measure_bundle
 from bench.measure_help import measure_help
 from bench.measure_recorder import measure_recorder
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Measure = Callable[[Arena], Iterator[Figure]]
 MEASURES: dict[str, Measure] = {
     "recorder": measure_recorder,
+    "arrivals": measure_arrivals,
     "services": measure_services,
     "upstream": measure_upstream,
     "scrape": measure_scrape,

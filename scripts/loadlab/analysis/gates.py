@@ -218,8 +218,14 @@ def planned_halves(window: Window, _: Latencies, bounds: GateBounds) -> Finding 
 
 
 def open_halves(window: Window, latencies: Latencies, bounds: GateBounds) -> Finding | None:
-    """As planned_halves, and both about as fast, as they should be at a constant rate."""
-    return planned_halves(window, latencies, bounds) or _halves_latency(window, latencies, bounds)
+    """As planned_halves, and the second half is not the faster one, as it is while a service still warms up.
+
+    A second half that is slower says something of the service: it cannot keep up with the rate.
+    """
+    early_s, late_s = window.load.half_latency_mean_s
+    slows_down = early_s is not None and late_s is not None and late_s >= early_s
+    settling = None if slows_down else _halves_latency(window, latencies, bounds)
+    return planned_halves(window, latencies, bounds) or settling
 
 
 def workers(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:

@@ -18,6 +18,7 @@ from loadlab.model.experiment import (
     DecisionRule,
     Experiment,
     Objective,
+    OpenLoad,
     OurService,
     PriceRef,
     Resources,

@@ -159,7 +159,7 @@ def _open(planned: int, started: int, dropped: int = 0, **changes: object) -> Ch
     ],
 )
 def test_an_open_load_is_judged_by_its_arrivals_and_not_by_users(change: Change, failed: list[str]) -> None:
-    """A second half that is slower says that the service cannot keep up; one that is faster, that it had not settled."""
+    """A slower second half says that the service cannot keep up; a faster one, that it had not settled."""
     found = window_findings(change(make_window()), OPEN)
     assert [f.code for f in found] == failed
     assert all(f.got and f.expected and f.next_step for f in found)

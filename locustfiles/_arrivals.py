@@ -66,6 +66,12 @@ def perform(parent: Any, task: Any, draw: float) -> None:
         inner.on_stop()
 
 
+def report(user: Any, error: Exception) -> None:
+    """What Locust does for a task that raises."""
+    user.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
+    logger.error("%s\n%s", error, traceback.format_exc())
+
+
 class Crowd:
     """The users of one process that carry arrivals out: idle ones, by class and host, last used first."""
 
@@ -87,9 +93,13 @@ class Crowd:
     def dismiss(self, user: Any) -> None:
         """It shall do nothing more."""
         self._all.discard(user)
-        if user.lab_began:
-            user.on_stop()
-        close_connections(user)
+        try:
+            if user.lab_began:
+                user.on_stop()
+        except Exception as error:  # noqa: BLE001 - the others shall be ended too
+            report(user, error)
+        finally:
+            close_connections(user)
 
     def tell_to_stop(self) -> None:
         """Wake those that wait inside a task."""
@@ -216,8 +226,8 @@ class Arrivals:
         me, stays = getcurrent(), False
         try:
             if not user.lab_began:
-                user.lab_began = True
                 user.on_start()
+                user.lab_began = True
             place = draw * len(user.tasks)
             perform(user, user.tasks[int(place)], place % 1.0)
             stays = True
@@ -226,8 +236,8 @@ class Arrivals:
         except StopUser:
             pass
         except Exception as error:  # noqa: BLE001 - as Locust: a task that raises is logged and the load goes on
-            stays = True
-            self._report(user, error)
+            stays = user.lab_began
+            report(user, error)
         finally:
             self._recorder.due.pop(me, None)
             self._in_flight.discard(me)
@@ -235,9 +245,3 @@ class Arrivals:
                 crowd.give_back(user)
             else:
                 crowd.dismiss(user)
-
-    @staticmethod
-    def _report(user: Any, error: Exception) -> None:
-        """As Locust does for a task that raises."""
-        user.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
-        logger.error("%s\n%s", error, traceback.format_exc())

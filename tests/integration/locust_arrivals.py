@@ -84,6 +84,8 @@ class Stage:
         return self.recorder.arrivals[1::2]
 
     def stop(self) -> None:
+        if self.greenlet.dead:
+            return
         wake_to_stop(lambda *_: False)(self.leader)
         self.greenlet.join(PATIENCE_S)
         assert self.greenlet.dead
@@ -155,6 +157,25 @@ def test_a_user_that_stops_itself_is_replaced(play: Callable[..., Stage]) -> Non
     until(lambda: len(Visitor.done) >= 20, "visits")
     assert len(Visitor.made) >= 20
     assert stage.fates.count(DROPPED) == 0
+
+
+def test_a_user_that_cannot_start_is_let_go_and_the_load_goes_on(
+    play: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other user fails in on_start: it does no task, on_stop is not called, the next arrival gets another."""
+
+    def fail(user: Visitor) -> None:
+        if len(Visitor.made) % 2:
+            raise RuntimeError("no login")
+
+    monkeypatch.setattr(Visitor, "on_start", fail)
+    Visitor.gate.set()
+    stage = play(in_flight_max=1)
+    until(lambda: len(Visitor.done) >= 20, "visits")
+    assert len(Visitor.made) == 2
+    assert set(Visitor.done) == {Visitor.made[1]}
+    stage.stop()
+    assert Visitor.stopped == [Visitor.made[1]]
 
 
 def test_a_closed_load_and_a_worker_that_joined_late_send_nothing() -> None:

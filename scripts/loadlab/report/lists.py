@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from loadlab.report.arrivals import is_open
 from loadlab.report.cells import Cell, estimate, figure, words
 from loadlab.report.curves import headline_curve
 from loadlab.report.results import Results
@@ -37,7 +38,8 @@ def prediction_items(results: Results) -> tuple[Item, ...]:
     """What the law said before the sweep, beside what was measured."""
     prediction, bracket = results["prediction"], results["bracket"]
     if prediction is None:
-        return (Item(term="Predicted", cell=figure(ABSENT, "nothing was predicted: the demands are not known")),)
+        why = "the law predicts users and not rates" if is_open(results) else "the demands are not known"
+        return (Item(term="Predicted", cell=figure(ABSENT, f"nothing was predicted: {why}")),)
     return tuple(
         item
         for item in (

@@ -13,7 +13,7 @@ from loadlab.units import as_rates
 _AS_THEY_ARE = frozenset(
     {
         *("title", "question", "run_id", "made", "badge", "settings_line", "stack_names", "stack_labels", "statistic"),
-        *("toml", "reproduce", "provenance", "key", "loop_note", "arrivals"),
+        *("toml", "reproduce", "provenance", "loop_note", "arrivals"),
     }
 )
 
@@ -21,8 +21,10 @@ _AS_THEY_ARE = frozenset(
 def report_view(results: Results) -> ReportView:
     """The report of parsed results.json, in users or in rates. Names, commands and files stay as they are."""
     view = build_view(results)
-    changed: ReportView = _changed(view) if is_open(results) else view
-    return changed
+    if not is_open(results):
+        return view
+    names = (one.name for one in dataclasses.fields(view) if one.name not in _AS_THEY_ARE)
+    return dataclasses.replace(view, **{name: _changed(getattr(view, name)) for name in names})
 
 
 def _changed(value: Any) -> Any:
@@ -31,6 +33,6 @@ def _changed(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_changed(one) for one in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = (one.name for one in dataclasses.fields(value) if one.init and one.name not in _AS_THEY_ARE)
+        names = (one.name for one in dataclasses.fields(value) if one.init and one.name != "key")
         return dataclasses.replace(value, **{name: _changed(getattr(value, name)) for name in names})
     return value

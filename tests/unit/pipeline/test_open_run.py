@@ -89,6 +89,7 @@ def test_no_sentence_speaks_of_users_and_every_page_of_an_open_loop(lab: Lab, re
         assert "closed loop" not in text.lower()
         assert "Response p99" in text
         assert "Dispatch lag p50" in text
+        assert " users against itself" not in (lab.folder / "junit.xml").read_text()
         shown = text.replace(results["experiment"]["question"], "").split("Experiment file")[0]
         assert not re.search(r"\d users?\b|concurrent users", shown), name
 

@@ -100,6 +100,11 @@ class Fleet:
         wanted = getattr(self._runner.environment.parsed_options, "expect_workers", 1)
         return max(int(wanted or 1), len(self.living))
 
+    @property
+    def offsets_s(self) -> dict[str, float]:
+        """Of each living worker, what to add to this clock to get its own."""
+        return {worker.id: worker.offset_s for worker in self.living}
+
     def send(self, worker: Worker, kind: str, data: dict[str, Any]) -> None:
         """Send one message to one worker."""
         self._runner.send_message(kind, data, client_id=worker.id)

@@ -3,6 +3,7 @@
 * It begins after a seeded random phase, uniform in [0, --phase-s); users that start at once would stay in step.
 * Between tasks it waits --think-s. A class (or a TaskSet of it) with a ``wait_time`` of its own keeps that as long
   as --think-s is 0, and is then named in ``own_waits`` of every window; --think-s above 0 replaces it.
+* In an open load it begins none of this: it leads the arrivals of its process (`_arrivals.py`).
 * When it has ended its connections are closed: a server would keep them, and count them, until its keep-alive ran
   out. Clients that a class shares between its users stay open.
 """
@@ -14,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from _arrivals import Arrivals
+from _connections import close_connections
 from _graceful import Waits
 from _roster import Roster, randomness
 from gevent import getcurrent
 from locust import TaskSet, User
-from locust.clients import HttpSession
-from locust.contrib.fasthttp import FastHttpSession
 from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 _LOCUSTS_OWN = (User.wait_time, TaskSet.wait_time)
@@ -32,26 +33,21 @@ def has_own_wait(kind: Any) -> bool:
     return any(has_own_wait(task) for task in kind.tasks if isinstance(task, type) and issubclass(task, TaskSet))
 
 
-def close_connections(user: Any) -> None:
-    """Close what belongs to this user alone."""
-    client = getattr(user, "client", None)
-    if isinstance(client, FastHttpSession) and getattr(user, "client_pool", None) is None:
-        client.client.close()
-    elif isinstance(client, HttpSession) and getattr(user, "pool_manager", None) is None:
-        client.close()
-
-
 class Life:
     """Wraps User.run."""
 
-    def __init__(self, waits: Waits, roster: Roster) -> None:
+    def __init__(self, waits: Waits, roster: Roster, arrivals: Arrivals) -> None:
         self._waits = waits
         self._roster = roster
+        self._arrivals = arrivals
 
     def lived(self, run: Callable[[Any], None]) -> Callable[[Any], None]:
         """Phase before, an end after."""
 
         def living(user: Any) -> None:
+            if self._arrivals.active:
+                self._arrivals.lead(user)
+                return
             self._settle_wait(user)
             try:
                 if self._came_through_its_phase(user):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from _arrival_tally import merge_arrivals
 from _histogram import Floats, LatencyCounts
 from _spans import union_active_s
 
@@ -51,6 +52,7 @@ def merge_parts(parts: Sequence[Part], measure_s: float) -> dict[str, Any]:
         dispatch_lags.merge(part["dispatch_lags"])
     merged["dispatch_lag_p50_s"] = dispatch_lags.quantile_s(0.50)
     merged["dispatch_lag_p99_s"] = dispatch_lags.quantile_s(0.99)
+    merged["arrivals"] = merge_arrivals([part["open"] for part in parts if part["open"]])
     merged["health"] = _merge_health(parts)
     return merged
 

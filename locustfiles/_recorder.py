@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from _histogram import Floats
 from _outcomes import FIRST_ERROR, FIRST_FAILURE, UNJUDGED_NAME, Outcomes
+from _schedule import Ledger
 from _tally import CODE, FAILED, OK, ROW_WIDTH, START, UNJUDGED, Slice
 from gevent import GreenletExit, getcurrent
 from geventhttpclient.useragent import RetriesExceeded
@@ -55,6 +56,9 @@ class Recorder:
         self.thinks: list[float] = []
         self.chores: list[float] = []
         self.lags: list[float] = []
+        self.arrivals: list[float] = []
+        self.ledger: Ledger | None = None
+        """What an open load plans for this process; None while the load is closed."""
         self.in_flight: dict[Any, float] = {}
         self.thinking: dict[Any, float] = {}
         self.due: dict[Any, float] = {}
@@ -68,7 +72,7 @@ class Recorder:
         self.codes: Counter[int] = Counter()
         self.cut_s = clock()
         self.outcomes = Outcomes()
-        self._unjudged: dict[int, tuple[float, float, float, Any]] = {}
+        self._unjudged: dict[int, tuple[tuple[float, float], float, float, Any]] = {}
         self._reporting: set[Any] = set()
         self._followed: dict[Any, list[int]] = {}
 
@@ -182,7 +186,9 @@ class Recorder:
         thinking = np.array(list(self.thinking.values()), dtype=np.float64)
         lo_s, self.cut_s = self.cut_s, hi_s
         self._book(rows)
-        return Slice(lo_s, hi_s, rows, flights, thinks, thinking, chores, lags)
+        arrivals = _taken(self.arrivals, 2)
+        planned = self.ledger.due_before(hi_s) if self.ledger else None
+        return Slice(lo_s, hi_s, rows, flights, thinks, thinking, chores, lags, arrivals, planned)
 
     def awaits_verdict(self, from_s: float, until_s: float) -> bool:
         """Whether a request that ended in [from_s, until_s) has not been judged by its scenario yet."""
@@ -241,7 +247,7 @@ class Recorder:
         end_s = last["at_s"] if reported else now_s
         latency_ms, verdict = (end_s - send_s) * 1e3, OK if error is None else FAILED
         if not reported and meta:
-            self._unjudged[id(response)] = (send_s, end_s, code, response)
+            self._unjudged[id(response)] = ((due_s, send_s), end_s, code, response)
             latency_ms, verdict = NAN, UNJUDGED
         elif not reported:
             verdict = OK if code < FIRST_FAILURE else FAILED
@@ -252,8 +258,8 @@ class Recorder:
         waiting = self._unjudged.pop(id(meta["response"]), None)
         if waiting is not None:
             verdict = OK if meta["exception"] is None else FAILED
-            send_s, end_s, code, _ = waiting
-            self.rows.extend((NAN, NAN, end_s, (end_s - send_s) * 1e3, code, verdict))
+            (due_s, send_s), end_s, code, _ = waiting
+            self.rows.extend((due_s, NAN, end_s, (end_s - send_s) * 1e3, code, verdict))
 
     def _count_followed(self, me: Any, error: BaseException | None) -> None:
         """A followed redirect was a request of its own to whoever answered it."""
@@ -264,9 +270,9 @@ class Recorder:
         self.codes.update(codes)
 
     def _give_up(self, key: int) -> None:
-        send_s, end_s, _, _ = self._unjudged.pop(key)
+        (due_s, send_s), end_s, _, _ = self._unjudged.pop(key)
         code = self.outcomes.code_of(UNJUDGED_NAME)
-        self.rows.extend((NAN, NAN, end_s, (end_s - send_s) * 1e3, code, FAILED))
+        self.rows.extend((due_s, NAN, end_s, (end_s - send_s) * 1e3, code, FAILED))
 
     def _limit_unjudged(self) -> None:
         while len(self._unjudged) > MAX_UNJUDGED:

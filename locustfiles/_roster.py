@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -38,6 +39,9 @@ class Roster:
         self._rank = 0
         self._workers = 1
         self._enrolled = 0
+        self._host: int | None = None
+        self.hosts = 1
+        """How many addresses the users of this swarm ask."""
         self.own_waits: set[str] = set()
         """User classes of this swarm that wait as their own wait_time says and not --think-s."""
 
@@ -52,6 +56,20 @@ class Roster:
         if options.lab_seed:
             random.seed(f"{options.lab_seed}/{self._rank}")
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Which of how many workers this is."""
+        return self._rank, self._workers
+
+    @contextmanager
+    def placed_at(self, host: int) -> Iterator[None]:
+        """Users that are made inside ask this host, whatever their number."""
+        self._host = host
+        try:
+            yield
+        finally:
+            self._host = None
+
     def enrols(self, make: Callable[..., None]) -> Callable[..., None]:
         """Wrap User.__init__: a user gets its number, and its host where there are several."""
 
@@ -60,8 +78,10 @@ class Roster:
             user.lab_number = self._enrolled * self._workers + self._rank
             self._enrolled += 1
             hosts = hosts_of(user.host or "")
+            self.hosts = len(hosts)
             if len(hosts) > 1:
-                user.host = hosts[user.lab_number % len(hosts)]
+                number = user.lab_number if self._host is None else self._host
+                user.host = hosts[number % len(hosts)]
 
         return making
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from _arrival_tally import ArrivalTally
 from _histogram import Floats, LatencyCounts
 from _spans import GapList, clipped_sum_s, peak_and_gaps
 
@@ -26,10 +27,11 @@ class Slice:
     """What happened in [lo_s, hi_s) of the worker's clock.
 
     rows: n x 6 (intended_s, send_s, end_s, latency_ms, code, verdict). A request that its scenario judges later
-    has a row with verdict UNJUDGED when it ends and one with starts that are NaN when it is judged.
+    has a row with verdict UNJUDGED when it ends and one whose send is NaN when it is judged.
     flights: sends of the requests in flight at hi_s. thinks: m x 2, ended sleeps between tasks; thinking: starts
     of those that go on. chores: k x 2, what the generator did for a user outside of both, noted when it is over.
-    lags: p x 2 (at_s, late_s) of the health probe.
+    lags: p x 2 (at_s, late_s) of the health probe. arrivals: a x 2 (due_s, started or dropped) of an open load,
+    planned: when those of its schedule were due; None while the load is closed.
     """
 
     lo_s: float
@@ -40,6 +42,8 @@ class Slice:
     thinking: Floats
     chores: Floats
     lags: Floats
+    arrivals: Floats = field(default_factory=lambda: np.empty((0, 2)))
+    planned: Floats | None = None
 
 
 @dataclass(slots=True)
@@ -66,12 +70,18 @@ class WindowTally:
     latencies: LatencyCounts = field(default_factory=LatencyCounts)
     lags: LatencyCounts = field(default_factory=LatencyCounts)
     dispatch_lags: LatencyCounts = field(default_factory=LatencyCounts)
+    open: ArrivalTally | None = None
+    """Of an open load, where good is judged by the time from the intended start."""
 
     def __post_init__(self) -> None:
         self.middle_s = (self.opens_s + self.closes_s) / 2
 
     def fold(self, piece: Slice) -> None:
         """Add what of a slice belongs to the window. Slices must come in order and without gaps."""
+        if piece.planned is not None:
+            self.open = self.open or ArrivalTally()
+            done = piece.arrivals[self._inside(piece.arrivals[:, 0])]
+            self.open.fold(piece.planned[self._inside(piece.planned)], done, self.middle_s)
         self._count_ended(piece.rows)
         self.user_time_s += self._chores_s(piece.chores)
         lo_s, hi_s = max(self.opens_s, piece.lo_s), min(self.closes_s, piece.hi_s)
@@ -113,11 +123,16 @@ class WindowTally:
         self.latency_ceil_ms_sum += int(np.ceil(ended[:, LATENCY_MS]).sum())
         codes, counts = np.unique(ended[:, CODE].astype(np.int64), return_counts=True)
         self.codes.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
-        self._count_ok(ended[well, END], latencies_s[well])
+        responses_s = ended[:, END] - ended[:, INTENDED]
+        if self.open is not None:
+            self.open.responses.record(responses_s[well])
+            self.open.lags.record(responses_s - latencies_s)
+        self._count_ok(ended[well, END], latencies_s[well], responses_s[well])
 
-    def _count_ok(self, ends_s: Floats, latencies_s: Floats) -> None:
+    def _count_ok(self, ends_s: Floats, latencies_s: Floats, responses_s: Floats) -> None:
         self.ok += len(ends_s)
-        self.good += int(np.count_nonzero(latencies_s <= self.good_within_s))
+        judged_s = latencies_s if self.open is None else responses_s
+        self.good += int(np.count_nonzero(judged_s <= self.good_within_s))
         self.latencies.record(latencies_s)
         second = ends_s >= self.middle_s
         for half, members in enumerate((~second, second)):
@@ -146,4 +161,5 @@ class WindowTally:
             "latencies": self.latencies.sparse(),
             "lags": self.lags.sparse(),
             "dispatch_lags": self.dispatch_lags.sparse(),
+            "open": self.open.part() if self.open else None,
         }

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import lru_cache
+from time import perf_counter
 from typing import Any
 
 import gevent
+from _arrivals import Arrivals, deal_starts
 from _drain import forget_stop_timeout
 from _fleet import Fleet
 from _generator import Generator
@@ -42,6 +44,7 @@ RECORDER = Recorder()
 WAITS = Waits(RECORDER)
 ROSTER = Roster()
 REQUEST_LOG = log_from_environment(RECORDER, os.environ)
+ARRIVALS = Arrivals(RECORDER, ROSTER)
 
 
 def wrap_classes() -> None:
@@ -64,7 +67,7 @@ def wrap_classes() -> None:
         (Report, "_report_request", RECORDER.watch_reports),
         (TaskSet, "_sleep", lambda _: WAITS.between_tasks()),
         (User, "__init__", ROSTER.enrols),
-        (User, "run", Life(WAITS, ROSTER).lived),
+        (User, "run", Life(WAITS, ROSTER, ARRIVALS).lived),
         (User, "stop", wake_to_stop),
     ]
     for owner, name, wrap in wrapped:
@@ -86,6 +89,10 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
     if not isinstance(runner, WorkerRunner):
         fleet = Fleet(runner)
         fleet.listen()
+        if isinstance(runner, MasterRunner):
+            environment.events.test_start.add_listener(
+                lambda **_: deal_starts(environment, fleet.offsets_s, perf_counter())
+            )
         trials = Trials(fleet, environment.parsed_options.good_within_s)
         windows = Windows(runner, fleet)
         fleet.on_join += [trials.greet, windows.greet]
@@ -93,6 +100,7 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
             add_routes(web_ui, Lab(runner, fleet, trials, windows))
     if not isinstance(runner, MasterRunner):
         environment.events.test_start.add_listener(ROSTER.begin)
+        environment.events.test_start.add_listener(ARRIVALS.begin)
         if not all(issubclass(kind, FastHttpUser | HttpUser) for kind in environment.user_classes):
             environment.events.request.add_listener(RECORDER.on_other_request)
         generator = Generator(runner, RECORDER, ROSTER)

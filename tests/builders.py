@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from loadlab.model.experiment import (
     DecisionRule,
     Experiment,
     Objective,
+    OpenLoad,
     OurService,
     PriceRef,
     Resources,
@@ -28,6 +30,7 @@ from loadlab.model.experiment import (
 )
 from loadlab.model.plan import Block, Plan, Role, Trial
 from loadlab.model.run import (
+    ArrivalWindow,
     Demand,
     GeneratorHealth,
     LoadWindow,
@@ -99,6 +102,20 @@ def make_load_window(
         active_s=measure_s,
         histogram=histogram(round(latency_s * 1e6), ok),
         health=make_health(),
+    )
+
+
+def make_arrivals(load: LoadWindow, *, planned: int, started: int | None = None, dropped: int = 0) -> ArrivalWindow:
+    """Arrivals that were all begun, a tenth of a millisecond late, with answers as late as those of the window."""
+    ended = load.ok + load.failed
+    latency_us = round(1e6 * load.latency_sum_s / max(1, ended))
+    return ArrivalWindow(
+        planned=planned,
+        started=planned if started is None else started,
+        dropped=dropped,
+        half_planned=(planned // 2, planned - planned // 2),
+        response_histogram=histogram(latency_us + 100, load.ok),
+        dispatch_histogram=histogram(100, ended),
     )
 
 
@@ -254,3 +271,9 @@ def make_experiment(
         abort=abort or AbortRule(),
         source=source,
     )
+
+
+def make_open(experiment: Experiment, *rate_rps: int, arrivals: str = "poisson", seed: int | None = None) -> Experiment:
+    """The same experiment with arrivals at these rates, and without its claim of users."""
+    load = OpenLoad(scenario=experiment.load.scenario, rate_rps=rate_rps, arrivals=arrivals, seed=seed)
+    return replace(experiment, load=load, decision=replace(experiment.decision, claimed_users=None))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from builders import make_load_window
+from builders import make_arrivals, make_load_window
 from loadlab.errors import LoadError
 from loadlab.execute.ports import Endpoint, GeneratorBooks, Isolation, LiveStatus, Swarm, nothing
 from loadlab.execute.prometheus import absent_sample
@@ -66,6 +66,16 @@ class Truth:
     def throughput_rps(self, users: int) -> float:
         """Closed loop without think time."""
         return min(users, self.slots or users) / self.service_s
+
+    def answered_rps(self, rate_rps: int) -> float:
+        """Open loop: what is asked for, as far as the slots go."""
+        return min(rate_rps, self.slots / self.service_s if self.slots else rate_rps)
+
+    def answer_s(self, swarm: Swarm) -> float:
+        """What a request takes; with more arrivals than the slots can do it is a second longer."""
+        if swarm.arrivals is None:
+            return swarm.users / self.throughput_rps(swarm.users)
+        return self.service_s + (self.answered_rps(swarm.arrivals.rate_rps) < swarm.arrivals.rate_rps) * 0.5
 
 
 @dataclass(slots=True)
@@ -173,7 +183,7 @@ class SimulatedProbe:
 
 
 class SimulatedGenerator:
-    """LoadGenerator port: two workers, a closed loop."""
+    """LoadGenerator port: two workers, a closed or open loop."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -231,9 +241,12 @@ class SimulatedGenerator:
         swarm, truth = self._running(), self._world.truths[self._stack()]
         ok = round(self._rate_rps() * self._measure_s)
         load = make_load_window(
-            ok=ok, latency_s=swarm.users / truth.throughput_rps(swarm.users), measure_s=self._measure_s,
+            ok=ok, latency_s=truth.answer_s(swarm), measure_s=self._measure_s,
             users=swarm.users, good_within_s=swarm.good_within_s,
         )  # fmt: skip
+        if swarm.arrivals:
+            planned = round(swarm.arrivals.rate_rps * self._measure_s)
+            load = replace(load, arrivals=make_arrivals(load, planned=planned))
         load = replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2))
         if self._world.lost_workers:
             return replace(load, state="partial", holes=("worker 0 disappeared",))
@@ -271,4 +284,7 @@ class SimulatedGenerator:
     def _rate_rps(self) -> float:
         swarm = self._running()
         noise = Random(zlib.crc32(f"{NOISE_SEED} {swarm.trial}".encode())).gauss(1.0, NOISE_RATIO)
-        return self._world.truths[self._stack()].throughput_rps(swarm.users) * noise
+        truth = self._world.truths[self._stack()]
+        if swarm.arrivals:
+            return truth.answered_rps(swarm.arrivals.rate_rps) * noise
+        return truth.throughput_rps(swarm.users) * noise

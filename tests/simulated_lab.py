@@ -11,7 +11,7 @@ from builders import make_provenance
 from loadlab.config import dump_experiment
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.store import BundleStore
-from loadlab.model.experiment import ClosedLoad, Experiment
+from loadlab.model.experiment import Experiment
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
 from simulated import FakeClock, SimulatedDeployer, SimulatedGenerator, SimulatedProbe, Truth, World
@@ -64,7 +64,6 @@ class Lab:
 
     def rig(self, store: BundleStore) -> Rig:
         """The ports over this world."""
-        assert isinstance(self.experiment.load, ClosedLoad)
         generator = SimulatedGenerator(self.world)
         probe = ProcessProbe(SimulatedProbe(self.world, generator), lambda _: None)
         return Rig(

@@ -130,6 +130,27 @@ def format_users(value_users: float | None) -> str:
     return f"{shown} user" if value_users == 1 else f"{shown} users"
 
 
+_RATES = (
+    (re.compile(r"\bnumber of concurrent users\b"), "rate"),
+    (re.compile(r"\bHow many concurrent users\b"), "which rate"),
+    (re.compile(r"\bconcurrent users\b"), "requests per second"),
+    (re.compile(r"\bnumber of users\b"), "rate"),
+    (re.compile(r"^Users$"), "Rate"),
+    (re.compile(r"\bUsers a replica\b"), "Req/s a replica"),
+    (re.compile(r"\b[Uu]sers per replica\b"), "req/s per replica"),
+    (re.compile(r"(?<=[0-9N]) users?\b"), " req/s"),
+    (re.compile(r"(?<=[0-9N]\]) users\b"), " req/s"),
+    (re.compile(r"\bclosed loop\b"), "open loop"),
+)
+
+
+def as_rates(text: str) -> str:
+    """A sentence about levels of users, said of an open load whose levels are requests per second."""
+    for pattern, words in _RATES:
+        text = pattern.sub(words, text)
+    return text
+
+
 def format_count(value: float | None) -> str:
     """A whole number in groups of three (thin no-break spaces): ``12 345``."""
     return ABSENT if value is None or not math.isfinite(value) else _grouped(Decimal(round(value)), 0)

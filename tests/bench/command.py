@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.arena import Arena, MeasureError, available_cores
 from bench.compare import compare_text
 from bench.figures import Figure, at_least
+from bench.measure_arrivals import measure_arrivals
 from bench.measure_bundle import measure_bundle
 from bench.measure_golden import measure_golden
 from bench.measure_help import measure_help
@@ -34,6 +35,7 @@ Measure = Callable[[Arena], Iterator[Figure]]
 MEASURES: dict[str, Measure] = {
     "recorder": measure_recorder,
     "golden": measure_golden,
+    "arrivals": measure_arrivals,
     "services": measure_services,
     "upstream": measure_upstream,
     "scrape": measure_scrape,

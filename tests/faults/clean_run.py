@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine_process import BRIEF
+
 EXPERIMENT = Path(__file__).with_name("fault.toml")
 CLOCK = "FAULT_CLOCK"
-PRELUDE = f"""
+PRELUDE = f"""{BRIEF}
 import os, time
-import loadlab.pipeline.demand as demand
 from loadlab.execute.clock import SystemClock
-demand.CPU_WINDOW_S = 0.5
-demand.PEEK_S = 0.5
 moved = os.environ["{CLOCK}"]
 
 def unix_s(self):

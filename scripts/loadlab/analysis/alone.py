@@ -30,9 +30,10 @@ NOT_MEASURED = "the time of a request alone was not measured in a window that pa
 class AloneBill:
     """One stack. usd_per_request: of the mean request, its time rounded up as the platform rounds.
 
-    requests_per_hour: what one user sends, each answered before the next. service_error: relative standard error
-    of the time of a request, over the ``n`` that were measured; None where their scatter is not known.
-    time_share: the part of a request's cost that is its time; cycle_share: the part of a user's time that is it.
+    requests_per_hour: what one user sends, each answered before the next, or one arrival per second. service_error:
+    relative standard error of the time of a request, over the ``n`` that were measured; None where their scatter is
+    not known. time_share: the part of a request's cost that is its time; cycle_share: the part of a user's time that
+    is it, none in an open load.
     """
 
     stack: str
@@ -76,9 +77,12 @@ def is_alone(tariff: Tariff) -> bool:
 
 
 def alone_bills(
-    tariff: Tariff, demands: Sequence[Demand], objective: Objective, think_s: float
+    tariff: Tariff, demands: Sequence[Demand], objective: Objective, think_s: float | None
 ) -> dict[str, AloneBill]:
-    """The bill of each stack whose demand was measured without doubt, by stack; empty under any other billing model."""
+    """The bill of each stack whose demand was measured without doubt, by stack; empty under any other billing model.
+
+    think_s: None in an open load, where a level is a rate and not a number of users.
+    """
     if not isinstance(tariff.model, PerRequestMemory):
         return {}
     model = tariff.model
@@ -106,19 +110,22 @@ def absence(bills: Mapping[str, AloneBill], stack: str) -> str | None:
     return None if bill.within_objective else "a request alone takes longer than the objective allows"
 
 
-def _bill(tariff: Tariff, model: PerRequestMemory, demand: Demand, objective: Objective, think_s: float) -> AloneBill:
+def _bill(
+    tariff: Tariff, model: PerRequestMemory, demand: Demand, objective: Objective, think_s: float | None
+) -> AloneBill:
     service_s = exact(demand.service_s)
     held_s = ceil_to(service_s, exact(model.rounding_s))
     usd = tariff.usd(_use(held_s))
     assert usd is not None
+    cycle_s = None if think_s is None else service_s + exact(think_s)
     return AloneBill(
         stack=demand.stack,
         usd_per_request=usd,
-        requests_per_hour=_HOUR_S / (service_s + exact(think_s)),
+        requests_per_hour=Fraction(_HOUR_S) if cycle_s is None else _HOUR_S / cycle_s,
         service_error=_relative_error(demand),
         n=demand.service_requests,
         time_share=1 - float((tariff.usd(_use(Fraction(0))) or 0) / usd),
-        cycle_share=float(service_s / (service_s + exact(think_s))),
+        cycle_share=0.0 if cycle_s is None else float(service_s / cycle_s),
         within_objective=demand.service_s <= objective.latency_s,
     )
 

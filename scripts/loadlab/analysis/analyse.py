@@ -14,6 +14,7 @@ from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
+from loadlab.analysis.rates import in_rates
 from loadlab.analysis.reproduction import reproduction
 from loadlab.analysis.summarise import Judged, judge
 from loadlab.analysis.validity import bounds_of
@@ -39,7 +40,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
     stacks = describe_stacks(experiment, run, cost)
     bills = priced_figures(tariffs, run, judged, experiment.objective, think_s_of(experiment))
     parts = assess(experiment, plan, run, judged, bills, stacks)
-    return Analysis(
+    analysis = Analysis(
         schema=SCHEMA_VERSION,
         run_id=run.run_id,
         experiment=describe_experiment(experiment, plan, toml),
@@ -62,25 +63,26 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         explanation=explain(stacks, parts.levels, _cores(experiment, run.demands)),
         cluster=cluster_evidence(experiment, run),
     )
+    return analysis if isinstance(experiment.load, ClosedLoad) else in_rates(analysis)
 
 
 def conditions_of(experiment: Experiment) -> Conditions:
     """What the law needs to know beside the demands."""
     return Conditions(
         margin_ratio=experiment.decision.margin_ratio,
-        think_s=think_s_of(experiment),
+        think_s=experiment.load.think_s,
         cores=float(experiment.resources.cpu),
     )
 
 
-def think_s_of(experiment: Experiment) -> float:
-    """How long a user thinks between an answer and the next request."""
-    return experiment.load.think_s if isinstance(experiment.load, ClosedLoad) else 0.0
+def think_s_of(experiment: Experiment) -> float | None:
+    """How long a user thinks between an answer and the next request; None in an open load, whose levels are rates."""
+    return experiment.load.think_s if isinstance(experiment.load, ClosedLoad) else None
 
 
 def predicted(experiment: Experiment, demands: Sequence[Demand]) -> Prediction | None:
-    """What the law says of these demands before anything is swept; None unless two stacks were measured."""
-    if len(demands) != 2:
+    """What the law says of these demands before anything is swept; None unless two stacks have users to part at."""
+    if len(demands) != 2 or not isinstance(experiment.load, ClosedLoad):
         return None
     return predict(demands[0], demands[1], conditions_of(experiment))
 

@@ -19,7 +19,7 @@ ONE_EACH = (
 
 
 def priced_figures(
-    tariffs: Sequence[Tariff], run: RunData, judged: Judged, objective: Objective, think_s: float = 0.0
+    tariffs: Sequence[Tariff], run: RunData, judged: Judged, objective: Objective, think_s: float | None = 0.0
 ) -> tuple[Figures, ...]:
     """Bill every window under every tariff: cost per million good requests, then dollars per hour at N users.
 
@@ -39,7 +39,7 @@ def priced_figures(
     )
 
 
-def _alone(tariff: Tariff, run: RunData, objective: Objective, think_s: float) -> tuple[Figures, ...]:
+def _alone(tariff: Tariff, run: RunData, objective: Objective, think_s: float | None) -> tuple[Figures, ...]:
     bills = alone_bills(tariff, run.demands, objective, think_s)
     stacks = tuple(demand.stack for demand in run.demands)
     measured = dict.fromkeys(window.stack for window in run.windows)

@@ -139,7 +139,7 @@ def _plain(window: WindowSummary, statistic: Statistic) -> float | None:
     if statistic == "goodput":
         return 1 / window.goodput_rps if window.goodput_rps > 0 else None
     if statistic == "p95":
-        return window.p95_s
+        return window.p95_s if window.planned is None else window.response_p95_s
     return window.cpu_s_per_request if statistic == "cpu_per_request" else window.pss_bytes
 
 

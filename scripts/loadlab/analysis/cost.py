@@ -53,7 +53,7 @@ def cost_estimates(
     windows: Sequence[Window],
     objective: Objective,
     demands: Sequence[Demand] = (),
-    think_s: float = 0.0,
+    think_s: float | None = 0.0,
 ) -> tuple[CostEstimate, ...]:
     """One estimate for each tariff, stack and level, in this order; stacks as they first appear.
 

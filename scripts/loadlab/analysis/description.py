@@ -36,7 +36,7 @@ def describe_experiment(experiment: Experiment, plan: Plan, toml: str) -> Experi
         objective_latency_s=experiment.objective.latency_s,
         objective_good_ratio=experiment.objective.good_ratio,
         scenario=load.scenario.user_class,
-        think_s=load.think_s if isinstance(load, ClosedLoad) else 0.0,
+        think_s=load.think_s,
         upstream_latency=experiment.upstream.latency if experiment.upstream else None,
         warmup_s=experiment.window.warmup_s,
         measure_s=experiment.window.measure_s,
@@ -47,6 +47,10 @@ def describe_experiment(experiment: Experiment, plan: Plan, toml: str) -> Experi
         prices=tuple(f"{price.list_id} ({price.billing})" for price in experiment.prices),
         resources=f"{experiment.resources.cpu} vCPU + {experiment.resources.memory_gib} GiB",
         toml=toml,
+        load_kind="closed" if isinstance(load, ClosedLoad) else "open",
+        arrivals=None if isinstance(load, ClosedLoad) else load.arrivals,
+        in_flight_max=None if isinstance(load, ClosedLoad) else load.in_flight_max,
+        load_seed=None if isinstance(load, ClosedLoad) else load.seed,
     )
 
 

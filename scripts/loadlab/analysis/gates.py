@@ -27,6 +27,8 @@ class GateBounds:
     lag_p50_s: float = 0.001
     idle_cpu_cores: float = 0.01
     schedule_ratio: float = 0.02
+    started_ratio: float = 0.99
+    """Of the arrivals that an open load plans in a window, so many are begun in it."""
     generator_cpu_ratio: float = 0.70
     steal_ratio: float = 0.01
     half_count_ratio: float = 0.10
@@ -85,9 +87,20 @@ def closed_schedule(window: Window, _: Latencies, bounds: GateBounds) -> Finding
 
 
 def open_schedule(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
-    """Open loops keep no books of planned arrivals yet: not available."""
-    del bounds
-    return _unknown(window, "schedule", "planned arrivals")
+    """Of the arrivals that the schedule has in the window, at least 99 % were begun in it and none was dropped."""
+    arrivals = window.load.arrivals
+    if arrivals is None:
+        return _unknown(window, "schedule", "planned arrivals")
+    if arrivals.started >= bounds.started_ratio * arrivals.planned and not arrivals.dropped:
+        return None
+    return _failed(
+        window,
+        "schedule",
+        f"{format_count(arrivals.started)} of {format_count(arrivals.planned)} planned arrivals begun, "
+        f"{format_count(arrivals.dropped)} dropped",
+        f"at least {format_percent(bounds.started_ratio)} begun, none dropped",
+        "lower load.rate_rps; where the service can hold more at once, raise load.in_flight_max",
+    )
 
 
 def generator_cpu(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
@@ -186,6 +199,36 @@ def halves_disagree(window: Window, latencies: Latencies, bounds: GateBounds) ->
             "lengthen window.warmup_s; look for work that comes and goes on this machine",
         )
     return _halves_latency(window, latencies, bounds)
+
+
+def planned_halves(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """Both halves end about as many requests as the schedule has in them, within 10 % or four Poisson deviations."""
+    arrivals = window.load.arrivals
+    if arrivals is None:
+        return _unknown(window, "halves_disagree", "planned arrivals")
+    (first, second), (early, late) = window.load.half_ok, arrivals.half_planned
+    allowed = max(bounds.half_count_ratio * (first + second) / 2, bounds.half_sigmas * math.sqrt(first + second))
+    if abs((first - second) - (early - late)) <= allowed:
+        return None
+    return _failed(
+        window,
+        "halves_disagree",
+        f"{format_count(first)} and {format_count(second)} requests answered, "
+        f"{format_count(early)} and {format_count(late)} planned",
+        f"differences that agree within {format_count(allowed)}",
+        "lower load.rate_rps if the service cannot keep up; look for work that comes and goes on this machine",
+    )
+
+
+def open_halves(window: Window, latencies: Latencies, bounds: GateBounds) -> Finding | None:
+    """As planned_halves, and the second half is not the faster one, as it is while a service still warms up.
+
+    A second half that is slower says something of the service: it cannot keep up with the rate.
+    """
+    early_s, late_s = window.load.half_latency_mean_s
+    slows_down = early_s is not None and late_s is not None and late_s >= early_s
+    settling = None if slows_down else _halves_latency(window, latencies, bounds)
+    return planned_halves(window, latencies, bounds) or settling
 
 
 def workers(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from loadlab.analysis.arrivals import of_level, of_window, over
 from loadlab.analysis.gates import GateBounds
 from loadlab.analysis.pairing import Pair, resolve
 from loadlab.analysis.replicas import holds
 from loadlab.analysis.resources import window_resources
 from loadlab.analysis.validity import DEFAULT_BOUNDS, is_valid, window_findings
 from loadlab.model.experiment import Experiment, Objective
-from loadlab.model.result import Estimate, Finding, LevelSummary, WindowSummary
+from loadlab.model.result import Finding, LevelSummary, WindowSummary
 from loadlab.model.run import RunData, Window
 from loadlab.stats.histogram import Latencies, decode, merge
-from loadlab.stats.paired import estimate
-
-Figure = Callable[[WindowSummary], float | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +104,7 @@ def _summary(window: Window, goal: Objective, findings: Sequence[Finding], seen:
         idle_cpu_cores=window.idle_cpu_cores,
         objective_held=holds(load.good, ended, goal),
         outcomes=load.outcomes,
+        **of_window(load.arrivals),
     )
 
 
@@ -115,25 +114,22 @@ def _level(windows: Sequence[WindowSummary], objective: Objective, pooled: Laten
         stack=windows[0].stack,
         users=windows[0].users,
         blocks=len(windows),
-        goodput_rps=_over(windows, lambda w: w.goodput_rps),
-        throughput_rps=_over(windows, lambda w: w.throughput_rps),
-        p50_s=_over(windows, lambda w: w.p50_s),
-        p95_s=_over(windows, lambda w: w.p95_s),
-        p99_s=_over(windows, lambda w: w.p99_s),
-        cpu_s_per_request=_over(windows, lambda w: w.cpu_s_per_request),
-        cpu_cores=_over(windows, lambda w: w.cpu_cores),
-        pss_bytes=_over(windows, lambda w: w.pss_bytes),
+        goodput_rps=over(windows, lambda w: w.goodput_rps),
+        throughput_rps=over(windows, lambda w: w.throughput_rps),
+        p50_s=over(windows, lambda w: w.p50_s),
+        p95_s=over(windows, lambda w: w.p95_s),
+        p99_s=over(windows, lambda w: w.p99_s),
+        cpu_s_per_request=over(windows, lambda w: w.cpu_s_per_request),
+        cpu_cores=over(windows, lambda w: w.cpu_cores),
+        pss_bytes=over(windows, lambda w: w.pss_bytes),
         slots_busy_by_worker=_by_rank([w.slots_busy_by_worker for w in windows]),
         connections_by_worker=_by_rank([w.connections_by_worker for w in windows]),
         loop_lag_mean_s=fmean(lags) if lags else None,
         objective_held=holds(sum(w.good for w in windows), sum(w.ok + w.failed for w in windows), objective),
         p99_pooled_s=pooled.p99_s,
         pooled_requests=pooled.total,
+        **of_level(windows),
     )
-
-
-def _over(windows: Sequence[WindowSummary], figure: Figure) -> Estimate | None:
-    return estimate([value for w in windows if (value := figure(w)) is not None])
 
 
 def _by_rank(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from loadlab.analysis.gates import Gate, GateBounds
 from loadlab.analysis.pairing import units
 from loadlab.analysis.truthful_gate import beyond_calibration
 from loadlab.errors import PROGRAM
-from loadlab.model.experiment import ClosedLoad, Experiment
+from loadlab.model.experiment import ClosedLoad, Experiment, Load
 from loadlab.model.plan import Trial
 from loadlab.model.result import Finding
 from loadlab.model.run import Provenance, Window
@@ -26,7 +26,6 @@ _ALWAYS: tuple[Gate, ...] = (
     gates.steal,
     gates.conservation,
     gates.partial,
-    gates.halves_disagree,
     gates.workers,
     gates.empty,
     gates.note,
@@ -51,10 +50,17 @@ def window_findings(
     decoded histogram, where the caller has it. Raises BundleError when the histogram cannot be read.
     """
     seen = decode(window.load.histogram) if latencies is None else latencies
-    schedule = gates.closed_schedule if isinstance(experiment.load, ClosedLoad) else gates.open_schedule
     idle = (gates.idle_stack,) if len(experiment.stacks) > 1 else ()
-    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, schedule, *idle))
+    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, *_of_load(experiment.load), *idle))
     return tuple(found for found in judged if found is not None)
+
+
+def _of_load(load: Load) -> tuple[Gate, ...]:
+    """Gates that ask for users, or for arrivals."""
+    if isinstance(load, ClosedLoad):
+        return gates.halves_disagree, gates.closed_schedule
+    halves = gates.planned_halves if "steps" in load.arrivals else gates.open_halves
+    return halves, gates.open_schedule
 
 
 def is_valid(findings: Iterable[Finding]) -> bool:
@@ -101,5 +107,11 @@ def _unjudged(code: GateCode, count: int, windows: int) -> Finding:
 
 def _trial(window: Window) -> Trial:
     return Trial(
-        id=window.id, block=window.block, stack=window.stack, users=window.users, role=window.role, repeats=None
+        id=window.id,
+        block=window.block,
+        stack=window.stack,
+        users=window.users,
+        role=window.role,
+        repeats=None,
+        kind="closed" if window.load.arrivals is None else "open",
     )

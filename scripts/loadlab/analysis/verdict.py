@@ -155,6 +155,8 @@ def _settings(experiment: Experiment, stacks: Sequence[StackDescription]) -> tup
     parts = [*(f"{stack.name}: {stack.label}" for stack in stacks), load.scenario.user_class]
     if isinstance(load, ClosedLoad):
         parts[-1] += f", think time {format_s(load.think_s)}"
+    else:
+        parts[-1] += f", open loop, {load.arrivals} arrivals"
     if experiment.upstream is not None:
         parts[-1] += f", upstream {experiment.upstream.latency}"
     return tuple(parts)

@@ -91,7 +91,8 @@ def _load(load: Load, lab_locustfiles: Path) -> Sequence[Entry]:
     if isinstance(load, ClosedLoad):
         users = "auto" if load.users is None else load.users
         return [("kind", "closed"), *scenario, ("users", users), ("think_s", load.think_s)]
-    return [("kind", "open"), *scenario, ("rate_rps", load.rate_rps), ("arrivals", load.arrivals)]
+    own = [(key, getattr(load, key)) for key in ("rate_rps", "arrivals", "in_flight_max", "seed")]
+    return [("kind", "open"), *scenario, *own]
 
 
 def _scenario(scenario: Scenario, lab_locustfiles: Path) -> Sequence[Entry]:

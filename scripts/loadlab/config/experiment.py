@@ -88,6 +88,10 @@ def parse_experiment(
         top.fail(None, "lacks the table [load]; expected at least kind, scenario and users; add it")
     stacks = _stacks(top, folder)
     decision = _decision(top)
+    if decision.claimed_users is not None and load.optional("kind", text, "") == "open":
+        load.fail(
+            "kind", "is open, whose levels are rates, and decision.claimed_users claims users; remove one of them"
+        )
     prices = read_price_refs(top.tables("price", PRICE_KEYS), where.prices)
     if decision.statistic in PRICED_STATISTICS and not prices:
         top.fail(None, f"decides by {decision.statistic} and has no [[price]]; add one or set decision.statistic")

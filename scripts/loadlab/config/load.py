@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, cast
 
+from loadlab.config.arrivals import check_arrivals
 from loadlab.config.scenario import SCENARIO_KEYS, read_scenario
 from loadlab.config.table import Table
-from loadlab.config.values import Unfit, choice, integer, number, sequence
+from loadlab.config.values import Unfit, checked, choice, integer, number, sequence, text
 from loadlab.model.experiment import ClosedLoad, Load, OpenLoad
 
 MAX_USERS = 100_000
 
-_KEYS_OF: Mapping[str, tuple[str, ...]] = {"closed": ("users", "think_s"), "open": ("rate_rps", "arrivals")}
+MAX_RATE_RPS = 100_000
+MAX_SEED = 2**63 - 1
+
+_KEYS_OF: Mapping[str, tuple[str, ...]] = {
+    "closed": ("users", "think_s"),
+    "open": ("rate_rps", "arrivals", "in_flight_max", "seed"),
+}
 LOAD_KEYS = ("kind", *SCENARIO_KEYS, *(key for keys in _KEYS_OF.values() for key in keys))
 
 _USERS_EXPECTED = f'"auto", or a list of whole numbers that ascend from 1 to at most {MAX_USERS}, such as [10, 20, 40]'
-_RATES = sequence(number("0", "1000000", above=True), "a list of rates above 0, such as [50, 100, 200]")
+_RATES_EXPECTED = (
+    f"arrivals per second, a whole number from 1 to {MAX_RATE_RPS} or a list of them that ascends, such as [50, 100]"
+)
 
 
 def read_load(table: Table, folder: Path, lab_locustfiles: Path, *, check_files: bool) -> Load:
@@ -32,18 +40,29 @@ def read_load(table: Table, folder: Path, lab_locustfiles: Path, *, check_files:
     if kind == "closed":
         users = table.required("users", _users)
         return ClosedLoad(scenario=scenario, users=users, think_s=table.optional("think_s", number("0", "3600"), 0.0))
-    arrivals = table.optional("arrivals", choice(("poisson", "constant")), "poisson")
     return OpenLoad(
         scenario=scenario,
-        rate_rps=table.required("rate_rps", _RATES),
-        arrivals=cast(Literal["poisson", "constant"], arrivals),
+        rate_rps=table.required("rate_rps", _rates),
+        arrivals=table.optional("arrivals", checked(text, check_arrivals), "poisson"),
+        in_flight_max=table.optional("in_flight_max", integer(1, MAX_USERS), 2000),
+        seed=table.optional("seed", integer(0, MAX_SEED), None),
     )
 
 
 def _users(value: object) -> tuple[int, ...] | None:
     if value == "auto":
         return None
-    users = sequence(integer(1, MAX_USERS), _USERS_EXPECTED)(value)
-    if any(later <= earlier for earlier, later in pairwise(users)):
-        raise Unfit(_USERS_EXPECTED)
-    return users
+    return _ascending(sequence(integer(1, MAX_USERS), _USERS_EXPECTED)(value), _USERS_EXPECTED)
+
+
+def _rates(value: object) -> tuple[int, ...]:
+    if value == "auto":
+        raise Unfit(f"{_RATES_EXPECTED}: the law predicts users and not rates")
+    values = value if isinstance(value, list) else [value]
+    return _ascending(sequence(integer(1, MAX_RATE_RPS), _RATES_EXPECTED)(values), _RATES_EXPECTED)
+
+
+def _ascending(levels: tuple[int, ...], expected: str) -> tuple[int, ...]:
+    if any(later <= earlier for earlier, later in pairwise(levels)):
+        raise Unfit(expected)
+    return levels

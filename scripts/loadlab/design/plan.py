@@ -9,8 +9,8 @@ from random import Random
 from statistics import median_low
 
 from loadlab.design.order import Visit, visits
-from loadlab.model.experiment import Experiment
-from loadlab.model.plan import Block, Plan, Role, Trial
+from loadlab.model.experiment import ClosedLoad, Experiment
+from loadlab.model.plan import Block, LoadKind, Plan, Role, Trial
 
 
 def make_plan(
@@ -29,11 +29,12 @@ def make_plan(
     if not levels or list(levels) != sorted(set(levels)) or levels[0] < 1:
         raise ValueError(f"levels {levels} are not unique, ascending and at least 1")
     names = tuple(stack.name for stack in experiment.stacks)
+    kind: LoadKind = "closed" if isinstance(experiment.load, ClosedLoad) else "open"
     control = control_level(levels, predicted_users, experiment.decision.claimed_users)
     width = max(3, len(str(levels[-1])))
     planned = visits(levels, experiment.blocks.count, Random(seed))
     blocks = tuple(
-        Block(number=number, trials=_block_trials(number, order, names, control, width))
+        Block(number=number, trials=_block_trials(number, order, names, control, width, kind))
         for number, order in enumerate(planned, start=1)
     )
     return Plan(levels=levels, blocks=blocks, aa_users=control, aa_stack=names[0], seed=seed)
@@ -50,7 +51,7 @@ def control_level(levels: tuple[int, ...], predicted_users: float | None, claime
 
 
 def _block_trials(
-    number: int, order: tuple[Visit, ...], names: tuple[str, ...], control: int, width: int
+    number: int, order: tuple[Visit, ...], names: tuple[str, ...], control: int, width: int, kind: LoadKind
 ) -> tuple[Trial, ...]:
     trials: list[Trial] = []
     for visit in order:
@@ -59,7 +60,7 @@ def _block_trials(
         if visit.users == control:
             twin = _trial(number, names[0], control, "aa", width)
             pair.insert(len(pair) if visit.swapped else 0, twin)
-        trials += pair
+        trials += [replace(trial, kind=kind) for trial in pair]
     return tuple(trials)
 
 

@@ -8,6 +8,11 @@ from loadlab.model.run import Demand
 LONGEST_S = 30.0
 
 
+def open_settling_s(demand: Demand) -> float:
+    """max(1 s, 5 R), at most LONGEST_S, with R the service time: below saturation an open load has no other state."""
+    return min(LONGEST_S, window_warmup_s(demand.service_s, 0.0))
+
+
 def settling_s(demand: Demand, users: int, think_s: float) -> float:
     """max(1 s, 5 (R + Z)), at most LONGEST_S, with R the response time that the demand predicts for these users.
 

@@ -13,7 +13,7 @@ import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from loadlab.errors import LoadError
-from loadlab.execute.ports import Clock, GeneratorBooks, LiveStatus, Swarm, nothing
+from loadlab.execute.ports import Arrivals, Clock, GeneratorBooks, LiveStatus, Swarm, nothing
 from loadlab.model.run import GeneratorHealth, LoadWindow
 
 POLL_S = 0.05
@@ -66,6 +66,17 @@ class _Answer(dict[str, Any]):
         raise LoadError(f"load generator: {self._call} answered, but {key} is missing; is another Locust there?")
 
 
+def _arrival_fields(arrivals: Arrivals | None) -> dict[str, str]:
+    """Form fields of an open load, which has one leading user on each worker. Locust keeps them from swarm to swarm."""
+    if arrivals is None:
+        return {"rate_rps": "0"}
+    return {
+        "rate_rps": str(arrivals.rate_rps),
+        "arrivals": arrivals.pattern,
+        "in_flight_max": str(arrivals.in_flight_max),
+    }
+
+
 class LocustGenerator:
     """LoadGenerator port."""
 
@@ -105,22 +116,24 @@ class LocustGenerator:
         """
         self._tries[swarm.trial] = self._tries.get(swarm.trial, 0) + 1
         self._call("POST", "/lab/trials", {"id": self._name(swarm.trial), "good_within_s": swarm.good_within_s})
+        wanted = swarm.users if swarm.arrivals is None else self._host.workers()
         form = {
-            "user_count": str(swarm.users),
-            "spawn_rate": str(max(swarm.users * 10, 100)),
+            "user_count": str(wanted),
+            "spawn_rate": str(max(wanted * 10, 100)),
             "host": swarm.url,
             "user_classes": swarm.scenario.user_class,
             "think_s": str(swarm.think_s),
             "phase_s": str(swarm.phase_s),
             "lab_seed": str(swarm.seed),
             "good_within_s": str(swarm.good_within_s),
+            **_arrival_fields(swarm.arrivals),
         }
         answer = self._form("/swarm", form)
         if not answer.get("success"):
             raise LoadError(f"Locust refused to start {swarm.scenario.user_class}: {answer.get('message')}")
         deadline = self._clock.monotonic_s() + SWARM_TIMEOUT_S
-        while (users := self.status().users) != swarm.users:
-            self._give_up_after(deadline, f"only {users} of {swarm.users} users were started")
+        while (users := self.status().users) != wanted:
+            self._give_up_after(deadline, f"only {users} of {wanted} users were started")
 
     def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
         """Ask for a window."""

@@ -75,8 +75,17 @@ class ResourceProbe(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Arrivals:
+    """An open load: arrivals per second, how they come, and beyond how many in flight they are dropped."""
+
+    rate_rps: int
+    pattern: str
+    in_flight_max: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Swarm:
-    """What the load generator shall do for one trial."""
+    """What the load generator shall do for one trial. users: of a closed load; an open one has arrivals instead."""
 
     trial: str
     url: str
@@ -86,6 +95,7 @@ class Swarm:
     phase_s: float
     seed: int
     good_within_s: float
+    arrivals: Arrivals | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -100,14 +100,36 @@ class ClosedLoad:
     users: tuple[int, ...] | None
     think_s: float
 
+    @property
+    def levels(self) -> tuple[int, ...] | None:
+        """What the levels of a run are: numbers of users."""
+        return self.users
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenLoad:
-    """Arrivals on a schedule that never waits for answers (comes with a later version)."""
+    """Arrivals on a seeded schedule that never waits for answers; each does one task of the scenario.
+
+    arrivals: poisson, constant, or either with steps of the rate, as in "steps(1@0s, 3@30s)".
+    """
 
     scenario: Scenario
-    rate_rps: tuple[float, ...]
-    arrivals: Literal["poisson", "constant"]
+    rate_rps: tuple[int, ...]
+    arrivals: str = "poisson"
+    in_flight_max: int = 2000
+    """Arrivals beyond so many in flight are dropped, and counted."""
+    seed: int | None = None
+    """Of the schedules; None: that of the blocks."""
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """What the levels of a run are: arrivals per second."""
+        return self.rate_rps
+
+    @property
+    def think_s(self) -> float:
+        """An arrival is one task, after which nobody thinks."""
+        return 0.0
 
 
 Load = ClosedLoad | OpenLoad

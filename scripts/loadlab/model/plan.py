@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["sweep", "aa", "repeat"]
+LoadKind = Literal["closed", "open"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """One measured window to come: a stack at a level. ``id`` is unique in the run and names its files."""
+    """One measured window to come: a stack at a level. ``id`` is unique in the run and names its files.
+
+    users: the level, which in an open load is its rate in arrivals per second.
+    """
 
     id: str
     block: int
@@ -19,6 +23,7 @@ class Trial:
     role: Role = "sweep"
     repeats: str | None = None
     """The id of the trial that this one repeats."""
+    kind: LoadKind = "closed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -248,6 +248,11 @@ class ExperimentDescription:
     prices: tuple[str, ...]
     resources: str
     toml: str
+    load_kind: Literal["closed", "open"] | None = None
+    """None in files of before, which are closed. In an open load every ``users`` of this file is a rate, in req/s."""
+    arrivals: str | None = None
+    in_flight_max: int | None = None
+    load_seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,10 +31,29 @@ class GeneratorHealth:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ArrivalWindow:
+    """What an open load adds to a window.
+
+    planned: arrivals that the schedule has in it. started: of these, those begun before it closed; dropped: those that
+    the cap on arrivals in flight left no place for. half_planned: in its first and second half. response_histogram:
+    of ok requests that ended in it, from the intended start; dispatch_histogram: of all requests that ended in it,
+    from the intended start to the send. Both encoded as the window's own, which is from the send.
+    """
+
+    planned: int
+    started: int
+    dropped: int
+    half_planned: tuple[int, int]
+    response_histogram: str
+    dispatch_histogram: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoadWindow:
     """Requests that ended inside one window [open, close), merged over all workers.
 
-    ok + failed = ended in the window; good = ok within the objective's latency. sent = begun in the window.
+    ok + failed = ended in the window; good = ok within the objective's latency, which in an open load counts from
+    the intended start. sent = begun in the window.
     user_time_s: integral over the window of users in a request or thinking. request_time_s: the part in a
     request. active_s: time with at least one request in flight. latency_ceil_ms_sum: sum of each ok or failed
     request's latency rounded up to a whole millisecond (on a shared replica: it is in no bill).
@@ -61,6 +80,8 @@ class LoadWindow:
     health: GeneratorHealth
     own_waits: tuple[str, ...] = ()
     """User classes that wait as their own wait_time says, because the experiment's think_s is 0."""
+    arrivals: ArrivalWindow | None = None
+    """Of an open load."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,6 +220,8 @@ class Provenance:
     """Hosts beside this machine that the user let the run put load on."""
     truthful: TruthfulRange | None = None
     """Up to where the load generator is known to be truthful here; None where ``calibration`` says uncalibrated."""
+    load: Mapping[str, str | int] | None = None
+    """What an open load's schedules are made of; None for a closed one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

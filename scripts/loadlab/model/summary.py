@@ -67,6 +67,17 @@ class WindowSummary:
     idle_cpu_cores: float | None
     objective_held: bool
     outcomes: Mapping[str, int]
+    planned: int | None = None
+    """Of an open load, as all that follows: arrivals that the schedule has in the window."""
+    started: int | None = None
+    dropped: int | None = None
+    response_p50_s: float | None = None
+    """From the intended start, of ok requests; p50_s, p95_s and p99_s are from the send."""
+    response_p95_s: float | None = None
+    response_p99_s: float | None = None
+    dispatch_lag_p50_s: float | None = None
+    """From the intended start to the send."""
+    dispatch_lag_p99_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,3 +105,12 @@ class LevelSummary:
     objective_held: bool
     p99_pooled_s: float | None = None
     pooled_requests: int = 0
+    planned: int | None = None
+    """Of an open load, as all that follows: sums over the windows."""
+    started: int | None = None
+    dropped: int | None = None
+    response_p50_s: Estimate | None = None
+    response_p95_s: Estimate | None = None
+    response_p99_s: Estimate | None = None
+    dispatch_lag_p50_s: Estimate | None = None
+    dispatch_lag_p99_s: Estimate | None = None

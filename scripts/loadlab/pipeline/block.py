@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadlab.analysis.validity import needs_repeat, window_findings
 from loadlab.design.plan import make_repeat, owed_repeats
-from loadlab.design.warmup import settling_s
+from loadlab.design.warmup import open_settling_s, settling_s
 from loadlab.model.plan import Block, Trial
 from loadlab.model.run import Demand, Window
 from loadlab.pipeline.insist import ATTEMPTS, heal, insist
@@ -56,14 +56,7 @@ def marked(trial: Trial, attempt: int) -> Trial:
     """The trial with an id of its own for this attempt at its block."""
     if attempt == 1:
         return trial
-    return Trial(
-        id=f"{trial.id}-t{attempt}",
-        block=trial.block,
-        stack=trial.stack,
-        users=trial.users,
-        role=trial.role,
-        repeats=trial.repeats,
-    )
+    return replace(trial, id=f"{trial.id}-t{attempt}")
 
 
 class _Running:
@@ -90,7 +83,7 @@ class _Running:
         """Measure one window and put it into the bundle."""
         rig, counter = self._rig, self._counter
         counter.done += 1
-        label = f"{trial.stack}, {trial.users} users" + ("" if trial.role == "sweep" else f" ({trial.role})")
+        label = f"{trial.stack}, {level_text(trial)}" + ("" if trial.role == "sweep" else f" ({trial.role})")
         measured = insist(rig, trial.id, trial.block, lambda: self._measured(trial, label), self._all_cold)
         window = measured.window
         rig.store.put_window(window, measured.scrapes)
@@ -121,17 +114,23 @@ class _Running:
     def _warm_up(self) -> None:
         """Load at the top level on every cold stack. One that keeps falling is measured cold: its windows say so."""
         rig, number = self._rig, self._block.number
-        top = max(trial.users for trial in self._block.trials)
+        top = max(self._block.trials, key=lambda trial: trial.users)
         for _ in range(ATTEMPTS * len(rig.experiment.stacks)):
             if not self._cold:
                 return
             name = self._cold[0]
-            trial = Trial(id=f"b{number:02d}-warmup-{name}-t{self._attempt}", block=number, stack=name, users=top)
-            rig.progress.stage(f"block {number}: warming up {name} with {top} users")
+            warmup_id = f"b{number:02d}-warmup-{name}-t{self._attempt}"
+            trial = Trial(id=warmup_id, block=number, stack=name, users=top.users, kind=top.kind)
+            rig.progress.stage(f"block {number}: warming up {name} with {level_text(top)}")
             run_warmup(rig, trial, rig.experiment.window.warmup_s)
             self._useful_s += rig.experiment.window.warmup_s
             self._cold.remove(name)
             heal(rig, number, self._all_cold)
+
+
+def level_text(trial: Trial) -> str:
+    """The level of a trial with its unit."""
+    return f"{trial.users} users" if trial.kind == "closed" else f"{trial.users} req/s"
 
 
 def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
@@ -139,7 +138,7 @@ def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
     demand = next(d for d in demands if d.stack == trial.stack)
     think_s = rig.load.think_s
     return Timing(
-        warmup_s=settling_s(demand, trial.users, think_s),
+        warmup_s=settling_s(demand, trial.users, think_s) if trial.kind == "closed" else open_settling_s(demand),
         measure_s=rig.experiment.window.measure_s,
         phase_s=demand.service_s + think_s,
         scrape_cpu_s=demand.scrape_cpu_s,

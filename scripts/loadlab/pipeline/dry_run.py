@@ -10,11 +10,11 @@ from loadlab.design.plan import make_plan
 from loadlab.design.replication import estimated_duration_s
 from loadlab.errors import LoadlabError, UsageError
 from loadlab.execute.local import Cores
-from loadlab.model.experiment import ClosedLoad, Experiment
+from loadlab.model.experiment import ClosedLoad, Experiment, Load
 from loadlab.model.plan import Plan
 from loadlab.pipeline.kubernetes_rig import reach
 from loadlab.pipeline.layout import Layout
-from loadlab.pipeline.local_rig import closed_load, cores_for
+from loadlab.pipeline.local_rig import cores_for
 from loadlab.pipeline.outlook import known_scatter, outlook
 from loadlab.pipeline.preflight import local_findings
 from loadlab.pipeline.run import Request, check_target
@@ -39,7 +39,10 @@ class DryRun:
     target: str
     stacks: tuple[str, ...]
     scenario: str
-    think_s: float
+    load_kind: str
+    think_s: float | None
+    arrivals: str | None
+    in_flight_max: int | None
     stack_cores: tuple[int, ...] | None
     other_cores: tuple[int, ...] | None
     statistic: str
@@ -67,7 +70,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
     if request.experiment is None or request.resume is not None:
         raise UsageError("--dry-run: name an experiment; a run that is resumed has its plan in plan.json")
     experiment = load_experiment(request.experiment, request.overrides)
-    load = closed_load(experiment)
+    load = experiment.load
     cores = _cores(experiment) if request.target == "local" else None
     plan = _plan(experiment, load, experiment.blocks.count)
     return DryRun(
@@ -76,14 +79,17 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         target=request.target,
         stacks=tuple(stack.name for stack in experiment.stacks),
         scenario=load.scenario.user_class,
-        think_s=load.think_s,
+        load_kind="closed" if isinstance(load, ClosedLoad) else "open",
+        think_s=load.think_s if isinstance(load, ClosedLoad) else None,
+        arrivals=None if isinstance(load, ClosedLoad) else load.arrivals,
+        in_flight_max=None if isinstance(load, ClosedLoad) else load.in_flight_max,
         stack_cores=tuple(sorted(cores.sut)) if cores else None,
         other_cores=tuple(sorted(cores.rest)) if cores else None,
         statistic=experiment.decision.statistic,
         margin_ratio=experiment.decision.margin_ratio,
         alpha=experiment.decision.alpha,
         seed=experiment.blocks.seed,
-        levels=load.users,
+        levels=load.levels,
         level_count=len(plan.levels),
         blocks=len(plan.blocks),
         windows=sum(len(block.trials) for block in plan.blocks),
@@ -102,10 +108,10 @@ def plan_text(plan: DryRun) -> str:
     return "\n".join(
         [
             f"{plan.experiment}: {plan.question}",
-            f"stacks: {', '.join(plan.stacks)}; scenario {plan.scenario}, think time {plan.think_s:g} s; "
+            f"stacks: {', '.join(plan.stacks)}; scenario {plan.scenario}, {_kind(plan)}; "
             + (cores if plan.stack_cores else f"target {plan.target}"),
             f"statistic {plan.statistic}, margin {plan.margin_ratio:g}, alpha {plan.alpha:g}, seed {plan.seed}",
-            f"levels {', '.join(map(str, plan.levels))}" if plan.levels else placed,
+            f"levels {', '.join(map(str, plan.levels))}{_unit(plan)}" if plan.levels else placed,
             f"{plan.blocks} blocks, {plan.windows} windows of {plan.measure_s:g} s: at least "
             f"{format_s(plan.least_s)}, before demands, slow answers and repeats",
             *plan.outlook,
@@ -113,22 +119,32 @@ def plan_text(plan: DryRun) -> str:
     )
 
 
+def _kind(plan: DryRun) -> str:
+    if plan.load_kind == "closed":
+        return f"think time {plan.think_s:g} s"
+    return f"open loop, {plan.arrivals} arrivals, at most {plan.in_flight_max} in flight"
+
+
+def _unit(plan: DryRun) -> str:
+    return "" if plan.load_kind == "closed" else " req/s"
+
+
 def _list(cores: tuple[int, ...] | None) -> str:
     return ", ".join(map(str, cores or ()))
 
 
-def _plan(experiment: Experiment, load: ClosedLoad, blocks: int) -> Plan:
+def _plan(experiment: Experiment, load: Load, blocks: int) -> Plan:
     """So many blocks over the levels; where the law is to place these, over as many as it will."""
-    levels = load.users or tuple(range(1, experiment.blocks.levels + 1))
+    levels = load.levels or tuple(range(1, experiment.blocks.levels + 1))
     enough = replace(experiment, blocks=replace(experiment.blocks, count=blocks))
     return make_plan(enough, levels, seed=experiment.blocks.seed)
 
 
-def _least_s(experiment: Experiment, load: ClosedLoad, plan: Plan) -> float:
+def _least_s(experiment: Experiment, load: Load, plan: Plan) -> float:
     return estimated_duration_s(plan, experiment.window, OVERHEAD, response_s=0.0, think_s=load.think_s)
 
 
-def _outlook(experiment: Experiment, load: ClosedLoad, plan: Plan, layout: Layout) -> tuple[str, ...]:
+def _outlook(experiment: Experiment, load: Load, plan: Plan, layout: Layout) -> tuple[str, ...]:
     rule = experiment.decision
     return tuple(
         outlook(

@@ -44,7 +44,7 @@ from loadlab.execute.store import BundleStore
 from loadlab.model.cluster import ClusterFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, UrlService
 from loadlab.pipeline.layout import Layout
-from loadlab.pipeline.local_rig import closed_load, headers
+from loadlab.pipeline.local_rig import headers
 from loadlab.pipeline.rig import Rig
 from loadlab.report.live import Progress
 
@@ -97,7 +97,7 @@ def kubernetes_rig(
     experiment: Experiment, layout: Layout, store: BundleStore, progress: Progress, reached: Reached
 ) -> Iterator[Rig]:
     """Everything a run needs on a cluster; the run's own objects are gone and the lab stands when it is left."""
-    load, run_id, workers = closed_load(experiment), store.folder.name, reached.state.workers
+    load, run_id, workers = experiment.load, store.folder.name, reached.state.workers
     inputs = _inputs(experiment, layout, reached)
     objects = _rendered(experiment, layout, store, reached, inputs)
     standing = Standing(reached.kubectl, reached.folder)
@@ -154,7 +154,7 @@ def _ways(reached: Reached, store: BundleStore) -> Iterator[Cluster]:
 
 
 def _inputs(experiment: Experiment, layout: Layout, reached: Reached) -> RunInputs:
-    locustfile = closed_load(experiment).scenario.locustfile
+    locustfile = experiment.load.scenario.locustfile
     return RunInputs(
         kubectl=reached.kubectl,
         secrets=values_of_secrets(experiment),
@@ -201,7 +201,7 @@ def isolation_of(facts: ClusterFacts) -> Isolation:
 def values_of_secrets(experiment: Experiment) -> Mapping[str, str]:
     """Headers, the services' secrets and the environment of own images. Raises UsageError for one that is absent."""
     found = {}
-    if own := headers(closed_load(experiment).scenario):
+    if own := headers(experiment.load.scenario):
         found[HEADERS] = orjson.dumps(own).decode()
     if any(isinstance(stack.service, OurService) for stack in experiment.stacks):
         found |= {name: os.environ[name] for name in SECRETS if name in os.environ}

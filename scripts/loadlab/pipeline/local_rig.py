@@ -19,7 +19,7 @@ from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.prometheus import MetricsProbe
 from loadlab.execute.store import BundleStore
-from loadlab.model.experiment import ClosedLoad, Experiment, Scenario
+from loadlab.model.experiment import Experiment, Scenario
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.rig import Rig
 from loadlab.report.live import Progress
@@ -31,7 +31,7 @@ MOST_SIGN = 0xFF
 @contextmanager
 def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progress: Progress) -> Iterator[Rig]:
     """Everything a run needs on this machine; all that it started is ended when the block is left."""
-    load = closed_load(experiment)
+    load = experiment.load
     env = {"LAB_HEADERS_JSON": orjson.dumps(headers(load.scenario)).decode(), "PYTHONWARNINGS": "ignore"}
     clock = SystemClock()
     cores = cores_for(experiment)
@@ -73,15 +73,6 @@ def _tell_of_others(progress: Progress) -> None:
     if others := left_over_processes():
         names = ", ".join(f"{each.name} (pid {each.pid})" for each in others)
         progress.message(f"not of this run, but of the lab: {names}; two runs at the same time disturb each other")
-
-
-def closed_load(experiment: Experiment) -> ClosedLoad:
-    """The experiment's load. Raises UsageError for an open one, which this version cannot send."""
-    if isinstance(experiment.load, ClosedLoad):
-        return experiment.load
-    raise UsageError(
-        f'{experiment.source}: load.kind: got "open", but this version sends closed loads only; use kind = "closed"'
-    )
 
 
 def cores_for(experiment: Experiment) -> Cores:

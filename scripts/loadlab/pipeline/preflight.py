@@ -13,7 +13,7 @@ from loadlab.config import NOT_KEPT
 from loadlab.config.prices import load_price_list
 from loadlab.errors import LoadlabError, UsageError
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack
-from loadlab.pipeline.local_rig import closed_load, cores_for, headers
+from loadlab.pipeline.local_rig import cores_for, headers
 
 SECRET_OF = {"api_key": "SVC_API_KEY", "jwt": "SVC_JWT_SECRET"}
 """Which variable the lab's own services take their secret from, by their setting ``auth``."""
@@ -23,7 +23,7 @@ def check_local(experiment: Experiment, prices: Path) -> None:
     """Everything that a run on this machine would stumble over later.
 
     Raises:
-        UsageError: an open load, a fraction of a core, a header or secret that is not set, a stack that cannot be
+        UsageError: a fraction of a core, a header or secret that is not set, a stack that cannot be
             started here.
         DeployError: more cores are asked for than there are.
         ConfigError: a price list has no size that is large enough.
@@ -44,7 +44,7 @@ def local_findings(experiment: Experiment, prices: Path) -> list[LoadlabError]:
 
 
 def _checks(experiment: Experiment, prices: Path) -> Iterator[Callable[[], object]]:
-    yield lambda: headers(closed_load(experiment).scenario)
+    yield lambda: headers(experiment.load.scenario)
     yield lambda: cores_for(experiment)
     for stack in experiment.stacks:
         yield partial(_check_stack, stack)

@@ -13,7 +13,7 @@ from loadlab.execute.calibration_file import identity, read_calibration
 from loadlab.execute.machine import Machine, git_state, package_versions
 from loadlab.execute.ports import Clock, Isolation
 from loadlab.model.cluster import ClusterFacts
-from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack, UrlService
+from loadlab.model.experiment import CommandService, Experiment, ImageService, OpenLoad, OurService, Stack, UrlService
 from loadlab.model.run import Provenance
 from loadlab.pipeline.layout import Layout
 
@@ -42,7 +42,17 @@ def describe(
         calibration=calibrated.text,
         truthful=calibrated.truthful,
         stack_settings={stack.name: _settings(stack) for stack in experiment.stacks},
+        load=_schedules(experiment),
     )
+
+
+def _schedules(experiment: Experiment) -> Mapping[str, str | int] | None:
+    """What makes the schedules of an open load: block b has the seed and b as its own."""
+    load = experiment.load
+    if not isinstance(load, OpenLoad):
+        return None
+    seed = experiment.blocks.seed if load.seed is None else load.seed
+    return {"kind": "open", "arrivals": load.arrivals, "seed": seed, "in_flight_max": load.in_flight_max}
 
 
 def on_cluster(known: Provenance, facts: ClusterFacts) -> Provenance:

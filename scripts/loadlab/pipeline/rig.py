@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from loadlab.analysis.gates import GateBounds
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
-from loadlab.model.experiment import ClosedLoad, Experiment, Stack
+from loadlab.model.experiment import Experiment, Load, Stack
 from loadlab.model.run import Window
 from loadlab.pipeline.abort import AbortWatch
 from loadlab.report.live import Progress
@@ -17,7 +17,7 @@ class Rig:
     """Everything that a block needs."""
 
     experiment: Experiment
-    load: ClosedLoad
+    load: Load
     deployer: Deployer
     generator: LoadGenerator
     probe: ResourceProbe

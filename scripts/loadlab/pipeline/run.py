@@ -22,7 +22,7 @@ from loadlab.pipeline.bundle import FOR_RESUME, begin, begin_again, experiment_t
 from loadlab.pipeline.finish import Report, analyse_bundle, is_current
 from loadlab.pipeline.kubernetes_rig import Reached, kubernetes_rig, reach
 from loadlab.pipeline.layout import Layout
-from loadlab.pipeline.local_rig import closed_load, local_rig
+from loadlab.pipeline.local_rig import local_rig
 from loadlab.pipeline.preflight import check_local
 from loadlab.pipeline.provenance import describe, on_cluster
 from loadlab.pipeline.rig import Rig
@@ -61,7 +61,6 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
             return _only_reported(folder, layout)
         experiment = experiment_to_resume(folder)
     check_targets(experiment, request.allowed_hosts)
-    closed_load(experiment)
     reached = _reached(experiment, request, layout)
     with BundleStore(folder, SystemClock()) as store:
         _begin(store, experiment, request, layout, reached)

@@ -63,7 +63,7 @@ def _plan(rig: Rig, demands: tuple[Demand, ...]) -> Plan:
     experiment = rig.experiment
     prediction = predicted(experiment, demands)
     users = prediction.users if prediction else None
-    levels = rig.load.users or _levels(rig, demands, prediction)
+    levels = rig.load.levels or _levels(rig, demands, prediction)
     if prediction and prediction.users:
         rig.progress.message(f"the law predicts the threshold near {prediction.users:.1f} users")
     elif prediction:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loadlab.execute.ports import GeneratorBooks, Swarm
+from loadlab.execute.ports import Arrivals, GeneratorBooks, Swarm
+from loadlab.model.experiment import OpenLoad
 from loadlab.model.plan import Trial
 from loadlab.model.run import ResourceSample, TrialBooks, Window
 from loadlab.pipeline.load_span import LoadSpan, loaded
@@ -92,9 +93,22 @@ def _swarm(rig: Rig, trial: Trial, timing: Timing) -> Swarm:
         users=trial.users,
         think_s=rig.load.think_s,
         phase_s=timing.phase_s,
-        seed=rig.experiment.blocks.seed + trial.block,
+        seed=_seed(rig) + trial.block,
         good_within_s=rig.experiment.objective.latency_s,
+        arrivals=_arrivals(rig, trial),
     )
+
+
+def _seed(rig: Rig) -> int:
+    own = rig.load.seed if isinstance(rig.load, OpenLoad) else None
+    return rig.experiment.blocks.seed if own is None else own
+
+
+def _arrivals(rig: Rig, trial: Trial) -> Arrivals | None:
+    """Of a trial whose level is a rate; the demands of an open load are measured with users too."""
+    if trial.kind == "closed" or not isinstance(rig.load, OpenLoad):
+        return None
+    return Arrivals(rate_rps=trial.users, pattern=rig.load.arrivals, in_flight_max=rig.load.in_flight_max)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from loadlab.report.arrivals import latency_field
 from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
 from loadlab.report.curves import comparisons_of, headline_curve
 from loadlab.report.prices import price_line
@@ -63,16 +64,16 @@ def _capacity_table(results: Results) -> Table:
     return Table(
         caption="What it carried at each level",
         columns=columns("Users", "Good/s", "p50 (closed loop)", "p95 (closed loop)", "'Objective", "Blocks"),
-        rows=tuple(_capacity_row(level) for level in results["levels"]),
+        rows=tuple(_capacity_row(results, level) for level in results["levels"]),
     )
 
 
-def _capacity_row(level: Results) -> tuple[Cell, ...]:
+def _capacity_row(results: Results, level: Results) -> tuple[Cell, ...]:
     return (
         figure(str(level["users"])),
         estimate(level["goodput_rps"], format_rps),
-        estimate(level["p50_s"], format_s),
-        estimate(level["p95_s"], format_s),
+        estimate(level[latency_field(results, "p50_s")], format_s),
+        estimate(level[latency_field(results, "p95_s")], format_s),
         words("holds" if level["objective_held"] else "broken"),
         figure(format_count(level["blocks"])),
     )
@@ -106,6 +107,7 @@ def stack_figure(results: Results, curve: Results, stack: str, users: int) -> Ce
         amount = cost[_OF_COST[curve["statistic"]]] if cost else None
         return figure(format_usd(amount), "not determined by this run")
     field, show = _OF_LEVEL[curve["statistic"]]
+    field = latency_field(results, field) if field == "p95_s" else field
     level = _find(results["levels"], here)
     found = level[field] if level else None
     return figure(show(found["value"] if found else None), "not measured at this level")

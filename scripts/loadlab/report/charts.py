@@ -76,6 +76,8 @@ class Chart:
     """Whose prices: a smaller line under the title."""
     absent: str | None = None
     """Why there is nothing to draw; None where there is."""
+    axis: str = "concurrent users"
+    """What the levels are."""
 
 
 def axis_unit(quantity: Quantity, top: float) -> tuple[float, str]:

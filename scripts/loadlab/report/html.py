@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from loadlab.report.charts import Chart
 from loadlab.report.figures import drawn, undrawn_lines
+from loadlab.report.rates import report_view
 from loadlab.report.results import Results
 from loadlab.report.svg import NARROW, PANEL, WIDE, draw
-from loadlab.report.view import build_view
 
 _FRAMES = {"panel": PANEL, "wide": WIDE, "narrow": NARROW}
 
@@ -20,7 +20,7 @@ _FRAMES = {"panel": PANEL, "wide": WIDE, "narrow": NARROW}
 def render_html(results: Results) -> str:
     """The page of parsed results.json, as text to be written in UTF-8."""
     template = _environment().get_template("report.html.j2")
-    return template.render(view=build_view(results), style=Markup(_source("report.css")))
+    return template.render(view=report_view(results), style=Markup(_source("report.css")))
 
 
 @cache

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadlab.errors import EXIT_CONCLUSIVE
+from loadlab.report.arrivals import is_open
 from loadlab.report.doubts import Doubt, doubt_groups
 from loadlab.report.results import Results
 from loadlab.report.words import BADGES, CLAIM_ANSWERS, bracket_text, price_text
@@ -97,7 +98,8 @@ def _control(results: Results) -> Gate:
     if control["fired"] is None:
         return Gate(name=name, outcome="skipped", message=control["reason"] or "could not be judged")
     resolution = format_percent(control["resolution_ratio"])
-    message = f"{control['stack']} at {control['users']} users against itself; resolution {resolution}"
+    unit = "req/s" if is_open(results) else "users"
+    message = f"{control['stack']} at {control['users']} {unit} against itself; resolution {resolution}"
     return Gate(name=name, outcome=_pass(not control["fired"]), message=message)
 
 

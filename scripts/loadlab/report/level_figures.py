@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from loadlab.report.arrivals import is_open, latency_field
 from loadlab.report.charts import Chart, Level, Point, Quantity, Series
 from loadlab.report.curves import TONES, Show, by_stack, marks_of, point_at, spoken, tested_users
 from loadlab.report.results import Results
-from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_POOLED_P99, NO_PSS
+from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_P99, NO_POOLED_P99, NO_PSS
 from loadlab.units import format_bytes, format_cores, format_rps, format_s
 
 
@@ -17,9 +18,16 @@ def load_charts(results: Results) -> Iterable[Chart]:
     yield from _rate_charts(results)
     yield _level_chart(results, "pss_bytes", "Peak memory (sum of PSS)", "bytes", format_bytes, NO_PSS)
     for field, title in (("p50_s", "Latency, p50"), ("p95_s", "Latency, p95")):
-        chart = _level_chart(results, field, title, "s", format_s, NO_ESTIMATE, _objective(results))
+        key = latency_field(results, field)
+        chart = _level_chart(results, key, title, "s", format_s, NO_ESTIMATE, _objective(results))
         yield replace(chart, subtitle="; ".join(part for part in ("closed loop", chart.subtitle) if part))
-    yield _pooled_chart(results)
+    yield _response_chart(results) if is_open(results) else _pooled_chart(results)
+
+
+def _response_chart(results: Results) -> Chart:
+    """p99 from the intended start, as the other two of an open load."""
+    chart = _level_chart(results, "response_p99_s", "Latency, p99", "s", format_s, NO_P99, _objective(results))
+    return replace(chart, subtitle="; ".join(part for part in ("open loop", chart.subtitle) if part))
 
 
 def _pooled_chart(results: Results) -> Chart:

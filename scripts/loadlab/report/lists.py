@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from loadlab.report.arrivals import is_open
 from loadlab.report.cells import Cell, estimate, figure, words
 from loadlab.report.curves import headline_curve
 from loadlab.report.results import Results
@@ -37,7 +38,8 @@ def prediction_items(results: Results) -> tuple[Item, ...]:
     """What the law said before the sweep, beside what was measured."""
     prediction, bracket = results["prediction"], results["bracket"]
     if prediction is None:
-        return (Item(term="Predicted", cell=figure(ABSENT, "nothing was predicted: the demands are not known")),)
+        why = "the law predicts users and not rates" if is_open(results) else "the demands are not known"
+        return (Item(term="Predicted", cell=figure(ABSENT, f"nothing was predicted: {why}")),)
     return tuple(
         item
         for item in (
@@ -134,7 +136,7 @@ def setting_items(results: Results) -> tuple[Item, ...]:
             ("Threshold", f"ratio above {margin_text(asked['margin_ratio'])}, alpha {asked['alpha']:g}"),
             ("Good", f"answered as expected within {format_s(asked['objective_latency_s'])}"),
             ("Objective of a level", f"{format_percent(asked['objective_good_ratio'])} of requests good"),
-            ("Load", f"closed loop, {asked['scenario']}, think time {format_s(asked['think_s'])}"),
+            ("Load", _load_text(asked)),
             ("Upstream", asked["upstream_latency"] or "none"),
             ("Levels", f"{levels} users, {placed}"),
             ("Windows", f"{format_s(asked['warmup_s'])} warm-up, {format_s(asked['measure_s'])} measured"),
@@ -143,6 +145,13 @@ def setting_items(results: Results) -> tuple[Item, ...]:
             ("Price lists", "; ".join(asked["prices"])),
         )
     )
+
+
+def _load_text(asked: Results) -> str:
+    if asked.get("load_kind") != "open":
+        return f"closed loop, {asked['scenario']}, think time {format_s(asked['think_s'])}"
+    at_most = format_count(asked["in_flight_max"])
+    return f"open loop, {asked['scenario']}, {asked['arrivals']} arrivals, at most {at_most} in flight"
 
 
 def provenance_items(results: Results) -> tuple[Item, ...]:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from loadlab.report.cells import Cell, Table
 from loadlab.report.lists import Item
+from loadlab.report.rates import report_view
 from loadlab.report.results import Results
-from loadlab.report.view import ReportView, build_view
+from loadlab.report.view import ReportView
 from loadlab.units import ABSENT
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
@@ -16,7 +17,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
 def render_markdown(results: Results) -> str:
     """The short report of parsed results.json; the same results give the same bytes."""
-    return "\n".join(_lines(build_view(results)))
+    return "\n".join(_lines(report_view(results)))
 
 
 def escape(text: str) -> str:
@@ -68,6 +69,8 @@ def _lines(view: ReportView) -> Iterator[str]:
     yield ""
     yield escape(view.loop_note)
     yield ""
+    for one in view.arrivals:
+        yield from table(one)
     yield from table(view.levels)
     yield from table(view.demands)
     yield from _items("Prediction against measurement", view.prediction)

@@ -152,7 +152,7 @@ def _axes(plot: _Plot) -> Iterator[str]:
         yield _line(position, plot.frame.bottom, position, plot.frame.bottom + 4, "axis")
     for index in thin_labels(positions, [CHAR_WIDTH * len(text) for text in texts]):
         yield _text(positions[index], plot.frame.bottom + 16, texts[index], "tick", "middle")
-    kind = "concurrent users (logarithmic)" if plot.x.is_log else "concurrent users"
+    kind = f"{plot.chart.axis} (logarithmic)" if plot.x.is_log else plot.chart.axis
     yield _text((plot.x.start + plot.x.end) / 2, plot.frame.bottom + 32, kind, "unit", "middle")
 
 

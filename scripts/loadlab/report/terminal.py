@@ -14,8 +14,9 @@ from rich.text import Text
 from loadlab.report.brackets import BracketLine
 from loadlab.report.cells import Cell, Table
 from loadlab.report.doubts import Doubt
+from loadlab.report.rates import report_view
 from loadlab.report.results import Results
-from loadlab.report.view import ReportView, build_view
+from loadlab.report.view import ReportView
 from loadlab.report.words import Badge, price_text
 from loadlab.units import ABSENT
 
@@ -27,7 +28,7 @@ _REQUEST_COST = "cost_per_million_good"
 
 def print_summary(results: Results, console: Console) -> None:
     """Write the short form of a report to ``console``: about forty lines, whatever the run was like."""
-    for part in _parts(build_view(results)):
+    for part in _parts(report_view(results)):
         console.print(part)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from loadlab.report.arrivals import arrival_tables, is_open
 from loadlab.report.brackets import BracketLine, absent_lines, bracket_lines, bracket_table, decisive_table
 from loadlab.report.cells import Table
 from loadlab.report.cluster import cluster_differences, cluster_tables
@@ -28,6 +29,7 @@ from loadlab.report.words import (
     BADGES,
     CLAIM_ANSWERS,
     CLOSED_LOOP,
+    OPEN_LOOP,
     Badge,
     bracket_text,
     miss_text,
@@ -75,7 +77,9 @@ class ReportView:
     doubtful: bool
     """Whether any level is invalid and therefore drawn hollow."""
     loop_note: str
-    """What a closed loop means for percentiles."""
+    """What a closed or open loop means for percentiles."""
+    arrivals: tuple[Table, ...]
+    """Of an open load; empty for a closed one."""
     figures: Figures
     decisive: Table
     brackets: Table
@@ -120,7 +124,8 @@ def build_view(results: Results) -> ReportView:
         **_cluster(results),
         statistic=experiment["statistic"],
         calibration=str(provenance.get("calibration") or ABSENT),
-        loop_note=CLOSED_LOOP,
+        loop_note=OPEN_LOOP if is_open(results) else CLOSED_LOOP,
+        arrivals=arrival_tables(results),
         figures=build_figures(results),
         decisive=decisive_table(results),
         brackets=bracket_table(results),

@@ -60,6 +60,10 @@ CLOSED_LOOP = (
     "Closed loop: each user waits for its answer before it sends again, so that a slow service is asked less often. "
     "Percentiles are of what was sent; arrivals that do not wait would see longer ones (coordinated omission)."
 )
+OPEN_LOOP = (
+    "Open loop: arrivals come on a schedule and wait for no answer. Response times count from the intended start, so "
+    "that a stall is charged to everybody who would have waited; service times count from the send."
+)
 NO_SLOTS = "this stack has no pool of slots"
 NO_INTERVAL = "no interval"
 NO_ESTIMATE = "no window counts"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import histogram, make_experiment, make_window
+from builders import histogram, make_arrivals, make_experiment, make_open, make_window
 from loadlab.analysis.codes import GATE_CODES, MEANING, RUN_CODES
 from loadlab.analysis.validity import is_valid, unjudged, window_findings
 from loadlab.model.experiment import OurService
@@ -129,6 +129,50 @@ def test_halves_may_differ_by_noise_and_by_one_round_of_the_users(
 def test_latency_that_drifts_between_the_halves_is_seen_where_throughput_hides_it() -> None:
     assert _findings(_load(half_latency_mean_s=(0.18, 0.22))) == ()
     assert [f.code for f in _findings(_load(half_latency_mean_s=(0.15, 0.25)))] == ["halves_disagree"]
+
+
+OPEN = make_open(make_experiment(), 40)
+
+
+def _open(planned: int, started: int, dropped: int = 0, **changes: object) -> Change:
+    def change(window: Window) -> Window:
+        arrivals = make_arrivals(window.load, planned=planned, started=started, dropped=dropped)
+        arrivals = replace(arrivals, **{k: v for k, v in changes.items() if k == "half_planned"})  # type: ignore[arg-type]
+        rest = {k: v for k, v in changes.items() if k != "half_planned"}
+        return replace(window, load=replace(window.load, arrivals=arrivals, **rest))  # type: ignore[arg-type]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"),
+    [
+        (_open(40, 40), []),
+        (_open(1000, 990), []),
+        (_open(1000, 989), ["schedule"]),
+        (_open(1000, 999, 1), ["schedule"]),
+        (_open(40, 40, user_time_s=0.1), []),
+        (_open(40, 40, half_ok=(320, 430), ok=750, half_planned=(300, 440)), []),
+        (_open(40, 40, half_ok=(300, 430), ok=730), ["halves_disagree"]),
+        (_open(40, 40, half_latency_mean_s=(0.15, 0.25)), []),
+        (_open(40, 40, half_latency_mean_s=(0.25, 0.15)), ["halves_disagree"]),
+    ],
+)
+def test_an_open_load_is_judged_by_its_arrivals_and_not_by_users(change: Change, failed: list[str]) -> None:
+    """A slower second half says that the service cannot keep up; a faster one, that it had not settled."""
+    found = window_findings(change(make_window()), OPEN)
+    assert [f.code for f in found] == failed
+    assert all(f.got and f.expected and f.next_step for f in found)
+
+
+def test_latencies_of_the_halves_may_differ_where_the_rate_does() -> None:
+    stepped = make_open(make_experiment(), 40, arrivals="steps(1@0s, 2@5s)")
+    assert window_findings(_open(40, 40, half_latency_mean_s=(0.25, 0.15))(make_window()), stepped) == ()
+
+
+def test_an_open_load_without_books_of_its_arrivals_cannot_be_judged() -> None:
+    found = window_findings(make_window(), OPEN)
+    assert {(f.code, f.level) for f in found} == {("schedule", "not_available"), ("halves_disagree", "not_available")}
 
 
 def test_one_stack_has_no_idle_stack_to_judge() -> None:

@@ -110,8 +110,10 @@ _loads = st.one_of(
     st.builds(
         OpenLoad,
         scenario=_scenarios,
-        rate_rps=st.lists(_floats(0.001, 1e6), min_size=1, max_size=3).map(tuple),
-        arrivals=st.sampled_from(["poisson", "constant"]),
+        rate_rps=st.sets(st.integers(1, 9999), min_size=1, max_size=5).map(lambda rates: tuple(sorted(rates))),
+        arrivals=st.sampled_from(["poisson", "constant", "constant steps(1@0s, 0.5@30s)"]),
+        in_flight_max=st.integers(1, 9999),
+        seed=st.none() | st.integers(0, 2**63 - 1),
     ),
 )
 _memory = st.decimals(min_value=Decimal("0.001"), max_value=Decimal(999), places=6, allow_nan=False)
@@ -151,7 +153,7 @@ _experiments = st.builds(
     ),
     abort=st.builds(AbortRule, error_ratio=st.none() | _ratio, p99_s=st.none() | _floats(0.001, 600)),
     source=st.just(SOURCE),
-)
+).filter(lambda experiment: isinstance(experiment.load, ClosedLoad) or experiment.decision.claimed_users is None)
 
 
 @given(_experiments)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from _schedule import parse_pattern
 
 from builders_config import ReadSmall
 from loadlab.config import Catalogue, load_experiment, parse_experiment
+from loadlab.config.arrivals import check_arrivals
 from loadlab.errors import ConfigError, LoadlabError, UsageError
 from loadlab.model.experiment import (
     AbortRule,
@@ -73,9 +76,61 @@ def test_levels_may_be_left_to_the_law(read: ReadSmall) -> None:
 
 
 def test_an_open_load_is_read(read: ReadSmall) -> None:
-    load = read(('"closed"', '"open"'), ("users = [10, 20]", "rate_rps = [50, 99.5]")).load
+    load = read(('"closed"', '"open"'), ("users = [10, 20]", "rate_rps = [50, 100]")).load
     assert isinstance(load, OpenLoad)
-    assert (load.rate_rps, load.arrivals) == ((50.0, 99.5), "poisson")
+    assert (load.rate_rps, load.arrivals, load.in_flight_max, load.seed) == ((50, 100), "poisson", 2000, None)
+    more = 'rate_rps = 50\narrivals = "constant steps(1@0s, 2.5@30s)"\nin_flight_max = 9\nseed = 0'
+    load = read(('"closed"', '"open"'), ("users = [10, 20]", more)).load
+    assert isinstance(load, OpenLoad)
+    assert (load.rate_rps, load.in_flight_max, load.seed) == ((50,), 9, 0)
+    assert load.arrivals == "constant steps(1@0s, 2.5@30s)"
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ('rate_rps = "auto"', 'load.rate_rps is "auto"; expected arrivals per second.*the law predicts users'),
+        ("rate_rps = [100, 50]", r"load.rate_rps is \[100, 50\]; expected arrivals per second, a whole number"),
+        ("rate_rps = 0.5", "load.rate_rps is 0.5; expected arrivals per second, a whole number from 1"),
+        ("rate_rps = 0", "load.rate_rps is 0; expected"),
+        ("rate = 5", "load.rate is not a known key; the nearest known key is rate_rps"),
+        ("rate_rps = 5\nthink_s = 1", "load.think_s counts only in an closed load, and kind is open"),
+        ('rate_rps = 5\narrivals = "uniform"', r"load.arrivals is \"uniform\"; expected poisson, constant, steps"),
+        ('rate_rps = 5\narrivals = "steps(1@5s)"', "times that ascend from 0s"),
+        ("rate_rps = 5\nin_flight = 3", "load.in_flight is not a known key; the nearest known key is in_flight_max"),
+        ("rate_rps = 5\nin_flight_max = 0", "load.in_flight_max is 0; expected a whole number from 1"),
+        ("rate_rps = 5\nseed = -1", "load.seed is -1; expected a whole number from 0"),
+    ],
+)
+def test_a_wrong_value_of_an_open_load_is_named(read: ReadSmall, new: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        read(('"closed"', '"open"'), ("users = [10, 20]", new))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_claim_of_users_is_refused_in_an_open_load(read: ReadSmall) -> None:
+    claim = ('"goodput"', '"goodput"\nclaimed_users = 50')
+    with pytest.raises(ConfigError, match=r"load.kind is open, whose levels are rates, .*claimed_users"):
+        read(claim, ('"closed"', '"open"'), ("users = [10, 20]", "rate_rps = 5"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("poisson", "constant", " poisson ", "steps(1@0s)", "poisson steps(1@0s, 2@5s)", "constant steps(0.5@0s)"),
+        *("constantsteps(1@0s)", "steps", "steps(1@0s,)", "steps(1@0s, 2@0s)", "steps(0@0s)", "steps(1@1s)", "Poisson"),
+        *("steps(1@0s) constant", "steps((1@0s))", "", "  ", "steps(1@0)", "steps(1@0s, -2@5s)", "steps(1e3@0s)"),
+    ],
+)
+def test_engine_and_locust_read_the_same_patterns(text: str) -> None:
+    def accepts(read: Callable[[str], object]) -> bool:
+        try:
+            read(text)
+        except ValueError:
+            return False
+        return True
+
+    assert accepts(check_arrivals) == accepts(parse_pattern)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,7 +15,7 @@ import pytest
 from builders import make_load_window
 from loadlab.errors import LoadError
 from loadlab.execute.locust import LocustGenerator
-from loadlab.execute.ports import Swarm
+from loadlab.execute.ports import Arrivals, Swarm
 from loadlab.model.experiment import Scenario
 from simulated import FakeClock
 
@@ -221,6 +221,26 @@ def test_a_swarm_opens_the_books_and_then_starts_its_users(generator: LocustGene
         "good_within_s": "1.0",
     }.items():
         assert f'name="{name}"\r\n\r\n{value}\r\n' in form[1]
+
+
+def test_an_open_swarm_has_one_leading_user_for_each_worker(generator: LocustGenerator, master: Master) -> None:
+    arrivals = Arrivals(rate_rps=150, pattern="constant steps(1@0s, 2@9s)", in_flight_max=77)
+    generator.swarm(replace(_swarm(users=150), arrivals=arrivals))
+    form = next(body for _, path, body in master.seen if path == "/swarm")
+    for name, value in {
+        "user_count": "2",
+        "rate_rps": "150",
+        "arrivals": "constant steps(1@0s, 2@9s)",
+        "in_flight_max": "77",
+        "lab_seed": "7",
+    }.items():
+        assert f'name="{name}"\r\n\r\n{value}\r\n' in form
+
+
+def test_a_closed_swarm_says_so_because_locust_remembers_options(generator: LocustGenerator, master: Master) -> None:
+    generator.swarm(_swarm())
+    form = next(body for _, path, body in master.seen if path == "/swarm")
+    assert 'name="rate_rps"\r\n\r\n0\r\n' in form
 
 
 def test_a_swarm_that_locust_refuses_is_told_in_its_words(generator: LocustGenerator, master: Master) -> None:

@@ -38,6 +38,7 @@ def part(**changes: Any) -> dict[str, Any]:
         "latencies": latencies.sparse(),
         "lags": lags.sparse(),
         "dispatch_lags": lags.sparse(),
+        "open": None,
         "own_waits": [],
         "early": False,
         "ended_s": 4.0,

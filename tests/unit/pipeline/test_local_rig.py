@@ -13,18 +13,11 @@ from loadlab.errors import DeployError, UsageError
 from loadlab.execute.activity import BusyProcess
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.store import BundleStore
-from loadlab.model.experiment import OpenLoad, Resources, Scenario
+from loadlab.model.experiment import Resources, Scenario
 from loadlab.pipeline.demand import shares
 from loadlab.pipeline.layout import checkout
-from loadlab.pipeline.local_rig import closed_load, cores_for, headers, local_rig, locust_files
+from loadlab.pipeline.local_rig import cores_for, headers, local_rig, locust_files
 from simulated_lab import Watcher
-
-
-def test_an_open_load_is_refused_with_what_can_be_done() -> None:
-    experiment = make_experiment()
-    load = OpenLoad(scenario=closed_load(experiment).scenario, rate_rps=(10.0,), arrivals="poisson")
-    with pytest.raises(UsageError, match=r'load.kind: got "open", .* use kind = "closed"'):
-        closed_load(replace(experiment, load=load))
 
 
 def test_a_fraction_of_a_core_is_refused_on_this_target() -> None:

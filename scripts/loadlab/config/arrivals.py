@@ -1,0 +1,33 @@
+"""How the arrivals of an open load come: the texts that locustfiles/_schedule.py reads, which tests hold together."""
+
+from __future__ import annotations
+
+import re
+
+_EXPECTED = "expected poisson, constant, steps(1@0s, 3@30s) or constant steps(1@0s, 3@30s)"
+_SHAPE = re.compile(r"(?:(poisson|constant)\s*)?(?:steps\(([^()]*)\))?")
+_STEP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*@\s*(\d+(?:\.\d+)?)s\s*")
+
+
+def check_arrivals(value: str) -> str:
+    """The text without blanks around it. Raises ValueError that says what is expected."""
+    wanted = value.strip()
+    shape = _SHAPE.fullmatch(wanted)
+    if not wanted or shape is None:
+        raise ValueError(_EXPECTED)
+    if shape[2] is not None:
+        _check_steps(shape[2])
+    return wanted
+
+
+def has_steps(arrivals: str) -> bool:
+    """Whether the rate changes on the way."""
+    return "steps" in arrivals
+
+
+def _check_steps(inner: str) -> None:
+    found = [_STEP.fullmatch(step) for step in inner.split(",")]
+    times = [float(step[2]) for step in found if step]
+    factors = [float(step[1]) for step in found if step]
+    if len(times) < len(found) or times[0] != 0 or times != sorted(set(times)) or min(factors) <= 0:
+        raise ValueError(f"{_EXPECTED}: factors of the rate above 0, times that ascend from 0s")

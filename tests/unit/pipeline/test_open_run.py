@@ -1,0 +1,109 @@
+"""An open load from its plan through a simulated run to its report: levels are rates, and every page says so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from builders import make_experiment, make_open
+from loadlab.design.plan import make_plan
+from loadlab.model.experiment import Experiment
+from loadlab.pipeline.finish import analyse_bundle
+from loadlab.pipeline.layout import checkout
+from loadlab.pipeline.provenance import describe
+from simulated import FakeClock
+from simulated_lab import Lab, make_lab
+
+RATES = (20, 30, 60, 80)
+
+
+def _experiment(*rates: int) -> Experiment:
+    return make_open(make_experiment(blocks=4, measure_s=8.0), *(rates or RATES))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A pool of 8 slots of 200 ms, which carries 40 requests a second, against a loop."""
+    made = make_lab(_experiment(), tmp_path_factory.mktemp("open") / "unit-run")
+    made.run()
+    analyse_bundle(made.folder, checkout(made.folder.parent))
+    return made
+
+
+@pytest.fixture(scope="module")
+def results(lab: Lab) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads((lab.folder / "results.json").read_bytes())
+    return found
+
+
+def test_every_trial_of_the_sweep_is_open_and_the_demands_are_closed(lab: Lab) -> None:
+    plan = make_plan(_experiment(), RATES, seed=7)
+    assert {trial.kind for block in plan.blocks for trial in block.trials} == {"open"}
+    closed = make_plan(make_experiment(), (8, 10), seed=7)
+    assert {trial.kind for block in closed.blocks for trial in block.trials} == {"closed"}
+    windows = [orjson.loads(path.read_bytes()) for path in sorted((lab.folder / "windows").glob("*.json"))]
+    arrivals = {window["id"].startswith("demand"): window["load"]["arrivals"] is None for window in windows}
+    assert arrivals == {True: True, False: False}
+
+
+def test_the_stacks_are_compared_at_each_rate(results: dict[str, Any]) -> None:
+    """Both carry 20 and 30 a second; at 60 the pool answers 40, which costs half as much again."""
+    assert (results["bracket"]["lower_users"], results["bracket"]["upper_users"]) == (30, 60)
+    assert results["verdict"]["kind"] == "diverges"
+    assert results["prediction"] is None
+    ratios = {c["users"]: c["ratio"] for c in results["comparisons"] if c["statistic"] == "cost_per_million_good"}
+    assert ratios[30] == pytest.approx(1.0, abs=0.02)
+    assert ratios[60] == pytest.approx(1.5, rel=0.02)
+
+
+def test_windows_and_levels_carry_the_three_times_and_the_arrivals(results: dict[str, Any]) -> None:
+    window = next(w for w in results["windows"] if w["users"] == 30 and w["stack"] == "pool")
+    assert (window["planned"], window["started"], window["dropped"]) == (240, 240, 0)
+    assert window["p50_s"] == pytest.approx(0.2, rel=1e-3)
+    assert window["response_p50_s"] == pytest.approx(0.2001, rel=1e-3)
+    assert window["response_p99_s"] is None, "p99 needs 1000 requests"
+    assert window["dispatch_lag_p50_s"] == pytest.approx(0.0001, rel=1e-2)
+    level = next(row for row in results["levels"] if row["users"] == 30 and row["stack"] == "pool")
+    assert (level["planned"], level["dropped"]) == (960, 0)
+    assert level["response_p95_s"]["value"] == pytest.approx(0.2001, rel=1e-3)
+    assert results["experiment"]["load_kind"] == "open"
+    assert results["experiment"]["arrivals"] == "poisson"
+
+
+def test_the_statistic_p95_counts_from_the_intended_start(results: dict[str, Any]) -> None:
+    """0.7001 s over 0.2001 s, and not 0.7 over 0.2."""
+    ratios = {c["users"]: c["ratio"] for c in results["comparisons"] if c["statistic"] == "p95"}
+    assert ratios[60] == pytest.approx(0.7001 / 0.2001, rel=2e-3)
+
+
+def test_no_sentence_speaks_of_users_and_every_page_of_an_open_loop(lab: Lab, results: dict[str, Any]) -> None:
+    assert results["verdict"]["answer"].startswith("Above 30 and by 60 requests per second pool starts to cost")
+    assert results["verdict"]["answer"].rstrip(".") in results["verdict"]["sentence"]
+    for name in ("report.html", "report.md"):
+        text = (lab.folder / name).read_text()
+        assert "open loop" in text
+        assert "closed loop" not in text.lower()
+        assert "Response p99" in text
+        assert "Dispatch lag p50" in text
+        assert " users against itself" not in (lab.folder / "junit.xml").read_text()
+        shown = text.replace(results["experiment"]["question"], "").split("Experiment file")[0]
+        assert not re.search(r"\d users?\b|concurrent users", shown), name
+
+
+def test_provenance_says_what_makes_the_schedules(tmp_path: Path) -> None:
+    layout, clock = checkout(tmp_path), FakeClock()
+    assert describe(make_experiment(), layout, clock, target="local").load is None
+    assert describe(_experiment(), layout, clock, target="local").load == {
+        "kind": "open",
+        "arrivals": "poisson",
+        "seed": 7,
+        "in_flight_max": 2000,
+    }
+    own = make_open(make_experiment(), 20, seed=99)
+    told = describe(own, layout, clock, target="local").load
+    assert told is not None
+    assert told["seed"] == 99

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadlab.analysis.codes import GateCode, finding
+from loadlab.analysis.resources import seen_whole
 from loadlab.model.result import Finding
 from loadlab.model.run import Window
 from loadlab.stats.histogram import Latencies
@@ -150,6 +151,24 @@ def conservation(window: Window, _: Latencies, bounds: GateBounds) -> Finding | 
     if books.served is None:
         return _unknown(window, "conservation", "the service's own count of requests")
     return None
+
+
+def resources(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """The service told what it used, when the window opened and when it closed."""
+    del bounds
+    if seen_whole(window.resources):
+        return None
+    missed = [name for name, told in _ends(window).items() if not told]
+    return _unknown(window, "resources", f"the service's figures at {' and '.join(missed)}")
+
+
+def _ends(window: Window) -> dict[str, bool]:
+    """Whether each end of the window was told."""
+    samples = window.resources
+    return {
+        "open": bool(samples) and samples[0].is_told,
+        "close": len(samples) > 1 and samples[-1].is_told,
+    }
 
 
 def partial(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:

@@ -32,14 +32,14 @@ class WindowResources:
 
 
 def window_resources(window: Window) -> WindowResources:
-    """Reduce the samples of one window."""
-    samples = window.resources
+    """Reduce the samples of one window. One that was not seen from open to close has no figures at all."""
+    samples = window.resources if seen_whole(window.resources) else ()
     span_s = _span_s(samples, window.load.measure_s)
     cpu_s = _without_scrapes(_gained([s.cpu_s for s in samples]), window)
     workers = [worker for sample in samples for worker in sample.workers]
     return WindowResources(
         cpu_cores=None if cpu_s is None or span_s is None else cpu_s / span_s,
-        cpu_s_per_request=_cpu_s_per_request(window, cpu_s, span_s),
+        cpu_s_per_request=_cpu_s_per_request(window, samples, cpu_s, span_s),
         pss_bytes=max(_known(s.pss_bytes for s in samples), default=None),
         rss_bytes=max(_known(s.rss_bytes for s in samples), default=None),
         in_flight_mean=_mean(s.in_flight for s in samples),
@@ -49,6 +49,14 @@ def window_resources(window: Window) -> WindowResources:
     )
 
 
+def seen_whole(samples: Sequence[ResourceSample]) -> bool:
+    """Whether the service told something both when the window opened and when it closed.
+
+    A look in between that failed takes nothing away; without an end nobody knows what the service used meanwhile.
+    """
+    return len(samples) > 1 and samples[0].is_told and samples[-1].is_told
+
+
 def _without_scrapes(cpu_s: float | None, window: Window) -> float | None:
     """What the lab itself cost the service by looking at it is not the service's: one scrape between two samples."""
     if cpu_s is None:
@@ -56,11 +64,13 @@ def _without_scrapes(cpu_s: float | None, window: Window) -> float | None:
     return max(0.0, cpu_s - (len(window.resources) - 1) * (window.scrape_cpu_s or 0.0))
 
 
-def _cpu_s_per_request(window: Window, cpu_s: float | None, span_s: float | None) -> float | None:
+def _cpu_s_per_request(
+    window: Window, samples: Sequence[ResourceSample], cpu_s: float | None, span_s: float | None
+) -> float | None:
     """Processor seconds by requests of the same span: the service's own count, else the window's rate."""
     if cpu_s is None:
         return None
-    served = _gained([None if s.served is None else float(s.served) for s in window.resources])
+    served = _gained([None if s.served is None else float(s.served) for s in samples])
     if served is None and span_s is not None:
         served = (window.load.ok + window.load.failed) * span_s / window.load.measure_s
     return cpu_s / served if served else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from loadlab.analysis.money import exact
+from loadlab.analysis.resources import seen_whole
 from loadlab.model.run import ResourceSample, Window, seconds_between
 
 
@@ -55,7 +56,7 @@ def _cpu_s(samples: Sequence[ResourceSample], span_s: Fraction, scrape_s: Fracti
 
 
 def _mean_pss_bytes(samples: Sequence[ResourceSample]) -> Fraction | None:
-    known = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]
+    known = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None] if seen_whole(samples) else []
     return Fraction(sum(known), len(known)) if known else None
 
 

@@ -10,7 +10,7 @@ from loadlab.analysis.codes import GATE_CODES, GateCode, finding
 from loadlab.analysis.gates import Gate, GateBounds
 from loadlab.analysis.pairing import units
 from loadlab.errors import PROGRAM
-from loadlab.model.experiment import ClosedLoad, Experiment
+from loadlab.model.experiment import ClosedLoad, CommandService, Experiment, OurService, UrlService
 from loadlab.model.plan import Trial
 from loadlab.model.result import Finding
 from loadlab.model.run import Window
@@ -45,8 +45,22 @@ def window_findings(
     seen = decode(window.load.histogram) if latencies is None else latencies
     schedule = gates.closed_schedule if isinstance(experiment.load, ClosedLoad) else gates.open_schedule
     idle = (gates.idle_stack,) if len(experiment.stacks) > 1 else ()
-    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, schedule, *idle))
+    told = (gates.resources,) if _tells(window, experiment) else ()
+    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, schedule, *idle, *told))
     return tuple(found for found in judged if found is not None)
+
+
+def _tells(window: Window, experiment: Experiment) -> bool:
+    """Whether its service has figures to tell: it did at least once in this window, or is asked to."""
+    if any(sample.is_told for sample in window.resources):
+        return True
+    service = next((stack.service for stack in experiment.stacks if stack.name == window.stack), None)
+    match service:
+        case OurService(settings=settings):
+            return settings.get("metrics") != "off"
+        case CommandService(metrics_url=url) | UrlService(metrics_url=url):
+            return url is not None
+    return False
 
 
 def is_valid(findings: Iterable[Finding]) -> bool:

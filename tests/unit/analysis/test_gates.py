@@ -10,7 +10,8 @@ import pytest
 from builders import histogram, make_experiment, make_window
 from loadlab.analysis.codes import GATE_CODES, MEANING, RUN_CODES
 from loadlab.analysis.validity import is_valid, unjudged, window_findings
-from loadlab.model.experiment import OurService
+from loadlab.execute.prometheus import absent_sample
+from loadlab.model.experiment import OurService, UrlService
 from loadlab.model.result import Finding
 from loadlab.model.run import TrialBooks, Window
 
@@ -98,6 +99,9 @@ def test_a_window_just_within_a_bound_passes(change: Change) -> None:
         ("steal", _health(steal_ratio=None)),
         ("conservation", lambda w: replace(w, books=None)),
         ("conservation", _books(60, 0, None)),
+        ("resources", lambda w: replace(w, resources=(absent_sample(0.0), *w.resources[1:]))),
+        ("resources", lambda w: replace(w, resources=(*w.resources[:-1], absent_sample(9.0)))),
+        ("resources", lambda w: replace(w, resources=())),
     ],
 )
 def test_a_gate_that_cannot_be_judged_says_so_and_does_not_fail(code: str, change: Change) -> None:
@@ -129,6 +133,19 @@ def test_halves_may_differ_by_noise_and_by_one_round_of_the_users(
 def test_latency_that_drifts_between_the_halves_is_seen_where_throughput_hides_it() -> None:
     assert _findings(_load(half_latency_mean_s=(0.18, 0.22))) == ()
     assert [f.code for f in _findings(_load(half_latency_mean_s=(0.15, 0.25)))] == ["halves_disagree"]
+
+
+def test_a_look_that_fails_inside_a_window_takes_nothing_away() -> None:
+    assert _findings(lambda w: replace(w, resources=(w.resources[0], absent_sample(1.0), w.resources[-1]))) == ()
+
+
+def test_a_service_that_has_nothing_to_tell_is_not_asked_for_it() -> None:
+    silent = [replace(s, service=UrlService(url="http://10.0.0.1")) for s in EXPERIMENT.stacks]
+    window = replace(make_window(), resources=(absent_sample(0.0), absent_sample(1.0)))
+    assert window_findings(window, replace(EXPERIMENT, stacks=tuple(silent))) == ()
+    told_once = replace(window, resources=(window.resources[0], make_window().resources[1]))
+    (found,) = window_findings(told_once, replace(EXPERIMENT, stacks=tuple(silent)))
+    assert (found.code, found.got) == ("resources", "the service's figures at open: not known")
 
 
 def test_one_stack_has_no_idle_stack_to_judge() -> None:

@@ -19,43 +19,13 @@ import pytest
 
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
 from loadlab.execute.cluster.state import LabFolder
+from short_experiment import write_short
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 RUN_S = 600.0
 POLL_S = 0.1
-EXPERIMENT = """
-id = "short"
-question = "Where do the curves part in the cluster?"
-[decision]
-margin_ratio = 0.20
-[[stack]]
-name = "flask"
-service = "flask_gunicorn"
-settings = {{ threads = 8 }}
-[[stack]]
-name = "fastapi"
-service = "fastapi_uvicorn"
-[upstream]
-latency = "constant(200ms)"
-[load]
-kind = "closed"
-scenario = "io_bound.IoBoundUser"
-users = {users}
-[window]
-warmup_s = 1.0
-measure_s = {measure_s}
-[blocks]
-count = {blocks}
-seed = 7
-[[price]]
-list = "aws-fargate-x86"
-billing = "provisioned"
-[resources]
-cpu = 1.0
-memory = "512Mi"
-"""
 CONCLUDED = (0, 3, 4, 5)
 
 
@@ -122,7 +92,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
 def _experiment(folder: Path, *, users: str = "[8]", blocks: int = 1, measure_s: float = 4.0) -> list[str]:
     path = folder / "short.toml"
-    path.write_text(EXPERIMENT.format(users=users, blocks=blocks, measure_s=measure_s))
+    write_short(path, users=users, blocks=blocks, measure_s=measure_s)
     return [str(path), "--target", "kubernetes"]
 
 

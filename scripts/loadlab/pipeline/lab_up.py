@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -260,9 +261,14 @@ def _changed(kubectl: Kubectl, rendered: Rendered, note: Callable[[str], None]) 
 
 
 def _see(site: Site, stages: Stages, ready: Ready, record: LabRecord) -> LabRecord:
-    with stages.stage("smoke") as note, ways(site, ready.kubectl, with_grafana=record.with_grafana) as urls:
+    with (
+        stages.stage("smoke") as note,
+        ways(site, ready.kubectl, with_grafana=record.with_grafana) as urls,
+        ThreadPoolExecutor(max_workers=1) as beside,
+    ):
+        tried = None if record.policies else beside.submit(enforcement, ready.kubectl)
         seen = smoke_requests(urls, workers=record.workers, clock=site.clock)
-        policies = record.policies or enforcement(ready.kubectl)
+        policies = record.policies if tried is None else tried.result()
         note(f"{', '.join(seen)}; network policies {policies or 'could not be tried'}")
     versions = {**record.versions, **cluster_versions(ready.kubectl)}
     return record.but(is_up=True, policies=policies, versions=versions)

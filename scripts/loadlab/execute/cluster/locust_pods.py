@@ -42,7 +42,7 @@ class LocustPods:
         """New pods with the run's settings."""
         self._starts += 1
         marks = {RUN: f"{self._run_id}.{self._starts}"}
-        self._objects.apply([MASTER, WORKER], annotations=marks)
+        self._objects.apply(self._cluster.api, [MASTER, WORKER], annotations=marks)
         self._settle(marks)
 
     def fallen(self) -> Sequence[str]:

@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 RUN_S = 600.0
 POLL_S = 0.1
+CONTROL_PLANE = "loadlab-control-plane"
 CONCLUDED = (0, 3, 4, 5)
 
 
@@ -161,6 +162,32 @@ def test_a_service_pod_that_is_killed_in_a_window_makes_it_invalid_and_the_run_f
     assert "was deleted" in str(restarted[0]["reason"])
     reported = run.results()["findings"]
     assert any(finding["code"] == "stacks_restarted" for finding in reported)
+
+
+def test_a_window_in_which_the_api_server_was_away_counts_and_has_no_resources(
+    start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
+) -> None:
+    """The engine reads what a service uses through the API server; the load does not go through it."""
+    if not kubectl.cluster.is_kind:
+        pytest.skip("only kind's control plane can be halted from here")
+    run = start(*_experiment(tmp_path, measure_s=8.0))
+    run.wait_for(_first_window_warms_up)
+    time.sleep(8.0)
+    halt = subprocess.run(["docker", "pause", CONTROL_PLANE], capture_output=True, text=True, check=True)
+    try:
+        assert run.process.poll() is None, halt.stdout
+        time.sleep(9.0)
+    finally:
+        subprocess.run(["docker", "unpause", CONTROL_PLANE], capture_output=True, check=True)
+    said = run.output()
+    assert run.process.returncode in CONCLUDED, said
+    assert any(event["event"] == "run_finished" for event in run.events())
+    results = run.results()
+    dark = [window for window in results["windows"] if "resources" in window["not_available"]]
+    assert dark, "the look at the close of the window must have failed"
+    assert {(window["cpu_s_per_request"], window["pss_bytes"]) for window in dark} == {(None, None)}
+    assert all(window["goodput_rps"] > 0 for window in dark)
+    assert any(found["code"] == "resources" and found["level"] == "not_available" for found in results["findings"])
 
 
 def test_an_engine_that_is_killed_leaves_no_children_and_its_run_is_resumed(

@@ -54,6 +54,8 @@ class Cluster:
             pods = {key: pod for key, pod in pods.items() if pod["owner"] != name}
             for number in range(spec["replicas"]):
                 pod = new_pod(f"{name}-{known['generation'] + 1}-{number}", name, spec["template"])
+                if (self.folder / "unready").exists():
+                    pod["status"]["conditions"][1]["status"] = "False"
                 pods[pod["metadata"]["name"]] = pod
             deployments[name] = {"generation": known["generation"] + 1, "spec": spec}
         self.write("pods", pods)

@@ -176,7 +176,7 @@ def test_a_window_in_which_the_api_server_was_away_counts_and_has_no_resources(
     halt = subprocess.run(["docker", "pause", CONTROL_PLANE], capture_output=True, text=True, check=True)
     try:
         assert run.process.poll() is None, halt.stdout
-        time.sleep(9.0)
+        time.sleep(14.0)
     finally:
         subprocess.run(["docker", "unpause", CONTROL_PLANE], capture_output=True, check=True)
     said = run.output()
@@ -184,7 +184,7 @@ def test_a_window_in_which_the_api_server_was_away_counts_and_has_no_resources(
     assert any(event["event"] == "run_finished" for event in run.events())
     results = run.results()
     dark = [window for window in results["windows"] if "resources" in window["not_available"]]
-    assert dark, "the look at the close of the window must have failed"
+    assert dark, "nobody could look at the service when the window closed"
     assert {(window["cpu_s_per_request"], window["pss_bytes"]) for window in dark} == {(None, None)}
     assert all(window["goodput_rps"] > 0 for window in dark)
     assert any(found["code"] == "resources" and found["level"] == "not_available" for found in results["findings"])

@@ -156,19 +156,12 @@ def conservation(window: Window, _: Latencies, bounds: GateBounds) -> Finding | 
 def resources(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
     """The service told what it used, when the window opened and when it closed."""
     del bounds
-    if seen_whole(window.resources):
+    if seen_whole(window):
         return None
-    missed = [name for name, told in _ends(window).items() if not told]
-    return _unknown(window, "resources", f"the service's figures at {' and '.join(missed)}")
-
-
-def _ends(window: Window) -> dict[str, bool]:
-    """Whether each end of the window was told."""
     samples = window.resources
-    return {
-        "open": bool(samples) and samples[0].is_told,
-        "close": len(samples) > 1 and samples[-1].is_told,
-    }
+    ends = {"open": samples[:1], "close": samples[1:][-1:]}
+    missed = [name for name, found in ends.items() if not any(sample.is_told for sample in found)]
+    return _unknown(window, "resources", f"the service's figures at {' and '.join(missed) or 'close, in time'}")
 
 
 def partial(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:

@@ -11,7 +11,8 @@ from loadlab.model.run import ResourceSample, Window, WorkerSample, seconds_betw
 
 T = TypeVar("T", int, float)
 _MAX_SPAN_OFF_RATIO = 0.5
-"""Samples whose span is further than this from the window's seconds tell of a clock that jumped."""
+"""Samples whose span is further than this from the window's seconds tell of a clock that jumped, or of a last look that
+had to wait until the service could be reached again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +34,7 @@ class WindowResources:
 
 def window_resources(window: Window) -> WindowResources:
     """Reduce the samples of one window. One that was not seen from open to close has no figures at all."""
-    samples = window.resources if seen_whole(window.resources) else ()
+    samples = window.resources if seen_whole(window) else ()
     span_s = _span_s(samples, window.load.measure_s)
     cpu_s = _without_scrapes(_gained([s.cpu_s for s in samples]), window)
     workers = [worker for sample in samples for worker in sample.workers]
@@ -49,12 +50,22 @@ def window_resources(window: Window) -> WindowResources:
     )
 
 
-def seen_whole(samples: Sequence[ResourceSample]) -> bool:
-    """Whether the service told something both when the window opened and when it closed.
+def seen_whole(window: Window) -> bool:
+    """Whether the service told something when the window opened and when it closed, and about then.
 
     A look in between that failed takes nothing away; without an end nobody knows what the service used meanwhile.
     """
-    return len(samples) > 1 and samples[0].is_told and samples[-1].is_told
+    samples = window.resources
+    if len(samples) < 2 or not (samples[0].is_told and samples[-1].is_told):
+        return False
+    return not _is_late(samples[0].monotonic_s, samples[-1].monotonic_s, window.load.measure_s)
+
+
+def _is_late(opened_s: float | None, closed_s: float | None, measure_s: float) -> bool:
+    """Whether the last look had to wait, by the clock that never jumps; unknown is not late."""
+    if opened_s is None or closed_s is None:
+        return False
+    return closed_s - opened_s > (1 + _MAX_SPAN_OFF_RATIO) * measure_s
 
 
 def _without_scrapes(cpu_s: float | None, window: Window) -> float | None:

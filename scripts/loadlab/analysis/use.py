@@ -32,13 +32,14 @@ class Use:
 def window_use(window: Window) -> Use:
     """The use of one measured window; processor seconds are scaled from the samples' span to the window's."""
     load = window.load
+    samples = window.resources if seen_whole(window) else ()
     return Use(
         span_s=exact(load.measure_s),
         requests=Fraction(load.ok + load.failed),
         active_s=exact(load.active_s),
         held_s=None,
-        cpu_s=_cpu_s(window.resources, exact(load.measure_s), exact(window.scrape_cpu_s or 0.0)),
-        memory_bytes=_mean_pss_bytes(window.resources),
+        cpu_s=_cpu_s(samples, exact(load.measure_s), exact(window.scrape_cpu_s or 0.0)),
+        memory_bytes=_mean_pss_bytes(samples),
         replicas=window.replicas,
     )
 
@@ -56,7 +57,7 @@ def _cpu_s(samples: Sequence[ResourceSample], span_s: Fraction, scrape_s: Fracti
 
 
 def _mean_pss_bytes(samples: Sequence[ResourceSample]) -> Fraction | None:
-    known = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None] if seen_whole(samples) else []
+    known = [sample.pss_bytes for sample in samples if sample.pss_bytes is not None]
     return Fraction(sum(known), len(known)) if known else None
 
 

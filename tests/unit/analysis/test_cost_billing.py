@@ -121,9 +121,11 @@ def test_usage_that_was_not_measured_has_no_bill(samples: tuple[object, ...]) ->
 
 
 def test_memory_of_a_window_that_was_not_seen_to_its_close_is_absent_and_not_that_of_its_beginning() -> None:
-    seen = (sample(0.0, cpu_s=1.0, pss_bytes=100), sample(1.0, cpu_s=1.5, pss_bytes=100))
+    seen = (sample(0.0, cpu_s=1.0, pss_bytes=100), sample(3.0, cpu_s=1.5, pss_bytes=100))
     assert window_use(window(resources=seen)).memory_bytes == 100
-    assert window_use(window(resources=(*seen, absent_sample(3.0)))).memory_bytes is None
+    assert window_use(window(resources=(*seen, absent_sample(3.1)))).memory_bytes is None
+    late = tuple(replace(one, monotonic_s=at_s) for one, at_s in zip(seen, (0.0, 9.0), strict=True))
+    assert (window_use(window(resources=late)).memory_bytes, window_use(window(resources=late)).cpu_s) == (None, None)
 
 
 def test_processor_seconds_are_scaled_from_the_samples_to_the_window() -> None:

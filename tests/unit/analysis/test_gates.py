@@ -13,7 +13,7 @@ from loadlab.analysis.validity import is_valid, unjudged, window_findings
 from loadlab.execute.prometheus import absent_sample
 from loadlab.model.experiment import OurService, UrlService
 from loadlab.model.result import Finding
-from loadlab.model.run import TrialBooks, Window
+from loadlab.model.run import ResourceSample, TrialBooks, Window
 
 EXPERIMENT = make_experiment()
 Change = Callable[[Window], Window]
@@ -34,6 +34,10 @@ def _books(
         sent=60, answered=answered, failed=failed, served=served, upstream_calls=calls, upstream_arrivals=arrivals
     )
     return lambda w: replace(w, books=books)
+
+
+def _looked_at(sample: ResourceSample, monotonic_s: float) -> ResourceSample:
+    return replace(sample, monotonic_s=monotonic_s)
 
 
 def _findings(change: Change) -> tuple[Finding, ...]:
@@ -102,6 +106,7 @@ def test_a_window_just_within_a_bound_passes(change: Change) -> None:
         ("resources", lambda w: replace(w, resources=(absent_sample(0.0), *w.resources[1:]))),
         ("resources", lambda w: replace(w, resources=(*w.resources[:-1], absent_sample(9.0)))),
         ("resources", lambda w: replace(w, resources=())),
+        ("resources", lambda w: replace(w, resources=tuple(map(_looked_at, w.resources, (0.0, 9.0))))),
     ],
 )
 def test_a_gate_that_cannot_be_judged_says_so_and_does_not_fail(code: str, change: Change) -> None:

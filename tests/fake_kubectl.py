@@ -54,6 +54,8 @@ class Cluster:
             pods = {key: pod for key, pod in pods.items() if pod["owner"] != name}
             for number in range(spec["replicas"]):
                 pod = new_pod(f"{name}-{known['generation'] + 1}-{number}", name, spec["template"])
+                if (self.folder / "unready").exists():
+                    pod["status"]["conditions"][1]["status"] = "False"
                 pods[pod["metadata"]["name"]] = pod
             deployments[name] = {"generation": known["generation"] + 1, "spec": spec}
         self.write("pods", pods)
@@ -102,12 +104,27 @@ def answer(cluster: Cluster, target: str) -> tuple[int, Any]:
     return 404, {"message": f"{parts.path} not found"}
 
 
+def patched(cluster: Cluster, target: str, item: dict[str, Any]) -> tuple[int, Any]:
+    """Server-side apply; each is a line of ``calls``."""
+    if (cluster.folder / "away").exists():
+        return 503, {"message": "away"}
+    with (cluster.folder / "calls").open("a") as calls:
+        calls.write(f"apply {target}\n")
+    cluster.apply(item)
+    return 200, item
+
+
 def handler(respond: Any) -> type[BaseHTTPRequestHandler]:
-    """Answers every GET by ``respond(path)``, which gives status and bytes."""
+    """Answers every GET by ``respond(path)`` and every PATCH by that with its body, which give status and bytes."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = respond(self.path)
+            self._answer(*respond(self.path))
+
+        def do_PATCH(self) -> None:
+            self._answer(*respond(self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+
+        def _answer(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -132,8 +149,8 @@ class UnixServer(UnixStreamServer, HTTPServer):
 def proxy(cluster: Cluster, socket_path: str) -> None:
     """kubectl proxy --unix-socket."""
 
-    def respond(path: str) -> tuple[int, bytes]:
-        status, body = answer(cluster, path)
+    def respond(path: str, item: dict[str, Any] | None = None) -> tuple[int, bytes]:
+        status, body = answer(cluster, path) if item is None else patched(cluster, path, item)
         return status, json.dumps(body).encode()
 
     UnixServer(socket_path, handler(respond)).serve_forever()
@@ -155,10 +172,7 @@ def main(words: list[str]) -> None:
     verb = next(word for word in words if word in VERBS)
     with (cluster.folder / "calls").open("a") as calls:
         calls.write(" ".join(words[words.index(verb) :]) + "\n")
-    if verb == "apply":
-        for item in json.loads(sys.stdin.read())["items"]:
-            cluster.apply(item)
-    elif verb == "proxy":
+    if verb == "proxy":
         proxy(cluster, words[-1].partition("=")[2])
     elif verb == "port-forward":
         port_forward(int(words[-1].partition(":")[0]))
@@ -166,6 +180,6 @@ def main(words: list[str]) -> None:
         print("SVC_THREADS=0: expected 1 to 10000")
 
 
-VERBS = ("apply", "proxy", "port-forward", "logs", "delete", "scale", "annotate")
+VERBS = ("proxy", "port-forward", "logs", "delete", "scale", "annotate")
 if __name__ == "__main__":
     main(sys.argv[1:])

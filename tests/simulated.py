@@ -98,6 +98,8 @@ class World:
     """Trial id to how often its swarm is refused; "" for every trial."""
     live: dict[str, LiveStatus] = field(default_factory=dict)
     """Trial id to what its status says instead of the truth."""
+    away: set[str] = field(default_factory=set)
+    """Stacks whose metrics nobody can reach, while they go on serving."""
     hanging: set[str] = field(default_factory=set)
     """Trials of which no request is ever answered."""
     error_ratio: float = 0.0
@@ -163,7 +165,7 @@ class SimulatedProbe:
 
     def sample(self, stack: str) -> ResourceSample:
         truth, now_s = self._world.truths[stack], self._world.clock.unix_s()
-        if not truth.has_metrics or stack in self._world.fallen:
+        if not truth.has_metrics or stack in self._world.fallen or stack in self._world.away:
             return absent_sample(now_s)
         self._world.scrapes += 1
         served = self._world.served[stack] + self._generator.sent_so_far(stack)

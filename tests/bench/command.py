@@ -19,6 +19,7 @@ from bench.measure_arrivals import measure_arrivals
 from bench.measure_bundle import measure_bundle
 from bench.measure_golden import measure_golden
 from bench.measure_help import measure_help
+from bench.measure_lab import measure_lab
 from bench.measure_recorder import measure_recorder
 from bench.measure_scrape import measure_scrape
 from bench.measure_services import measure_services
@@ -43,9 +44,10 @@ MEASURES: dict[str, Measure] = {
     "help": measure_help,
     "coverage": measure_coverage,
     "quick": measure_quick,
+    "lab": measure_lab,
     "tests": measure_tests,
 }
-LONG = ("quick",)
+LONG = ("quick", "lab")
 """Left out by --quick unless asked for by name."""
 
 

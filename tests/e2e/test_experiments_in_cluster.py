@@ -19,43 +19,14 @@ import pytest
 
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
 from loadlab.execute.cluster.state import LabFolder
+from short_experiment import write_short
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 RUN_S = 600.0
 POLL_S = 0.1
-EXPERIMENT = """
-id = "short"
-question = "Where do the curves part in the cluster?"
-[decision]
-margin_ratio = 0.20
-[[stack]]
-name = "flask"
-service = "flask_gunicorn"
-settings = {{ threads = 8 }}
-[[stack]]
-name = "fastapi"
-service = "fastapi_uvicorn"
-[upstream]
-latency = "constant(200ms)"
-[load]
-kind = "closed"
-scenario = "io_bound.IoBoundUser"
-users = {users}
-[window]
-warmup_s = 1.0
-measure_s = {measure_s}
-[blocks]
-count = {blocks}
-seed = 7
-[[price]]
-list = "aws-fargate-x86"
-billing = "provisioned"
-[resources]
-cpu = 1.0
-memory = "512Mi"
-"""
+CONTROL_PLANE = "loadlab-control-plane"
 CONCLUDED = (0, 3, 4, 5)
 
 
@@ -122,7 +93,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
 def _experiment(folder: Path, *, users: str = "[8]", blocks: int = 1, measure_s: float = 4.0) -> list[str]:
     path = folder / "short.toml"
-    path.write_text(EXPERIMENT.format(users=users, blocks=blocks, measure_s=measure_s))
+    write_short(path, users=users, blocks=blocks, measure_s=measure_s)
     return [str(path), "--target", "kubernetes"]
 
 
@@ -191,6 +162,32 @@ def test_a_service_pod_that_is_killed_in_a_window_makes_it_invalid_and_the_run_f
     assert "was deleted" in str(restarted[0]["reason"])
     reported = run.results()["findings"]
     assert any(finding["code"] == "stacks_restarted" for finding in reported)
+
+
+def test_a_window_in_which_the_api_server_was_away_counts_and_has_no_resources(
+    start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
+) -> None:
+    """The engine reads what a service uses through the API server; the load does not go through it."""
+    if not kubectl.cluster.is_kind:
+        pytest.skip("only kind's control plane can be halted from here")
+    run = start(*_experiment(tmp_path, measure_s=8.0))
+    run.wait_for(_first_window_warms_up)
+    time.sleep(8.0)
+    halt = subprocess.run(["docker", "pause", CONTROL_PLANE], capture_output=True, text=True, check=True)
+    try:
+        assert run.process.poll() is None, halt.stdout
+        time.sleep(14.0)
+    finally:
+        subprocess.run(["docker", "unpause", CONTROL_PLANE], capture_output=True, check=True)
+    said = run.output()
+    assert run.process.returncode in CONCLUDED, said
+    assert any(event["event"] == "run_finished" for event in run.events())
+    results = run.results()
+    dark = [window for window in results["windows"] if "resources" in window["not_available"]]
+    assert dark, "nobody could look at the service when the window closed"
+    assert {(window["cpu_s_per_request"], window["pss_bytes"]) for window in dark} == {(None, None)}
+    assert all(window["goodput_rps"] > 0 for window in dark)
+    assert any(found["code"] == "resources" and found["level"] == "not_available" for found in results["findings"])
 
 
 def test_an_engine_that_is_killed_leaves_no_children_and_its_run_is_resumed(

@@ -21,7 +21,7 @@ from loadlab.execute.cluster.state import LabFolder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
-STAGES = ("doctor", "cluster", "images", "load", "apply", "rollout", "smoke")
+STAGES = ("doctor", "images", "cluster", "load", "apply", "rollout", "smoke")
 KINDS = "deployments,services,configmaps,networkpolicies,serviceaccounts,poddisruptionbudgets"
 CONNECT = (
     "import socket, sys\n"
@@ -75,8 +75,12 @@ def wait_for_line(process: subprocess.Popen[str], beginning: str) -> list[str]:
 def test_a_lab_that_is_up_answers_on_every_address_and_tells_its_stages(verbs: Verbs, lab: Path) -> None:
     record = record_of(lab)
     assert [stage["name"] for stage in record["raised"]] == list(STAGES)
+    assert set(record["versions"]) == {"docker", "kind", "node_image", "kubectl", "kubernetes"}
+    assert set(record["images"]) >= {"node", "flask", "fastapi", "upstream", "locust", "prometheus"}
+    assert all(identity.startswith("sha256:") for identity in record["images"].values())
     status = json.loads(verbs("status", "--json"))
     assert status["is_well"] is True
+    assert (status["versions"], status["changes"]) == (record["versions"], [])
     assert {pod["part"] for pod in status["pods"]} >= {"flask", "fastapi", "upstream", "locust-master", "prometheus"}
     for part in ("flask", "fastapi"):
         with urllib.request.urlopen(f"{status['urls'][part]}/data", timeout=10) as answer:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadlab.analysis.codes import GateCode, finding
+from loadlab.analysis.resources import seen_whole
 from loadlab.model.calibration import TruthfulRange
 from loadlab.model.result import Finding
 from loadlab.model.run import Window
@@ -166,6 +167,17 @@ def conservation(window: Window, _: Latencies, bounds: GateBounds) -> Finding | 
     if books.served is None:
         return _unknown(window, "conservation", "the service's own count of requests")
     return None
+
+
+def resources(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
+    """The service told what it used, when the window opened and when it closed."""
+    del bounds
+    if seen_whole(window):
+        return None
+    samples = window.resources
+    ends = {"open": samples[:1], "close": samples[1:][-1:]}
+    missed = [name for name, found in ends.items() if not any(sample.is_told for sample in found)]
+    return _unknown(window, "resources", f"the service's figures at {' and '.join(missed) or 'close, in time'}")
 
 
 def partial(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:

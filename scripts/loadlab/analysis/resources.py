@@ -11,7 +11,8 @@ from loadlab.model.run import ResourceSample, Window, WorkerSample, seconds_betw
 
 T = TypeVar("T", int, float)
 _MAX_SPAN_OFF_RATIO = 0.5
-"""Samples whose span is further than this from the window's seconds tell of a clock that jumped."""
+"""Samples whose span is further than this from the window's seconds tell of a clock that jumped, or of a last look that
+had to wait until the service could be reached again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,14 +33,14 @@ class WindowResources:
 
 
 def window_resources(window: Window) -> WindowResources:
-    """Reduce the samples of one window."""
-    samples = window.resources
+    """Reduce the samples of one window. One that was not seen from open to close has no figures at all."""
+    samples = window.resources if seen_whole(window) else ()
     span_s = _span_s(samples, window.load.measure_s)
     cpu_s = _without_scrapes(_gained([s.cpu_s for s in samples]), window)
     workers = [worker for sample in samples for worker in sample.workers]
     return WindowResources(
         cpu_cores=None if cpu_s is None or span_s is None else cpu_s / span_s,
-        cpu_s_per_request=_cpu_s_per_request(window, cpu_s, span_s),
+        cpu_s_per_request=_cpu_s_per_request(window, samples, cpu_s, span_s),
         pss_bytes=max(_known(s.pss_bytes for s in samples), default=None),
         rss_bytes=max(_known(s.rss_bytes for s in samples), default=None),
         in_flight_mean=_mean(s.in_flight for s in samples),
@@ -49,6 +50,24 @@ def window_resources(window: Window) -> WindowResources:
     )
 
 
+def seen_whole(window: Window) -> bool:
+    """Whether the service told something when the window opened and when it closed, and about then.
+
+    A look in between that failed takes nothing away; without an end nobody knows what the service used meanwhile.
+    """
+    samples = window.resources
+    if len(samples) < 2 or not (samples[0].is_told and samples[-1].is_told):
+        return False
+    return not _is_late(samples[0].monotonic_s, samples[-1].monotonic_s, window.load.measure_s)
+
+
+def _is_late(opened_s: float | None, closed_s: float | None, measure_s: float) -> bool:
+    """Whether the last look had to wait, by the clock that never jumps; unknown is not late."""
+    if opened_s is None or closed_s is None:
+        return False
+    return closed_s - opened_s > (1 + _MAX_SPAN_OFF_RATIO) * measure_s
+
+
 def _without_scrapes(cpu_s: float | None, window: Window) -> float | None:
     """What the lab itself cost the service by looking at it is not the service's: one scrape between two samples."""
     if cpu_s is None:
@@ -56,11 +75,13 @@ def _without_scrapes(cpu_s: float | None, window: Window) -> float | None:
     return max(0.0, cpu_s - (len(window.resources) - 1) * (window.scrape_cpu_s or 0.0))
 
 
-def _cpu_s_per_request(window: Window, cpu_s: float | None, span_s: float | None) -> float | None:
+def _cpu_s_per_request(
+    window: Window, samples: Sequence[ResourceSample], cpu_s: float | None, span_s: float | None
+) -> float | None:
     """Processor seconds by requests of the same span: the service's own count, else the window's rate."""
     if cpu_s is None:
         return None
-    served = _gained([None if s.served is None else float(s.served) for s in window.resources])
+    served = _gained([None if s.served is None else float(s.served) for s in samples])
     if served is None and span_s is not None:
         served = (window.load.ok + window.load.failed) * span_s / window.load.measure_s
     return cpu_s / served if served else None

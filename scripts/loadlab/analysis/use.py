@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from loadlab.analysis.money import exact
+from loadlab.analysis.resources import seen_whole
 from loadlab.model.run import ResourceSample, Window, seconds_between
 
 
@@ -31,13 +32,14 @@ class Use:
 def window_use(window: Window) -> Use:
     """The use of one measured window; processor seconds are scaled from the samples' span to the window's."""
     load = window.load
+    samples = window.resources if seen_whole(window) else ()
     return Use(
         span_s=exact(load.measure_s),
         requests=Fraction(load.ok + load.failed),
         active_s=exact(load.active_s),
         held_s=None,
-        cpu_s=_cpu_s(window.resources, exact(load.measure_s), exact(window.scrape_cpu_s or 0.0)),
-        memory_bytes=_mean_pss_bytes(window.resources),
+        cpu_s=_cpu_s(samples, exact(load.measure_s), exact(window.scrape_cpu_s or 0.0)),
+        memory_bytes=_mean_pss_bytes(samples),
         replicas=window.replicas,
     )
 

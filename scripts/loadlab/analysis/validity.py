@@ -12,7 +12,7 @@ from loadlab.analysis.gates import Gate, GateBounds
 from loadlab.analysis.pairing import units
 from loadlab.analysis.truthful_gate import beyond_calibration
 from loadlab.errors import PROGRAM
-from loadlab.model.experiment import ClosedLoad, Experiment, Load
+from loadlab.model.experiment import ClosedLoad, CommandService, Experiment, Load, OurService, UrlService
 from loadlab.model.plan import Trial
 from loadlab.model.result import Finding
 from loadlab.model.run import Provenance, Window
@@ -51,7 +51,8 @@ def window_findings(
     """
     seen = decode(window.load.histogram) if latencies is None else latencies
     idle = (gates.idle_stack,) if len(experiment.stacks) > 1 else ()
-    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, *_of_load(experiment.load), *idle))
+    told = (gates.resources,) if _tells(window, experiment) else ()
+    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, *_of_load(experiment.load), *idle, *told))
     return tuple(found for found in judged if found is not None)
 
 
@@ -61,6 +62,19 @@ def _of_load(load: Load) -> tuple[Gate, ...]:
         return gates.halves_disagree, gates.closed_schedule
     halves = gates.planned_halves if "steps" in load.arrivals else gates.open_halves
     return halves, gates.open_schedule
+
+
+def _tells(window: Window, experiment: Experiment) -> bool:
+    """Whether its service has figures to tell: it did at least once in this window, or is asked to."""
+    if any(sample.is_told for sample in window.resources):
+        return True
+    service = next((stack.service for stack in experiment.stacks if stack.name == window.stack), None)
+    match service:
+        case OurService(settings=settings):
+            return settings.get("metrics") != "off"
+        case CommandService(metrics_url=url) | UrlService(metrics_url=url):
+            return url is not None
+    return False
 
 
 def is_valid(findings: Iterable[Finding]) -> bool:

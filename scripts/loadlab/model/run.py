@@ -138,6 +138,11 @@ class ResourceSample:
     served_by_replica: tuple[int, ...] | None = None
     """Of each replica in a fixed order, where there are several and each tells."""
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the service told anything: a look that failed has nothing at all."""
+        return any(figure is not None for figure in (self.cpu_s, self.pss_bytes, self.served, self.in_flight))
+
 
 def seconds_between(first: ResourceSample, last: ResourceSample) -> float:
     """Seconds from one sample to the other, by the wall clock only where nothing better was kept."""

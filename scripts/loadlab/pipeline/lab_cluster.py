@@ -11,16 +11,19 @@ from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.cluster.state import CLUSTER, KIND_CONTEXT
 from loadlab.execute.doctor import Check
 from loadlab.execute.lab import listeners
+from loadlab.execute.lab.archives import Archives
 from loadlab.execute.lab.engine import DockerEngine, EngineInfo, NodeContainer
 from loadlab.execute.lab.kind import NODE_IMAGE
 from loadlab.execute.lab.machine_checks import lab_checks
-from loadlab.execute.lab.node_images import missing, on_node
+from loadlab.execute.lab.node_images import bring, missing, on_node
 from loadlab.execute.lab.ownership import Ownership, whose
 from loadlab.execute.lab.record import LabRecord, write_record
 from loadlab.execute.machine import Machine
 from loadlab.pipeline.lab_site import Site
 
 ROLE = "loadlab.dev/role"
+NODE = "node"
+"""What the image of the nodes is called in lab.json."""
 NODE_READY_S = 120.0
 POLL_S = 0.5
 IMAGES_OF: Mapping[str, tuple[str, ...]] = {
@@ -61,6 +64,12 @@ def refuse_failed(checks: Iterable[Check], tell: Tell) -> None:
         raise ClusterError(f"{first.name}: got {first.got}, expected {first.expected}; {first.next_step}{more}")
 
 
+def begin_archives(archives: Archives, references: Mapping[str, str]) -> None:
+    """For each role that nodes will have, what its pods need. references: by their names in images.json."""
+    for names in IMAGES_OF.values():
+        archives.begin(tuple(references[name] for name in names if name in references))
+
+
 def bring_up(site: Site, engine: DockerEngine, info: EngineInfo, record: LabRecord | None, note: Tell) -> LabRecord:
     """The cluster made, made whole, or found as it is. Raises ClusterError."""
     nodes = engine.nodes(CLUSTER)
@@ -80,7 +89,7 @@ def bring_up(site: Site, engine: DockerEngine, info: EngineInfo, record: LabReco
 
 
 def _create(site: Site, engine: DockerEngine, info: EngineInfo, record: LabRecord | None, note: Tell) -> LabRecord:
-    image = site.environ.get("KIND_NODE_IMAGE") or NODE_IMAGE
+    image = node_image(site)
     network_made = not engine.has_network() or bool(record and record.network_made)
     begun = LabRecord(
         target="kind",
@@ -93,10 +102,16 @@ def _create(site: Site, engine: DockerEngine, info: EngineInfo, record: LabRecor
     write_record(site.lab.record, begun)
     site.say(f"  making three nodes of {image.partition('@')[0]}")
     site.kind().create(_config(site, info), image=image, log=site.lab.root / "logs" / "kind-create.log")
-    made = begun.but(nodes={node.name: node.id for node in engine.nodes(CLUSTER)})
+    nodes = engine.nodes(CLUSTER)
+    made = begun.but(nodes={one.name: one.id for one in nodes}, images={NODE: nodes[0].image_id})
     write_record(site.lab.record, made)
     note(f"made, {len(made.nodes)} nodes")
     return made
+
+
+def node_image(site: Site) -> str:
+    """What nodes are made of."""
+    return site.environ.get("KIND_NODE_IMAGE") or NODE_IMAGE
 
 
 def _config(site: Site, info: EngineInfo) -> str:
@@ -155,6 +170,7 @@ def load_images(
     record: LabRecord,
     roles: Mapping[str, str],
     references: Mapping[str, str],
+    archives: Archives,
     note: Tell,
 ) -> LabRecord:
     """Bring to each node the images that its pods need and it lacks. references: by their names in images.json.
@@ -163,6 +179,8 @@ def load_images(
         ClusterError: an image is not in the engine, or does not load.
     """
     ids = {reference: _identity(engine, name, reference) for name, reference in references.items()}
+    of_nodes = {name: found for name, found in record.images.items() if name == NODE}
+    record = record.but(images=of_nodes | {name: ids[reference] for name, reference in references.items()})
     wanted = {
         node: {references[name]: ids[references[name]] for name in IMAGES_OF.get(role, ()) if name in references}
         for node, role in roles.items()
@@ -172,8 +190,7 @@ def load_images(
     todo = {node: images for node, images in lacks.items() if images}
     for node, images in todo.items():
         site.say(f"  {node} gets {', '.join(images)}")
-    if todo:
-        site.kind().load(todo)
+    bring(engine, todo, archives)
     count = sum(len(images) for images in todo.values())
     note(f"{count} loaded" if count else "nothing to load")
     if not count:

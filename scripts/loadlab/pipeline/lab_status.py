@@ -16,6 +16,13 @@ from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, read_record
 from loadlab.execute.lab.smoke import ask
 from loadlab.pipeline.lab_site import Site, check_namespace
+from loadlab.pipeline.lab_versions import (
+    changed_images,
+    changed_nodes,
+    changed_versions,
+    cluster_versions,
+    kind_versions,
+)
 
 NO_LAB = "no lab is up in this checkout; `make lab-up` raises it"
 
@@ -31,7 +38,7 @@ def lab_status(site: Site) -> dict[str, Any]:
         return {
             "is_well": False,
             "is_up": False,
-            "problems": ["no lab is up in this checkout; `make lab-up` raises it"],
+            "problems": [NO_LAB],
         }
     found: dict[str, Any] = {
         "is_up": record.is_up,
@@ -39,22 +46,28 @@ def lab_status(site: Site) -> dict[str, Any]:
         "context": record.context,
         "workers": record.workers,
         "policies": record.policies,
+        "versions": {},
+        "raised_with": dict(record.versions),
+        "image_ids": dict(record.images),
         "images": {name: reference_of(entry) for name, entry in read_ledger(site.lab.images).items()},
         "urls": dict(site.urls(with_grafana=record.with_grafana)) if record.target == "kind" else {},
     }
     problems = [] if record.is_up else ["raising the lab was cut off; `make lab-up` goes on"]
     for look in (_engine, _cluster, _lab):
         try:
-            found |= look(site, record, problems)
+            told = look(site, record, problems)
         except LoadlabError as error:
             problems.append(str(error))
             break
+        found |= told | {"versions": {**found["versions"], **told.get("versions", {})}}
+    found["changes"] = list(changed_versions(record.versions, found["versions"]))
     return found | {"is_well": not problems, "problems": problems}
 
 
 def _engine(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:
+    problems += changed_images(record, read_ledger(site.lab.images))
     if record.target != "kind":
-        return {"versions": {}}
+        return {}
     engine = site.docker()
     info = engine.info()
     containers = engine.nodes(CLUSTER)
@@ -64,14 +77,15 @@ def _engine(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any
     problems += [
         f"node {one.name}: its container stands still; `make lab-up`" for one in containers if not one.is_running
     ]
-    return {"versions": {"docker": info.version, "node_image": record.node_image}}
+    problems += changed_nodes(site, engine, containers)
+    return {"versions": kind_versions(site, info)}
 
 
 def _cluster(site: Site, _record: LabRecord, problems: list[str]) -> dict[str, Any]:
     kubectl = site.kubectl()
     nodes = inventory.nodes(kubectl)
     problems += [f"node {one['name']} is not ready" for one in nodes if not one["is_ready"]]
-    return {"kubernetes": inventory.server_version(kubectl), "nodes": nodes}
+    return {"versions": cluster_versions(kubectl), "nodes": nodes}
 
 
 def _lab(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:

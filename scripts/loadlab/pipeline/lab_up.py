@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from loadlab.execute.cluster.state import CLUSTER
 from loadlab.execute.durable import write_whole
 from loadlab.execute.images.ledger import read_ledger
 from loadlab.execute.lab import inventory
+from loadlab.execute.lab.archives import Archives
 from loadlab.execute.lab.drift import drift
 from loadlab.execute.lab.edges import enforcement
 from loadlab.execute.lab.engine import DockerEngine
@@ -21,10 +23,19 @@ from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, StageTime, read_record, write_record
 from loadlab.execute.lab.rollout import wait_until_up
 from loadlab.execute.lab.smoke import smoke_requests
-from loadlab.pipeline.lab_cluster import bring_up, examine, load_images, refuse_failed, roles_of_nodes, wait_for_nodes
+from loadlab.pipeline.lab_cluster import (
+    begin_archives,
+    bring_up,
+    examine,
+    load_images,
+    refuse_failed,
+    roles_of_nodes,
+    wait_for_nodes,
+)
 from loadlab.pipeline.lab_images import make_images
 from loadlab.pipeline.lab_site import Site, check_namespace
 from loadlab.pipeline.lab_stages import Stages
+from loadlab.pipeline.lab_versions import cluster_versions, kind_versions, pushed_digests
 from loadlab.pipeline.lab_ways import ways
 
 MOST_WORKERS = 1000
@@ -73,9 +84,14 @@ def lab_up(site: Site, *, workers: int | None = None, registry: str | None = Non
         record = _see(site, stages, ready, record)
         stamped = _stamped(record, stages.done, was_made=ready.was_made)
         write_record(site.lab.record, stamped)
-        changed = before is None or before.but(stages=(), raised=()) != stamped.but(stages=(), raised=())
+        changed = before is None or _lasting(before) != _lasting(stamped)
     urls = site.urls(with_grafana=stamped.with_grafana) if site.target == "kind" else {}
     return Raised(record=stamped, urls=urls, total_s=stages.total_s, has_changed=changed)
+
+
+def _lasting(record: LabRecord) -> LabRecord:
+    """Without what tells of a call and not of the lab."""
+    return record.but(stages=(), raised=(), versions={}, images={})
 
 
 def _same_target(site: Site, before: LabRecord | None) -> None:
@@ -96,17 +112,22 @@ def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry
         site.kind()
         kubectl = site.kubectl()
         note(f"Docker {info.version}, {len(checks)} checks")
-    with stages.stage("cluster") as note:
-        record = bring_up(site, engine, info, before, note)
-    was_there = before is not None and before.nodes == record.nodes
-    images = _images(site, stages, registry)
-    with stages.stage("load") as note:
-        if was_there:
-            wait_for_nodes(site, kubectl)
+    with stages.stage("images") as note:
+        images = _made(site, stages, registry, note)
         images, with_grafana = _fetched(stages, engine, images, before)
-        references = {name: reference_of(entry) for name, entry in images.items()}
-        record = load_images(site, engine, record, roles_of_nodes(kubectl), references, note)
-    return Ready(record=record.but(with_grafana=with_grafana), kubectl=kubectl, images=images, was_made=not was_there)
+    references = {name: reference_of(entry) for name, entry in images.items()}
+    with Archives(engine, site.lab.root / "archives") as archives:
+        with stages.stage("cluster") as note:
+            if whose(nodes, before) != "ours":
+                begin_archives(archives, references)
+            record = bring_up(site, engine, info, before, note)
+        was_there = before is not None and before.nodes == record.nodes
+        with stages.stage("load") as note:
+            if was_there:
+                wait_for_nodes(site, kubectl)
+            record = load_images(site, engine, record, roles_of_nodes(kubectl), references, archives, note)
+    record = record.but(with_grafana=with_grafana, versions=kind_versions(site, info))
+    return Ready(record=record, kubectl=kubectl, images=images, was_made=not was_there)
 
 
 def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, registry: str | None) -> Ready:
@@ -121,23 +142,29 @@ def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, regis
                 "taint nodes as k8s/overlays/cluster/README.md says, then `make lab-up` goes on"
             )
         note(f"context {site.context}")
-    images = _images(site, stages, registry) if registry else read_ledger(site.lab.images)
+    images: Mapping[str, Mapping[str, Any]] = read_ledger(site.lab.images)
+    if registry:
+        with stages.stage("images") as note:
+            images = _made(site, stages, registry, note)
     record = before or LabRecord(target="cluster", context=site.context)
+    record = record.but(images=pushed_digests(images))
     write_record(site.lab.record, record)
     return Ready(record=record, kubectl=kubectl, images=images, was_made=before is None)
 
 
-def _images(site: Site, stages: Stages, registry: str | None) -> Mapping[str, Mapping[str, Any]]:
-    with stages.stage("images") as note:
-        made = make_images(
-            site.layout,
-            registry=registry,
-            environ=site.environ,
-            say=stages.tell,
-            monotonic_s=site.clock.monotonic_s,
-        )
-        built = [row.name for row in made.rows if row.is_new]
-        note(f"{len(built)} built" if built else "unchanged")
+def _made(
+    site: Site, stages: Stages, registry: str | None, note: Callable[[str], None]
+) -> Mapping[str, Mapping[str, Any]]:
+    """The lab's own images, built where their content changed: images.json."""
+    made = make_images(
+        site.layout,
+        registry=registry,
+        environ=site.environ,
+        say=stages.tell,
+        monotonic_s=site.clock.monotonic_s,
+    )
+    built = [row.name for row in made.rows if row.is_new]
+    note(f"{len(built)} built" if built else "unchanged")
     return made.ledger
 
 
@@ -234,11 +261,17 @@ def _changed(kubectl: Kubectl, rendered: Rendered, note: Callable[[str], None]) 
 
 
 def _see(site: Site, stages: Stages, ready: Ready, record: LabRecord) -> LabRecord:
-    with stages.stage("smoke") as note, ways(site, ready.kubectl, with_grafana=record.with_grafana) as urls:
+    with (
+        stages.stage("smoke") as note,
+        ways(site, ready.kubectl, with_grafana=record.with_grafana) as urls,
+        ThreadPoolExecutor(max_workers=1) as beside,
+    ):
+        tried = None if record.policies else beside.submit(enforcement, ready.kubectl)
         seen = smoke_requests(urls, workers=record.workers, clock=site.clock)
-        policies = record.policies or enforcement(ready.kubectl)
+        policies = record.policies if tried is None else tried.result()
         note(f"{', '.join(seen)}; network policies {policies or 'could not be tried'}")
-    return record.but(is_up=True, policies=policies)
+    versions = {**record.versions, **cluster_versions(ready.kubectl)}
+    return record.but(is_up=True, policies=policies, versions=versions)
 
 
 def _stamped(record: LabRecord, stages: tuple[StageTime, ...], *, was_made: bool) -> LabRecord:

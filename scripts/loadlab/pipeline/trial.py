@@ -128,12 +128,14 @@ def _watch_window(rig: Rig, trial: Trial, timing: Timing, span: LoadSpan) -> _Se
     span.sleep_until(opens_s)
     idle_before = _cpu_s(rig, trial.stack)
     began_s = clock.monotonic_s()
-    samples = [rig.probe.sample(trial.stack)]
+    samples, sampled_s = [rig.probe.sample(trial.stack)], began_s
     while (left_s := closes_s - clock.monotonic_s()) > 0:
         clock.sleep(min(SAMPLE_EVERY_S, left_s))
         samples.append(rig.probe.sample(trial.stack))
-        if clock.monotonic_s() < closes_s:
+        if (sampled_s := clock.monotonic_s()) < closes_s:
             span.look()
+    if sampled_s < closes_s:
+        samples.append(rig.probe.sample(trial.stack))
     idle_after, idle_s = _cpu_s(rig, trial.stack), clock.monotonic_s() - began_s
     jump_s = abs(clock.unix_s() - clock.monotonic_s() - offset_s)
     jumped = (f"the wall clock jumped by {jump_s:.1f} s",) if jump_s > CLOCK_JUMP_S else ()

@@ -22,6 +22,8 @@ def print_status(found: Mapping[str, Any], console: Console) -> None:
         console.print(
             f"a run is on ({', '.join(run['stacks']) or 'starting'}); the standing stacks sleep until its end"
         )
+    for change in found.get("changes", ()):
+        console.print(escape(f"changed: {change}"), soft_wrap=True)
     for problem in found["problems"]:
         console.print(f"[yellow]![/] {escape(problem)}", soft_wrap=True)
     if not found["problems"]:
@@ -29,8 +31,7 @@ def print_status(found: Mapping[str, Any], console: Console) -> None:
 
 
 def _headline(found: Mapping[str, Any]) -> str:
-    versions = {"Kubernetes": found.get("kubernetes"), **found.get("versions", {})}
-    told = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    told = ", ".join(f"{name} {version}" for name, version in found["versions"].items()) or "versions not told"
     policies = found["policies"] or "not tried"
     return escape(f"{found['context']}: {told}; {found['workers']} Locust workers; network policies {policies}")
 

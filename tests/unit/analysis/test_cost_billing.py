@@ -17,6 +17,7 @@ from loadlab.analysis.money import ceil_to, exact, round_usd
 from loadlab.analysis.use import Use, scaled_use, total_use, window_use
 from loadlab.config.prices import load_price_list, load_price_lists
 from loadlab.errors import ConfigError
+from loadlab.execute.prometheus import absent_sample
 from loadlab.model.experiment import Billing, PriceRef, Resources
 
 HOUR = Use(
@@ -111,11 +112,20 @@ def test_usage_bills_the_larger_of_request_and_usage(cpu_s: float, pss_gib: int,
         (sample(0.0, cpu_s=None, pss_bytes=1), sample(3.0, cpu_s=2.0, pss_bytes=1)),
         (sample(0.0, cpu_s=1.0, pss_bytes=None), sample(3.0, cpu_s=2.0, pss_bytes=None)),
         (sample(3.0, cpu_s=1.0, pss_bytes=1), sample(3.0, cpu_s=2.0, pss_bytes=1)),
+        (sample(0.0, cpu_s=1.0, pss_bytes=1), sample(1.0, cpu_s=1.5, pss_bytes=1), absent_sample(3.0)),
     ],
 )
 def test_usage_that_was_not_measured_has_no_bill(samples: tuple[object, ...]) -> None:
     tariff = make_tariff(load_price_list("opencost-default"), "usage", ONE_AND_TWO)
     assert tariff.usd(window_use(window(resources=samples))) is None  # type: ignore[arg-type]
+
+
+def test_memory_of_a_window_that_was_not_seen_to_its_close_is_absent_and_not_that_of_its_beginning() -> None:
+    seen = (sample(0.0, cpu_s=1.0, pss_bytes=100), sample(3.0, cpu_s=1.5, pss_bytes=100))
+    assert window_use(window(resources=seen)).memory_bytes == 100
+    assert window_use(window(resources=(*seen, absent_sample(3.1)))).memory_bytes is None
+    late = tuple(replace(one, monotonic_s=at_s) for one, at_s in zip(seen, (0.0, 9.0), strict=True))
+    assert (window_use(window(resources=late)).memory_bytes, window_use(window(resources=late)).cpu_s) == (None, None)
 
 
 def test_processor_seconds_are_scaled_from_the_samples_to_the_window() -> None:

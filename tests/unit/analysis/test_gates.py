@@ -10,9 +10,10 @@ import pytest
 from builders import histogram, make_arrivals, make_experiment, make_open, make_window
 from loadlab.analysis.codes import GATE_CODES, MEANING, RUN_CODES
 from loadlab.analysis.validity import is_valid, unjudged, window_findings
-from loadlab.model.experiment import OurService
+from loadlab.execute.prometheus import absent_sample
+from loadlab.model.experiment import OurService, UrlService
 from loadlab.model.result import Finding
-from loadlab.model.run import TrialBooks, Window
+from loadlab.model.run import ResourceSample, TrialBooks, Window
 
 EXPERIMENT = make_experiment()
 Change = Callable[[Window], Window]
@@ -33,6 +34,10 @@ def _books(
         sent=60, answered=answered, failed=failed, served=served, upstream_calls=calls, upstream_arrivals=arrivals
     )
     return lambda w: replace(w, books=books)
+
+
+def _looked_at(sample: ResourceSample, monotonic_s: float) -> ResourceSample:
+    return replace(sample, monotonic_s=monotonic_s)
 
 
 def _findings(change: Change) -> tuple[Finding, ...]:
@@ -98,6 +103,10 @@ def test_a_window_just_within_a_bound_passes(change: Change) -> None:
         ("steal", _health(steal_ratio=None)),
         ("conservation", lambda w: replace(w, books=None)),
         ("conservation", _books(60, 0, None)),
+        ("resources", lambda w: replace(w, resources=(absent_sample(0.0), *w.resources[1:]))),
+        ("resources", lambda w: replace(w, resources=(*w.resources[:-1], absent_sample(9.0)))),
+        ("resources", lambda w: replace(w, resources=())),
+        ("resources", lambda w: replace(w, resources=tuple(map(_looked_at, w.resources, (0.0, 9.0))))),
     ],
 )
 def test_a_gate_that_cannot_be_judged_says_so_and_does_not_fail(code: str, change: Change) -> None:
@@ -173,6 +182,19 @@ def test_latencies_of_the_halves_may_differ_where_the_rate_does() -> None:
 def test_an_open_load_without_books_of_its_arrivals_cannot_be_judged() -> None:
     found = window_findings(make_window(), OPEN)
     assert {(f.code, f.level) for f in found} == {("schedule", "not_available"), ("halves_disagree", "not_available")}
+
+
+def test_a_look_that_fails_inside_a_window_takes_nothing_away() -> None:
+    assert _findings(lambda w: replace(w, resources=(w.resources[0], absent_sample(1.0), w.resources[-1]))) == ()
+
+
+def test_a_service_that_has_nothing_to_tell_is_not_asked_for_it() -> None:
+    silent = [replace(s, service=UrlService(url="http://10.0.0.1")) for s in EXPERIMENT.stacks]
+    window = replace(make_window(), resources=(absent_sample(0.0), absent_sample(1.0)))
+    assert window_findings(window, replace(EXPERIMENT, stacks=tuple(silent))) == ()
+    told_once = replace(window, resources=(window.resources[0], make_window().resources[1]))
+    (found,) = window_findings(told_once, replace(EXPERIMENT, stacks=tuple(silent)))
+    assert (found.code, found.got) == ("resources", "the service's figures at open: not known")
 
 
 def test_one_stack_has_no_idle_stack_to_judge() -> None:

@@ -8,6 +8,7 @@ from builders import UNIX_S, histogram, make_experiment, make_load_window, make_
 from builders_stats import goodput_experiment, level, make_run, make_windows
 from loadlab.analysis.resources import window_resources
 from loadlab.analysis.summarise import judge, level_summaries
+from loadlab.execute.prometheus import absent_sample
 from loadlab.model.run import ResourceSample, Window
 
 
@@ -73,6 +74,15 @@ def test_memory_is_the_peak_and_slots_are_means_by_worker_largest_first() -> Non
     found = window_resources(_with(first, second))
     assert found.pss_bytes == 5
     assert found.slots_busy_by_worker == (9.0, 5.0)
+
+
+def test_a_window_that_was_not_seen_to_its_close_tells_nothing_of_what_the_service_used() -> None:
+    first, middle = make_sample(), make_sample(UNIX_S + 0.5, cpu_s=1.05)
+    found = window_resources(_with(first, middle, absent_sample(UNIX_S + 1)))
+    assert (found.cpu_cores, found.cpu_s_per_request, found.pss_bytes, found.in_flight_mean) == (None,) * 4
+    assert found.slots_busy_by_worker == ()
+    told = window_resources(_with(first, absent_sample(UNIX_S + 0.5), make_sample(UNIX_S + 1, cpu_s=1.1)))
+    assert told.pss_bytes == first.pss_bytes
 
 
 def test_a_window_summary_carries_rates_reasons_and_absences() -> None:

@@ -12,11 +12,19 @@ from fake_programs import FakeProgram
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.state import LabFolder
 from loadlab.execute.doctor import Check
+from loadlab.execute.lab.archives import Archives
 from loadlab.execute.lab.engine import EngineInfo
 from loadlab.execute.lab.file_lock import held
 from loadlab.execute.lab.record import LabRecord, read_record, write_record
 from loadlab.execute.lab.toolbox import Toolbox
-from loadlab.pipeline.lab_cluster import bring_up, examine, load_images, refuse_failed, wait_for_nodes
+from loadlab.pipeline.lab_cluster import (
+    begin_archives,
+    bring_up,
+    examine,
+    load_images,
+    refuse_failed,
+    wait_for_nodes,
+)
 from loadlab.pipeline.lab_down import lab_down
 from loadlab.pipeline.lab_site import Site, check_namespace, open_site
 from loadlab.pipeline.lab_status import lab_status
@@ -58,6 +66,7 @@ class Machine:
                 "Name": f"/{name}",
                 "Created": f"{_timestamp(self.clock.unix_s())}.1Z",
                 "State": {"Running": running},
+                "Image": "sha256:node",
                 "Config": {"Labels": {"io.x-k8s.kind.role": "worker"}},
             }
             for name in names
@@ -134,6 +143,7 @@ def test_a_making_that_was_cut_off_is_removed_and_made_again(machine: Machine) -
     machine.containers(NAMES[:1])
     machine.kind.says("create*", "")
     made, notes = machine.bring_up(begun)
+    assert made.images == {"node": "sha256:node"}
     assert notes[0] == "what was half made is removed"
     assert [words.split()[0] for words in machine.kind.asked if words != "version"] == ["create", "delete", "create"]
     assert set(made.nodes) == {NAMES[0]}
@@ -183,29 +193,88 @@ def test_an_api_server_that_does_not_come_says_so(machine: Machine) -> None:
         wait_for_nodes(machine.site, machine.site.kubectl())
 
 
+ROLES = dict(zip(NAMES, ("", "sut", "loadgen"), strict=True))
+REFERENCES = {"flask": "loadlab/flask:c-1", "locust": "loadlab/locust:c-1"}
+
+
+def load(machine: Machine, record: LabRecord, references: dict[str, str]) -> LabRecord:
+    engine = machine.site.docker()
+    with Archives(engine, machine.site.lab.root / "archives") as archives:
+        return load_images(machine.site, engine, record, ROLES, references, archives, lambda _: None)
+
+
+def with_images(machine: Machine) -> Path:
+    """An engine that has every image and nodes that have none; where the nodes put what they get."""
+    arrived = machine.site.lab.root / "arrived"
+    machine.docker.answer("image inspect*", 'echo "sha256:${@: -1}"').says("exec*images ls", "REF TYPE DIGEST")
+    machine.docker.answer("save*", 'echo "archive of ${@:4}" >"$3"')
+    machine.docker.says("exec*config dump", "[plugins.'io.containerd.cri.v1.images']\nsnapshotter = 'native'")
+    machine.docker.answer("exec --interactive*", f'cat >>"{arrived}.$3"')
+    return arrived
+
+
 def test_each_node_gets_what_its_pods_need_and_only_once(machine: Machine) -> None:
-    machine.docker.answer("image inspect*", 'echo "sha256:${@: -1}"').says("exec*", "REF TYPE DIGEST")
-    machine.kind.says("load*", "")
-    roles = dict(zip(NAMES, ("", "sut", "loadgen"), strict=True))
-    references = {"flask": "loadlab/flask:c-1", "locust": "loadlab/locust:c-1"}
-    record = load_images(machine.site, machine.site.docker(), machine.record(), roles, references, lambda _: None)
-    loads = sorted(words for words in machine.kind.asked if words.startswith("load"))
-    assert loads == [
-        "load docker-image --name loadlab --nodes loadlab-worker loadlab/flask:c-1",
-        "load docker-image --name loadlab --nodes loadlab-worker2 loadlab/locust:c-1",
-    ]
+    arrived = with_images(machine)
+    record = load(machine, machine.record(images={"node": "sha256:node"}), REFERENCES)
+    assert Path(f"{arrived}.loadlab-worker").read_text() == "archive of loadlab/flask:c-1\n"
+    assert Path(f"{arrived}.loadlab-worker2").read_text() == "archive of loadlab/locust:c-1\n"
+    assert any(words.endswith("import --digests --snapshotter=native -") for words in machine.docker.asked)
+    assert not (machine.site.lab.root / "archives").exists()
+    assert record.images == {
+        "node": "sha256:node",
+        "flask": "sha256:loadlab/flask:c-1",
+        "locust": "sha256:loadlab/locust:c-1",
+    }
     there = "REF TYPE DIGEST\ndocker.io/loadlab/flask:c-1 t d\ndocker.io/loadlab/locust:c-1 t d"
-    machine.docker.says("exec*", there)
-    load_images(machine.site, machine.site.docker(), record, roles, references, lambda _: None)
-    assert sorted(words for words in machine.kind.asked if words.startswith("load")) == loads
+    machine.docker.says("exec*images ls", there)
+    load(machine, record, REFERENCES)
+    assert sum(words.startswith("save") for words in machine.docker.asked) == 2
+
+
+def test_archives_that_began_while_the_cluster_was_made_are_the_ones_that_nodes_get(machine: Machine) -> None:
+    arrived = with_images(machine)
+    engine, folder = machine.site.docker(), machine.site.lab.root / "archives"
+    record = machine.record()
+    with Archives(engine, folder) as archives:
+        begin_archives(archives, REFERENCES)
+        load_images(machine.site, engine, record, ROLES, REFERENCES, archives, lambda _: None)
+    assert Path(f"{arrived}.loadlab-worker").exists()
+    assert sum(words.startswith("save") for words in machine.docker.asked) == 2
+
+
+def test_archives_of_a_call_that_was_killed_are_removed_by_the_next(machine: Machine) -> None:
+    folder = machine.site.lab.root / "archives"
+    folder.mkdir()
+    (folder / "0.tar").write_text("half")
+    with Archives(machine.site.docker(), folder):
+        assert not folder.exists()
+
+
+def test_an_archive_that_cannot_be_written_is_one_line_with_the_next_step(machine: Machine) -> None:
+    with_images(machine)
+    machine.docker.says("save*", "write: no space left on device", code=1, to="err")
+    with pytest.raises(ClusterError, match=r"^docker save loadlab/flask:c-1: write: no space left .*disk has room"):
+        load(machine, machine.record(), REFERENCES)
+
+
+def test_an_image_that_a_node_does_not_take_is_one_line_with_the_next_step(machine: Machine) -> None:
+    with_images(machine)
+    machine.docker.says("exec --interactive loadlab-worker2*", "ctr: content digest: not found", code=1, to="err")
+    with pytest.raises(ClusterError, match=r"^node loadlab-worker2: does not take loadlab/locust:c-1: ctr: .*lab-up"):
+        load(machine, machine.record(), REFERENCES)
+
+
+def test_a_node_that_does_not_tell_how_it_unpacks_gets_nothing(machine: Machine) -> None:
+    with_images(machine)
+    machine.docker.says("exec*config dump", "version = 3")
+    with pytest.raises(ClusterError, match="node loadlab-worker: does not tell how it unpacks images"):
+        load(machine, machine.record(), REFERENCES)
 
 
 def test_an_image_that_the_engine_lacks_is_named(machine: Machine) -> None:
     machine.docker.says("image inspect*", "", code=1)
     with pytest.raises(ClusterError, match=r"image flask \(loadlab/flask:c-1\): not in the engine; run `make images`"):
-        load_images(
-            machine.site, machine.site.docker(), machine.record(), {}, {"flask": "loadlab/flask:c-1"}, lambda _: None
-        )
+        load(machine, machine.record(), {"flask": "loadlab/flask:c-1"})
 
 
 def test_the_first_failed_check_is_the_message_and_all_others_are_named() -> None:
@@ -297,3 +366,29 @@ def test_status_of_a_lab_whose_engine_sleeps_is_a_problem_and_no_traceback(machi
     found = lab_status(machine.site)
     assert found["is_well"] is False
     assert "systemctl start docker" in found["problems"][0]
+
+
+def test_status_tells_versions_and_what_became_another_one_since_the_lab_was_raised(machine: Machine) -> None:
+    machine.containers(NAMES)
+    machine.nodes()
+    machine.docker.says("info*", '{"ServerVersion": "28"}').says("image inspect*", "sha256:newer")
+    versions = {"clientVersion": {"gitVersion": "v1.36.3"}, "serverVersion": {"gitVersion": "v1.36.1"}}
+    machine.kubectl.says("*version -o json", orjson.dumps(versions).decode())
+    machine.site.lab.images.write_bytes(
+        orjson.dumps(
+            {"flask": {"image": "loadlab/flask", "tag": "c-2", "id": "sha256:2"}, "grafana": {"reference": "g"}}
+        )
+    )
+    machine.record(is_up=True, versions={"docker": "27", "kubernetes": "1.36.1"}, images={"flask": "sha256:1"})
+    found = lab_status(machine.site)
+    assert found["versions"] | {"node_image": ""} == {
+        "docker": "28",
+        "kind": "0.33.0",
+        "node_image": "",
+        "kubectl": "1.36.3",
+        "kubernetes": "1.36.1",
+    }
+    assert found["changes"] == ["docker is 28, the lab was raised with 27"]
+    assert found["image_ids"] == {"flask": "sha256:1"}
+    assert "image flask: loadlab/flask:c-2 was built and is not in the lab yet; `make lab-up`" in found["problems"]
+    assert any("the nodes were made of another image than" in problem for problem in found["problems"])

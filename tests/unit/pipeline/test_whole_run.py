@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from builders import make_experiment, make_load_window
+from loadlab.analysis.summarise import judge
+from loadlab.analysis.use import window_use
 from loadlab.errors import AbortedByRule, DeployError, LoadError
 from loadlab.execute.ports import LiveStatus
 from loadlab.model.experiment import AbortRule
@@ -63,6 +65,42 @@ def test_two_runs_of_one_seed_measure_the_same(tmp_path: Path) -> None:
         one.run()
     first, second = (_measured(one).windows for one in labs)
     assert first == second
+
+
+def test_a_window_whose_stack_was_out_of_reach_at_its_close_counts_and_has_no_resources(lab: Lab) -> None:
+    lab.world.during["b01-010-pool"] = lambda: lab.world.away.add("pool")
+    for trial in ("b01-010-loop", "b01-012-pool", "b01-012-loop", "b01-008-pool", "b01-006-pool"):
+        lab.world.on_swarm[trial] = lab.world.away.clear
+    lab.run()
+    judged = judge(_measured(lab), lab.experiment)
+    (dark,) = [window for window in judged.windows if "resources" in window.not_available]
+    assert (dark.id, dark.valid, dark.used) == ("b01-010-pool", True, True)
+    assert (dark.cpu_s_per_request, dark.cpu_cores, dark.pss_bytes) == (None, None, None)
+    assert dark.goodput_rps > 0
+    (window,) = [window for window in _measured(lab).windows if window.id == dark.id]
+    assert (window_use(window).cpu_s, window_use(window).memory_bytes) == (None, None)
+
+
+def test_a_look_that_hangs_past_the_close_is_followed_by_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, plain, stalls = (
+        make_lab(make_experiment(measure_s=3.0), tmp_path / "unit-run"),
+        SimulatedGenerator.status,
+        list[float](),
+    )
+
+    def slow(generator: SimulatedGenerator) -> LiveStatus:
+        if stalls:
+            lab.world.clock.sleep(stalls.pop())
+        return plain(generator)
+
+    monkeypatch.setattr(SimulatedGenerator, "status", slow)
+    lab.world.during["b01-010-pool"] = lambda: stalls.append(4.0)
+    lab.run()
+    (window,) = [window for window in _measured(lab).windows if window.id == "b01-010-pool"]
+    assert stalls == []
+    assert seconds_between(window.resources[0], window.resources[-1]) >= 3.0
 
 
 def test_a_lost_worker_makes_the_window_partial_and_its_pair_is_repeated(lab: Lab) -> None:

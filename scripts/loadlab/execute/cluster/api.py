@@ -1,4 +1,4 @@
-"""Reads from the API server through one ``kubectl proxy`` child on a Unix socket that only this user can open."""
+"""The API server through one ``kubectl proxy`` child on a Unix socket that only this user can open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import orjson
 
 from loadlab.errors import ClusterError
-from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.kubectl import FIELD_MANAGER, Kubectl
 from loadlab.execute.cluster.state import NAMESPACE
 from loadlab.execute.ports import Clock
 from loadlab.execute.processes import Child, ChildProcesses, Command
@@ -23,6 +23,9 @@ PATIENCE_S = 30.0
 """How long the API server may be away before a run ends."""
 ANSWER_S = 10.0
 POLL_S = 0.05
+APPLY = "application/apply-patch+yaml"
+KINDS = {"Deployment": ("/apis/apps/v1", "deployments"), "Service": ("/api/v1", "services")}
+"""Where objects are applied that a run has."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -37,7 +40,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class ClusterApi:
-    """GET requests to one cluster. The proxy is started by the first of them and again whenever it has ended."""
+    """Requests to one cluster. The proxy is started by the first of them and again whenever it has ended."""
 
     def __init__(
         self, kubectl: Kubectl, children: ChildProcesses, logs: Path, clock: Clock, patience_s: float = PATIENCE_S
@@ -56,11 +59,25 @@ class ClusterApi:
         Raises:
             ClusterError: the API server refuses, or has not answered for the whole time that it may be away.
         """
+        return self._insist("GET", path, query)
+
+    def apply(self, manifest: Mapping[str, Any]) -> None:
+        """Server-side apply of one object of the lab's namespace, as ``kubectl apply`` does it, without its start.
+
+        Raises:
+            ClusterError: as for ``get``.
+        """
+        prefix, plural = KINDS[manifest["kind"]]
+        path = f"{prefix}/namespaces/{NAMESPACE}/{plural}/{manifest['metadata']['name']}"
+        query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+        self._insist("PATCH", path, query, orjson.dumps(manifest))
+
+    def _insist(self, method: str, path: str, query: Mapping[str, str], body: bytes | None = None) -> Any:
         where = f"{path}?{urlencode(query)}" if query else path
         deadline_s = self._clock.monotonic_s() + self._patience_s
         while True:
             try:
-                return self._ask(where)
+                return self._ask(method, where, body)
             except (OSError, http.client.HTTPException, _AwayError) as error:
                 if self._clock.monotonic_s() > deadline_s:
                     raise ClusterError(self._gone(error)) from None
@@ -80,22 +97,23 @@ class ClusterApi:
             self._child = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _ask(self, where: str) -> Any:
+    def _ask(self, method: str, where: str, body: bytes | None) -> Any:
         connection = _UnixConnection(self._listening())
+        headers = {"Accept": "application/json", **({"Content-Type": APPLY} if body is not None else {})}
         try:
-            connection.request("GET", where, headers={"Accept": "application/json"})
+            connection.request(method, where, body=body, headers=headers)
             answer = connection.getresponse()
-            body = answer.read()
+            said = answer.read()
         finally:
             connection.close()
         if answer.status >= 500:
             raise _AwayError(f"status {answer.status}")
-        decoded = _decoded(body)
+        decoded = _decoded(said)
         if answer.status >= 400:
-            said = decoded.get("message", "") if isinstance(decoded, Mapping) else ""
+            why = decoded.get("message", "") if isinstance(decoded, Mapping) else ""
             raise ClusterError(
                 f"API server of {self._kubectl.cluster.context}: {where.partition('?')[0]}: got status "
-                f"{answer.status} {said}; is this the lab's own cluster? `loadlab lab status` looks"
+                f"{answer.status} {why}; is this the lab's own cluster? `loadlab lab status` looks"
             )
         return decoded
 

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 
 from loadlab.errors import ClusterError
+from loadlab.execute.cluster.api import KINDS, ClusterApi
 from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.cluster.pod import BLOCK
 
 Object = dict[str, Any]
 STACK_PREFIX = "stack-"
-KINDS = frozenset({"Deployment", "Service"})
 
 
 class RunObjects:
@@ -43,7 +42,12 @@ class RunObjects:
         return int(self._deployment(deployment)["spec"]["replicas"])
 
     def apply(
-        self, names: Iterable[str], *, annotations: Mapping[str, str] | None = None, replicas: int | None = None
+        self,
+        api: ClusterApi,
+        names: Iterable[str],
+        *,
+        annotations: Mapping[str, str] | None = None,
+        replicas: int | None = None,
     ) -> None:
         """Apply the objects of these names; annotations go on the pod templates. Raises ClusterError."""
         wanted = set(names)
@@ -52,7 +56,7 @@ class RunObjects:
             if one["kind"] == "Deployment":
                 one["spec"]["template"]["metadata"].setdefault("annotations", {}).update(annotations or {})
                 one["spec"]["replicas"] = one["spec"]["replicas"] if replicas is None else replicas
-        self._kubectl.apply(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": items}).decode())
+            api.apply(one)
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete Deployments and Services of these names; what is gone already is well. Raises ClusterError."""

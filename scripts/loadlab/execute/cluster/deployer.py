@@ -93,8 +93,8 @@ class KubernetesDeployer:
         marks = block_annotation(block, self._prepared)
         upstream = self._upstream_to_start()
         if upstream:
-            self._objects.apply([UPSTREAM], annotations={RUN: f"{self._run_id}.{self._prepared}"})
-        self._objects.apply(self._names(), annotations=marks)
+            self._objects.apply(self._cluster.api, [UPSTREAM], annotations={RUN: f"{self._run_id}.{self._prepared}"})
+        self._objects.apply(self._cluster.api, self._names(), annotations=marks)
         self._is_applied = True
         wanted = [self._wanted(name, marks) for name in self._names()]
         if upstream:
@@ -157,7 +157,7 @@ class KubernetesDeployer:
             self._ending(self._block)
         self._close_forwards()
         if self._is_applied and self._names():
-            self._objects.apply(self._names(), replicas=0)
+            self._objects.apply(self._cluster.api, self._names(), replicas=0)
             self._is_applied = False
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from loadlab.errors import ClusterError, DeployError, LoadError
 from loadlab.execute.cluster.applied import RunObjects
@@ -39,10 +39,16 @@ class LocustPods:
         return self._forward.url
 
     def start(self) -> None:
-        """New pods with the run's settings."""
+        """New pods with the run's settings.
+
+        Workers begin when the new master is there: one that finds the master before it, or the address where that one
+        was, looks for it there for two minutes and more.
+        """
         self._starts += 1
         marks = {RUN: f"{self._run_id}.{self._starts}"}
-        self._objects.apply([MASTER, WORKER], annotations=marks)
+        for name in (MASTER, WORKER):
+            self._objects.apply(self._cluster.api, [name], annotations=marks)
+            self._rolled([name], marks)
         self._settle(marks)
 
     def fallen(self) -> Sequence[str]:
@@ -79,7 +85,8 @@ class LocustPods:
             self._forward.close()
             self._forward = None
 
-    def _settle(self, marks: dict[str, str]) -> None:
+    def _rolled(self, names: Sequence[str], marks: Mapping[str, str]) -> Mapping[str, tuple[Pod, ...]]:
+        """Their pods, when all are new and ready."""
         wanted = [
             Wanted(
                 deployment=name,
@@ -87,12 +94,15 @@ class LocustPods:
                 replicas=self._objects.replicas(name),
                 annotations=marks,
             )
-            for name in (MASTER, WORKER)
+            for name in names
         ]
         try:
-            found = self._cluster.rollouts.wait(wanted)
+            return self._cluster.rollouts.wait(wanted)
         except DeployError as error:
             raise LoadError(f"the load generator did not start: {error}") from None
+
+    def _settle(self, marks: Mapping[str, str]) -> None:
+        found = self._rolled((MASTER, WORKER), marks)
         master = found[MASTER][0]
         self._pods = (*found[MASTER], *found[WORKER])
         if self._forward is None or self._forward.pod != master.name:

@@ -30,13 +30,14 @@ class EngineInfo:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeContainer:
-    """A kind node. role: kind's own word, such as control-plane."""
+    """A kind node. role: kind's own word, such as control-plane; image_id: what it was made of."""
 
     id: str
     name: str
     role: str
     is_running: bool
     created_unix_s: float
+    image_id: str
 
 
 class DockerEngine:
@@ -140,6 +141,7 @@ def _node(found: Mapping[str, object]) -> NodeContainer:
         role=record["Config"]["Labels"].get("io.x-k8s.kind.role", ""),
         is_running=bool(record["State"]["Running"]),
         created_unix_s=_unix_s(record["Created"]),
+        image_id=record["Image"],
     )
 
 

@@ -31,11 +31,6 @@ def remove_run(kubectl: Kubectl) -> None:
     kubectl.run("delete", RUN_KINDS, "-l", OF_A_RUN, "--ignore-not-found", "--wait=false")
 
 
-def server_version(kubectl: Kubectl) -> str:
-    """The API server's. Raises ClusterError."""
-    return str(kubectl.json("version", namespace=None)["serverVersion"]["gitVersion"])
-
-
 def _node(found: Mapping[str, Any]) -> dict[str, Any]:
     labels = found["metadata"].get("labels", {})
     return {

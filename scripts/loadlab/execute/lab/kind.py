@@ -1,17 +1,15 @@
-"""kind: makes the lab's cluster out of containers, takes it down, and carries images to its nodes."""
+"""kind: makes the lab's cluster out of containers and takes it down."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from loadlab.errors import ClusterError
 from loadlab.execute.cluster.state import CLUSTER
-from loadlab.execute.lab.program import call, call_together
+from loadlab.execute.lab.program import call
 
 CREATE_S = 900.0
 DELETE_S = 120.0
-LOAD_S = 900.0
 
 NODE_IMAGE = "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
 """What kind 0.33 itself takes; KIND_NODE_IMAGE names another one."""
@@ -57,18 +55,6 @@ class Kind:
         said = call(self._program, *words, timeout_s=DELETE_S)
         if not said.is_good:
             raise ClusterError(f"kind delete cluster: {said.last_lines(2)}; `docker ps` shows what is left of it")
-
-    def load(self, images: Mapping[str, tuple[str, ...]]) -> None:
-        """Put images of the engine on nodes, all nodes at once. images: by node. Raises ClusterError."""
-        beginning = ("load", "docker-image", "--name", CLUSTER, "--nodes")
-        commands = [(*beginning, node, *references) for node, references in images.items()]
-        answers = call_together(self._program, commands, timeout_s=LOAD_S)
-        for (node, references), said in zip(images.items(), answers, strict=True):
-            if not said.is_good:
-                raise ClusterError(
-                    f"kind load docker-image {' '.join(references)} on {node}: {said.last_lines(2)}; see that the disk "
-                    "has room and the image is whole (`docker image inspect`), then `make lab-up` goes on"
-                )
 
 
 def _first_error(err: str) -> str:

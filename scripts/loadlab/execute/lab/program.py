@@ -65,35 +65,51 @@ def call(
     )
 
 
-def call_together(program: Path, commands: Sequence[Sequence[str]], *, timeout_s: float) -> list[Said]:
+class Begun:
+    """A program that runs on by itself. stdin: a file that it reads."""
+
+    def __init__(self, program: Path, *words: str, stdin: Path | None = None) -> None:
+        self._program = program
+        with (stdin or Path(os.devnull)).open("rb") as file:
+            self._process = subprocess.Popen(
+                [*_tied(program), *words], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+
+    def ended(self, timeout_s: float) -> Said:
+        """Wait for its end. Raises ClusterError: it did not come in time."""
+        try:
+            out, err = self._process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ClusterError(
+                f"{self._program.name}: no end after {timeout_s:g} s; is the machine overloaded? Try again"
+            ) from None
+        return Said(code=self._process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
+
+    def kill(self) -> None:
+        """End it where it stands; nothing when it has ended."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+def call_together(
+    program: Path, commands: Sequence[tuple[Sequence[str], Path | None]], *, timeout_s: float
+) -> list[Said]:
     """Run it several times at once, each to its end; all are killed when this is interrupted.
+
+    commands: words, and the file to read.
 
     Raises:
         ClusterError: one did not end in time.
     """
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[Begun] = []
     try:
-        for words in commands:
-            argv = [*_tied(program), *words]
-            running.append(
-                subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            )
-        return [_ended(process, program, timeout_s) for process in running]
+        for words, stdin in commands:
+            running.append(Begun(program, *words, stdin=stdin))
+        return [one.ended(timeout_s) for one in running]
     finally:
-        for process in running:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
-def _ended(process: subprocess.Popen[bytes], program: Path, timeout_s: float) -> Said:
-    try:
-        out, err = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        raise ClusterError(
-            f"{program.name}: no end after {timeout_s:g} s; is the machine overloaded? Try again"
-        ) from None
-    return Said(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
+        for one in running:
+            one.kill()
 
 
 def _tied(program: Path) -> list[str]:

@@ -32,6 +32,8 @@ class LabRecord:
     carries its name and was made since is this checkout's, also when the making was cut off. nodes: container ids by
     name, empty until it was whole. network_made: kind's network was not there before. loaded: image ids by node and
     reference. applied_sha256: of the manifests. policies: whether a denied path was denied; None where nobody tried.
+    versions: of what raised it last, and of the API server. images: ids (or digests in a registry) by their names in
+    images.json, and ``node``, which the nodes were made of.
     """
 
     target: str
@@ -48,6 +50,7 @@ class LabRecord:
     is_up: bool = False
     policies: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
     stages: tuple[StageTime, ...] = ()
     raised: tuple[StageTime, ...] = ()
     """The stages of the call that made the cluster; ``stages`` are those of the last call."""

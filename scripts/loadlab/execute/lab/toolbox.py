@@ -36,6 +36,7 @@ class Toolbox:
         self._tools = read_tools(root / "scripts" / "tools")
         self._environ = environ
         self._say = say
+        self._told: dict[Path, str | None] = {}
 
     def ensure(self, name: str) -> Path:
         """Where the program is, brought when need be.
@@ -61,11 +62,16 @@ class Toolbox:
         return brought if self.version(tool, brought) == tool.version else None
 
     def version(self, tool: Tool, program: Path) -> str | None:
-        """What it says its version is; None when it is not there or says nothing of the kind."""
-        if not os.access(program, os.X_OK):
-            return None
-        said = call(program, *tool.asks, timeout_s=ASK_S)
-        return version_in(said.out) if said.is_good else None
+        """What it says its version is, asked once; None when it is not there or says nothing of the kind."""
+        if program not in self._told:
+            said = call(program, *tool.asks, timeout_s=ASK_S) if os.access(program, os.X_OK) else None
+            self._told[program] = version_in(said.out) if said is not None and said.is_good else None
+        return self._told[program]
+
+    def version_of(self, name: str) -> str | None:
+        """The version of the program that is used under this name; None when there is none yet. Raises UsageError."""
+        found = self.find(name)
+        return None if found is None else self.version(chosen(self._tools, name), found)
 
     def _is_good_enough(self, tool: Tool, program: Path) -> bool:
         version = self.version(tool, program)
@@ -84,6 +90,7 @@ class Toolbox:
         why_not = self._build(tool, fresh)
         if why_not is not None:
             self._fetch(tool, fresh, why_not)
+        self._told.clear()
         version = self.version(tool, fresh)
         if version != tool.version:
             fresh.unlink(missing_ok=True)

@@ -65,7 +65,8 @@ def test_every_block_gets_pods_of_its_own(fake: FakeCluster) -> None:
     assert set(first) == {stack.name for stack in experiment.stacks}
     assert not set(before.values()) & set(after.values())
     assert [note for note in fake.noted if note[0] == "ending"] == [("ending", 1)]
-    assert len(fake.calls("apply")) == 4, "upstream once, stacks twice, release once"
+    stacks = len(experiment.stacks)
+    assert len(fake.calls("apply")) == 1 + 3 * stacks, "upstream once, stacks twice, release once"
     deployer.close()
 
 
@@ -163,6 +164,23 @@ def test_an_api_server_that_stays_away_is_one_line_and_one_that_comes_back_is_wa
     away.unlink()
     assert deployer.fallen() == []
     deployer.close()
+
+
+def test_what_is_applied_says_whose_it_is_and_an_api_server_that_is_away_is_waited_for(fake: FakeCluster) -> None:
+    one = _deployment("stack-pool", 1)
+    fake.ways.api.apply(one)
+    (call,) = fake.calls("apply")
+    assert call == (
+        "apply /apis/apps/v1/namespaces/loadlab/deployments/stack-pool"
+        "?fieldManager=loadlab&force=true&fieldValidation=Strict"
+    )
+    away = fake.files.folder / "away"
+    away.touch()
+    with pytest.raises(ClusterError, match="no answer for 1 s"):
+        fake.ways.api.apply(one)
+    away.unlink()
+    fake.ways.api.apply(one)
+    assert len(fake.calls("apply")) == 2
 
 
 def test_a_proxy_that_was_killed_is_started_again(fake: FakeCluster) -> None:

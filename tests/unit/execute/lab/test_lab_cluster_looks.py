@@ -56,12 +56,6 @@ def test_a_try_that_fails_proves_nothing(kubectl: Kubectl, kubectl_program: Fake
     assert enforcement(kubectl) is None
 
 
-def test_an_image_that_does_not_load_is_one_line_with_the_next_step(tmp_path: Path) -> None:
-    kind = FakeProgram(tmp_path, "kind").says("load*", "ERROR: failed to load image: no space", code=1, to="err")
-    with pytest.raises(ClusterError, match=r"^kind load docker-image loadlab/flask:c-1 on loadlab-worker: ERROR: "):
-        Kind(kind.path, tmp_path / "kubeconfig").load({"loadlab-worker": ("loadlab/flask:c-1",)})
-
-
 def test_a_cluster_that_is_not_made_shows_kinds_own_error_and_keeps_all_of_it(tmp_path: Path) -> None:
     said = " ✗ Preparing nodes\nERROR: failed to create cluster: port is already allocated\nStack trace:\nmain.go"
     kind = FakeProgram(tmp_path, "kind").says("create*", said, code=1, to="err")

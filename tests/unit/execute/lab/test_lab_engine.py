@@ -49,11 +49,13 @@ def test_nodes_are_read_with_the_time_of_their_making(docker: FakeProgram) -> No
         "Name": "/loadlab-worker",
         "Created": "2026-11-25T23:10:12.123456789Z",
         "State": {"Running": False},
+        "Image": "sha256:1",
         "Config": {"Labels": {"io.x-k8s.kind.role": "worker"}},
     }
     docker.says("ps*", "abc").says("inspect*", orjson.dumps([container]).decode())
     (node,) = DockerEngine(docker.path).nodes("loadlab")
     assert (node.id, node.name, node.role, node.is_running) == ("abc", "loadlab-worker", "worker", False)
+    assert node.image_id == "sha256:1"
     assert node.created_unix_s == 1795648212.0
     assert "label=io.x-k8s.kind.cluster=loadlab" in docker.asked[0]
 

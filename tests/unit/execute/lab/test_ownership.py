@@ -14,7 +14,12 @@ BEGAN_S = 1_000_000.0
 
 def node(name: str, *, created_s: float = BEGAN_S + 5.0, identity: str | None = None) -> NodeContainer:
     return NodeContainer(
-        id=identity or f"id-{name}", name=name, role="worker", is_running=True, created_unix_s=created_s
+        id=identity or f"id-{name}",
+        name=name,
+        role="worker",
+        is_running=True,
+        created_unix_s=created_s,
+        image_id="sha256:1",
     )
 
 

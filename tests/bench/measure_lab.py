@@ -1,0 +1,123 @@
+"""The lab on a kind cluster: raised with its images there, raised again, one experiment on it, taken down.
+
+Runs only where a Docker engine is and this checkout has no lab: it takes down what it raises, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.arena import Arena, MeasureError, last_line, run
+from bench.figures import Bar, Figure, at_most
+from bench.measure_whole import VERDICT_CODES
+from loadlab.execute.cluster.state import LabFolder
+from short_experiment import write_short
+
+VERB_S, RUN_S, ASK_S = 1500.0, 900.0, 30.0
+UP, AGAIN, DOWN, OVERHEAD = "lab-up, images present", "lab-up, nothing to do", "lab-down", "experiment overhead"
+BARS: Mapping[str, Bar] = {UP: at_most(90.0), AGAIN: at_most(10.0), DOWN: at_most(15.0), OVERHEAD: at_most(0.25)}
+
+
+def measure_lab(arena: Arena) -> Iterator[Figure]:
+    """Wall times of the verbs, and what an experiment with 3 s windows spends on anything else."""
+    lab = LabFolder(root=arena.root / ".lab")
+    if (why := why_not(arena.root, lab)) is not None:
+        arena.say(f"lab: not available: {why}")
+        yield from not_available(why)
+        return
+    arena.say("lab: images, then up, up again, one experiment, down; about six minutes")
+    _verb(arena, "images")
+    try:
+        took_s = _verb(arena, "up")
+        yield _timed(UP, took_s, stages_text(_record(lab)["raised"]))
+        again_s = _verb(arena, "up")
+        yield _timed(AGAIN, again_s, stages_text(_record(lab)["stages"]))
+        yield overhead_figure(_experiment(arena))
+    except BaseException:
+        run([arena.loadlab, "lab", "down"], cwd=arena.root, timeout_s=VERB_S)
+        raise
+    yield _timed(DOWN, _verb(arena, "down"), "")
+
+
+def why_not(root: Path, lab: LabFolder) -> str | None:
+    """What keeps this measure from being made here; None when nothing does."""
+    if "LAB_KUBECONFIG" in os.environ:
+        return "LAB_KUBECONFIG names a cluster that is not the lab's own"
+    docker = shutil.which("docker")
+    if docker is None:
+        return "there is no docker on PATH"
+    if run([docker, "version"], cwd=root, timeout_s=ASK_S).returncode:
+        return "the Docker engine does not answer"
+    if lab.record.exists():
+        return "the lab of this checkout is up and stays so; `make lab-down` makes room for the measure"
+    return None
+
+
+def not_available(why: str) -> Iterator[Figure]:
+    """The figures with nothing in them: absent is neither met nor missed."""
+    for name in BARS:
+        yield Figure(name=name, value=None, unit="", how="needs a Docker engine", note=f"not available: {why}")
+
+
+def stages_text(stages: Iterable[Mapping[str, Any]]) -> str:
+    """Each stage with its seconds."""
+    return ", ".join(f"{stage['name']} {stage['took_s']:.1f} s" for stage in stages)
+
+
+def overhead_figure(events: Sequence[Mapping[str, Any]]) -> Figure:
+    """The share of the blocks' time that is neither window nor warm-up. Raises MeasureError: no block was finished."""
+    spent = [event for event in events if event["event"] == "block_spent"]
+    if not spent:
+        raise MeasureError("experiment on the lab: no block was finished")
+    shares = [1 - block["useful_s"] / block["whole_s"] for block in spent]
+    whole_s = sum(block["whole_s"] for block in spent)
+    return Figure(
+        name=OVERHEAD,
+        value=1 - sum(block["useful_s"] for block in spent) / whole_s,
+        lower=min(shares),
+        upper=max(shares),
+        unit="share",
+        bar=BARS[OVERHEAD],
+        how=f"of {whole_s:.0f} s in {len(spent)} blocks with windows of 3 s: what is neither window nor warm-up",
+        note=f"pods of a block ready after {_ready_text(events)}",
+    )
+
+
+def _ready_text(events: Iterable[Mapping[str, Any]]) -> str:
+    took = [event["took_s"] for event in events if event["event"] == "pods_ready"]
+    return ", ".join(f"{each:.1f} s" for each in took)
+
+
+def _timed(name: str, took_s: float, note: str) -> Figure:
+    return Figure(name=name, value=took_s, unit="s", bar=BARS[name], how="wall time, once", note=note)
+
+
+def _verb(arena: Arena, name: str) -> float:
+    began = time.perf_counter()
+    done = run([arena.loadlab, "lab", name], cwd=arena.root, timeout_s=VERB_S)
+    if done.returncode:
+        raise MeasureError(f"loadlab lab {name}: exit code {done.returncode}: {last_line(done.stderr)}")
+    return time.perf_counter() - began
+
+
+def _record(lab: LabFolder) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(lab.record.read_text(encoding="utf-8"))
+    return found
+
+
+def _experiment(arena: Arena) -> list[dict[str, Any]]:
+    """The events of one short run on the cluster."""
+    runs, file = arena.folder / "runs", arena.folder / "short.toml"
+    write_short(file, users="[4, 8, 12, 16]", blocks=2, measure_s=3.0)
+    argv = [arena.loadlab, "run", str(file), "--target", "kubernetes", "--runs", str(runs)]
+    done = run(argv, cwd=arena.root, timeout_s=RUN_S)
+    if done.returncode not in VERDICT_CODES:
+        raise MeasureError(f"loadlab run: exit code {done.returncode}: {last_line(done.stderr)}")
+    text = (runs / "latest" / "events.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from _drain import Drain
+from _exporter import Exporter, Now
 from _fleet import Fleet
+from _phase import check_phase
 from _refusal import Refusal, number_field, text_field
 from _trials import Trials
 from _windows import Windows
@@ -26,6 +28,7 @@ class Lab:
         self._windows = windows
         self._drain = Drain(runner, fleet)
         self._phase: Mapping[str, Any] = {}
+        self.exporter = Exporter(self.now, fleet.ledger)
 
     def start_trial(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /lab/trials {"id", "good_within_s"?}."""
@@ -45,6 +48,8 @@ class Lab:
             number_field(body, "opens_in_s", 0.0, LONGEST_DELAY_S),
             number_field(body, "measure_s", 0.01, LONGEST_WINDOW_S),
             self._trials.good_within_s,
+            stack=str(self._phase.get("stack", "")),
+            users=int(self._phase.get("users", 0)),
         )
 
     def window(self, window_id: str) -> dict[str, Any]:
@@ -61,7 +66,9 @@ class Lab:
         return self.status()
 
     def set_phase(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """POST /lab/phase keeps what the engine is doing."""
+        """POST /lab/phase keeps what the engine is doing; counts from here on belong to its "stack"."""
+        check_phase(body)
+        self._fleet.ledger.stack = str(body.get("stack", ""))
         self._phase = body
         return body
 
@@ -83,6 +90,22 @@ class Lab:
             "worker_pids": sorted(worker.pid for worker in living),
             "trial": self._trials.active,
         }
+
+    def now(self) -> Now:
+        """What `/metrics` says of this moment."""
+        living = self._fleet.living
+        return Now(
+            users=self.status()["users"],
+            users_wanted=int(self._runner.target_user_count),
+            workers=len(living),
+            workers_expected=self._fleet.expected,
+            in_flight=sum(worker.in_flight for worker in living),
+            dropped=None,
+            phase=self._phase,
+            open_stack=self._windows.open_stack,
+            levels=self._windows.levels,
+            **self._fleet.recent_health(),
+        )
 
 
 def _json_object() -> Mapping[str, Any]:
@@ -127,3 +150,4 @@ def add_routes(web_ui: Any, lab: Lab) -> None:
     route("/lab/status", "GET", lambda: _answer(200, lab.status))
     route("/lab/phase", "POST", lambda: _answer(200, lambda: lab.set_phase(_json_object())))
     route("/lab/phase", "GET", lambda: _answer(200, lab.phase))
+    web_ui.app.add_url_rule("/metrics", "lab metrics", lambda: Response(lab.exporter.text(), mimetype="text/plain"))

@@ -29,11 +29,11 @@ class Trials:
         self._require_calm()
         if self.active is not None:
             self._finish(self.get(self.active))
-        self._fleet.ask("reset")
-        self._members = {worker.id for worker in self._fleet.living}
-        self.active = trial_id
         if good_within_s is not None:
             self.good_within_s = good_within_s
+        self._fleet.ask("reset", good_within_s=self.good_within_s)
+        self._members = {worker.id for worker in self._fleet.living}
+        self.active = trial_id
         return {"id": trial_id, "good_within_s": self.good_within_s, "workers": len(self._members)}
 
     def get(self, trial_id: str) -> dict[str, Any]:

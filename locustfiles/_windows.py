@@ -28,6 +28,8 @@ class MasterWindow:
     opens_unix_s: float
     good_within_s: float
     workers_expected: int
+    stack: str = ""
+    users: int = 0
     joined_late_s: dict[str, float] = field(default_factory=dict)
     ordered: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
@@ -53,10 +55,27 @@ class Windows:
     def __init__(self, runner: Any, fleet: Fleet) -> None:
         self._fleet = fleet
         self._windows: dict[str, MasterWindow] = {}
+        self.levels: dict[tuple[str, int], dict[str, Any]] = {}
+        """The last whole window at each (stack, users) that the engine named."""
         runner.register_message("lab_part", self._on_part)
 
-    def open(self, window_id: str, opens_in_s: float, measure_s: float, good_within_s: float) -> dict[str, Any]:
-        """Order a window from every living worker."""
+    @property
+    def open_stack(self) -> str | None:
+        """The stack whose window is open now, "" for one that nobody named; None when no window is open."""
+        now_s = perf_counter()
+        return next((w.stack for w in self._windows.values() if w.opens_s <= now_s < w.closes_s), None)
+
+    def open(
+        self,
+        window_id: str,
+        opens_in_s: float,
+        measure_s: float,
+        good_within_s: float,
+        *,
+        stack: str = "",
+        users: int = 0,
+    ) -> dict[str, Any]:
+        """Order a window from every living worker. stack, users: what the engine says that it measures."""
         if window_id in self._windows:
             raise Refusal(409, f"window {window_id!r} exists already; choose another id")
         if not self._fleet.living:
@@ -69,6 +88,8 @@ class Windows:
             opens_unix_s=time.time() + opens_in_s,
             good_within_s=good_within_s,
             workers_expected=self._fleet.expected,
+            stack=stack,
+            users=users,
         )
         self._windows[window_id] = window
         for worker in self._fleet.living:
@@ -152,6 +173,8 @@ class Windows:
             **figures,
         }
         window.parts = {}
+        if window.stack and not holes:
+            self.levels[window.stack, window.users] = window.result
 
     def _label(self, worker_id: str) -> str:
         return self._fleet.workers[worker_id].label

@@ -130,6 +130,10 @@ def _phase(now: Now) -> Iterator[Metric]:
     yield info
     for key, (name, meaning) in DECLARED.items():
         yield _gauge(name, meaning, now.phase.get(key))
+    place = GaugeMetricFamily("loadlab_stack_place", "1 for the stack called dearer, 2 for the other.", labels=("stack",))
+    for number, stack in enumerate(now.phase.get("stacks", ()), start=1):
+        place.add_metric((stack,), number)
+    yield place
     opened = GaugeMetricFamily("loadlab_window_open", "1 while a measurement window is open.", labels=("stack",))
     if now.open_stack is not None:
         opened.add_metric((now.open_stack,), 1)

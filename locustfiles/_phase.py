@@ -22,7 +22,7 @@ def check_phase(body: Mapping[str, Any]) -> None:
     """Refuse a phase whose known keys hold something else than they should; every key may be missing.
 
     experiment, run, trial, window, stack and role are texts; users, block, claimed_users, margin_ratio and
-    objective_latency_s numbers; billed is a list of {"stack", "list", "billing", "cpu_cores", "memory_gib"}.
+    objective_latency_s numbers; stacks the names in the experiment's order; billed is a list of {"stack", "list", "billing", "cpu_cores", "memory_gib"}.
     Other keys are kept and not looked at.
     """
     for name in TEXTS:
@@ -31,6 +31,9 @@ def check_phase(body: Mapping[str, Any]) -> None:
     for name, most in NUMBERS.items():
         if body.get(name) is not None:
             number_field(body, name, 0.0, most)
+    stacks = body.get("stacks", [])
+    if not isinstance(stacks, list) or not all(isinstance(stack, str) for stack in stacks):
+        raise Refusal(400, f"stacks: got {stacks!r}, expected a list of texts")
     _check_billed(body.get("billed", []))
 
 

@@ -24,6 +24,7 @@ DECLARED = {
     "users": ("loadlab_trial_users", "Users that the current trial asks for."),
 }
 LEVEL = {
+    "users": ("users", "Users of the level, as a number."),
     "measure_s": ("seconds", "Length of the last whole window at this level."),
     "ok": ("ok_requests", "Requests answered as expected in it."),
     "failed": ("failed_requests", "Requests that failed in it."),
@@ -130,7 +131,9 @@ def _phase(now: Now) -> Iterator[Metric]:
     yield info
     for key, (name, meaning) in DECLARED.items():
         yield _gauge(name, meaning, now.phase.get(key))
-    place = GaugeMetricFamily("loadlab_stack_place", "1 for the stack called dearer, 2 for the other.", labels=("stack",))
+    place = GaugeMetricFamily(
+        "loadlab_stack_place", "1 for the stack called dearer, 2 for the other.", labels=("stack",)
+    )
     for number, stack in enumerate(now.phase.get("stacks", ()), start=1):
         place.add_metric((stack,), number)
     yield place
@@ -157,7 +160,7 @@ def _levels(now: Now) -> Iterator[Metric]:
     for key, (unit, meaning) in LEVEL.items():
         family = GaugeMetricFamily(f"loadlab_level_{unit}", meaning, labels=("stack", "users"))
         for (stack, users), window in sorted(now.levels.items()):
-            family.add_metric((stack, str(users)), float(window[key]))
+            family.add_metric((stack, str(users)), float(users if key == "users" else window[key]))
         yield family
 
 

@@ -22,7 +22,8 @@ def check_phase(body: Mapping[str, Any]) -> None:
     """Refuse a phase whose known keys hold something else than they should; every key may be missing.
 
     experiment, run, trial, window, stack and role are texts; users, block, claimed_users, margin_ratio and
-    objective_latency_s numbers; stacks the names in the experiment's order; billed is a list of {"stack", "list", "billing", "cpu_cores", "memory_gib"}.
+    objective_latency_s numbers; stacks the names in
+    the experiment's order; billed is a list of {"stack", "list", "billing", "cpu_cores", "memory_gib"}.
     Other keys are kept and not looked at.
     """
     for name in TEXTS:

@@ -2,12 +2,13 @@
 .DEFAULT_GOAL := help
 EXP ?= quick
 TARGET ?= local
+OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run bench lock
+.PHONY: help venv quick test check run images bench manifests lock
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' Makefile
 
 venv: ## make .venv from requirements.lock (others call it)
 	@scripts/venv.sh
@@ -24,8 +25,14 @@ check: venv ## lint, types and layers alone
 run: venv ## one experiment: make run EXP=threshold-50
 	@$(LOADLAB) run $(EXP) --target $(TARGET)
 
+images: venv ## the container images, built where their content changed (REGISTRY=host/path pushes them)
+	@$(LOADLAB) lab images $(if $(REGISTRY),--push $(REGISTRY))
+
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)
+
+manifests: ## the Kubernetes manifests as they are applied, printed (OVERLAY=kind or cluster)
+	@PATH="$$PATH:$(CURDIR)/.tools/bin" kubectl kustomize k8s/overlays/$(OVERLAY)
 
 lock: venv ## write requirements.lock anew from pyproject.toml
 	@scripts/lock.sh

@@ -70,7 +70,13 @@ def make_health(*, workers: int = 1, workers_expected: int = 1) -> GeneratorHeal
 
 
 def make_load_window(
-    *, ok: int = 40, latency_s: float = 0.2, measure_s: float = 1.0, users: int = 8, failed: int = 0
+    *,
+    ok: int = 40,
+    latency_s: float = 0.2,
+    measure_s: float = 1.0,
+    users: int = 8,
+    failed: int = 0,
+    good_within_s: float = 1.0,
 ) -> LoadWindow:
     """A settled window of a closed loop without think time."""
     half = ok // 2
@@ -82,7 +88,7 @@ def make_load_window(
         sent=ok + failed,
         ok=ok,
         failed=failed,
-        good=ok if latency_s <= 1.0 else 0,
+        good=ok if latency_s <= good_within_s else 0,
         outcomes={"200": ok, **({"error:ConnectionRefusedError": failed} if failed else {})},
         half_ok=(half, ok - half),
         half_latency_mean_s=(latency_s, latency_s) if ok > 1 else (None, None),

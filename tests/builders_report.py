@@ -86,7 +86,7 @@ def build_analysis(shape: Shape | None = None) -> Analysis:
         schema=SCHEMA_VERSION,
         run_id=f"synthetic-{shape.seed}",
         experiment=_experiment(shape),
-        verdict=Verdict(kind=bracket.kind, sentence=_sentence(shape, bracket), exit_code=0),
+        verdict=_verdict(shape, bracket),
         bracket=bracket,
         claim=Claim(users=50, answer=_answer(bracket)),
         prediction=_prediction(shape),
@@ -114,11 +114,16 @@ def without_measures(analysis: Analysis) -> Analysis:
         claim=Claim(users=None, answer=None),
         prediction=None,
         aa=AaControl(fired=None, resolution_ratio=None, stack="flask", users=44, ratio=None, reason="one block only"),
-        verdict=Verdict(kind="inconclusive", sentence="Nothing was decided.", exit_code=5),
+        verdict=told("inconclusive", "Nothing was decided.", 5),
         levels=tuple(_bare_level(level) for level in analysis.levels),
         windows=tuple(_bare_window(window) for window in analysis.windows),
         cost=tuple(replace(cost, usd_per_million_good=None, users_per_replica=None) for cost in analysis.cost),
     )
+
+
+def told(kind: VerdictKind, answer: str, exit_code: int) -> Verdict:
+    """A verdict of a few words."""
+    return Verdict(kind=kind, sentence=answer, exit_code=exit_code, answer=answer, settings=(), doubts=())
 
 
 def _bare_level(level: LevelSummary) -> LevelSummary:
@@ -128,6 +133,8 @@ def _bare_level(level: LevelSummary) -> LevelSummary:
         cpu_cores=None,
         pss_bytes=None,
         p99_s=None,
+        p99_pooled_s=None,
+        pooled_requests=640,
         loop_lag_mean_s=None,
         slots_busy_by_worker=(),
         connections_by_worker=(),
@@ -185,6 +192,8 @@ def _level(shape: Shape, name: str, users: int, rng: random.Random) -> LevelSumm
         connections_by_worker=_shares(users, shape.workers if kind == 0 else 1),
         loop_lag_mean_s=None if kind == 0 else 0.0002 + 3e-6 * users,
         objective_held=True,
+        p99_pooled_s=wait_s * (1.31 if kind == 0 else 1.09),
+        pooled_requests=round(rate * 3) * shape.blocks,
     )
 
 
@@ -252,8 +261,6 @@ def _window(shape: Shape, block: int, users: int, name: str, rng: random.Random)
 
 def _true_ratio(shape: Shape, users: int, billing: Billing | None) -> float:
     inverse = _rate_rps(1, users, shape.workers) / _rate_rps(0, users, shape.workers)
-    if billing == "per_request_memory":
-        return 1.0 + 0.9 * (inverse - 1)
     return inverse * 0.985 if billing == "request_billed" else inverse
 
 
@@ -261,7 +268,7 @@ def _comparisons(shape: Shape, rng: random.Random) -> list[Comparison]:
     found = []
     half = 2.6 * shape.noise_ratio
     priced: list[tuple[Statistic, str | None, Billing | None]] = [
-        ("cost_per_million_good", price, billing) for price, billing in PRICES
+        ("cost_per_million_good", price, billing) for price, billing in PRICES if billing != "per_request_memory"
     ]
     for (statistic, price, billing), users in product((*priced, *((name, None, None) for name in PLAIN)), shape.levels):
         ratio = _true_ratio(shape, users, billing) * math.exp(rng.gauss(0, shape.noise_ratio / 2))
@@ -314,18 +321,24 @@ def _priced(shape: Shape) -> list[PricedBracket]:
     hours = [
         replace(_curve(shape, "usd_per_hour_at_users", price, billing), bracket=absent, note=reason)
         for price, billing in PRICES
+        if billing != "per_request_memory"
     ]
+    hours.append(_curve(shape, "usd_per_hour_at_users", "aws-lambda-x86", "per_request_memory"))
     return [*requests, *hours, *(_curve(shape, name, None, None) for name in PLAIN)]
 
 
 def _curve(shape: Shape, statistic: Statistic, price: str | None, billing: Billing | None) -> PricedBracket:
+    alone = billing == "per_request_memory"
+    reason = "1.004x at any number of users (0.998x to 1.010x), because each request has an environment to itself"
+    constant = Bracket(lower_users=None, upper_users=None, kind="no_divergence", reason=reason)
     return PricedBracket(
         statistic=statistic,
         list=price,
         billing=billing,
-        bracket=_bracket(shape),
+        bracket=constant if alone else _bracket(shape),
         is_inverse_throughput=billing == "provisioned" and statistic == "cost_per_million_good",
-        note="waiting is billed in full" if billing == "per_request_memory" else None,
+        note="each request has an environment to itself" if alone else None,
+        constant_ratio=_estimate(1.004, 0.006, 24) if alone else None,
     )
 
 
@@ -347,9 +360,10 @@ def _price_list(price: str, billing: Billing) -> PriceListDescription:
 def _costs(shape: Shape, rng: random.Random) -> list[CostEstimate]:
     found = []
     for (price, billing), users, kind in product(PRICES, shape.levels, (0, 1)):
-        factor = _true_ratio(shape, users, billing) if kind == 0 else 1.0
+        alone = billing == "per_request_memory"
+        factor = (1.004 if alone else _true_ratio(shape, users, billing)) if kind == 0 else 1.0
         usd = Decimal(str(USD_PER_HOUR[price] / 3600 / _rate_rps(1, users) * 1e6 * factor * rng.gauss(1, 0.004)))
-        held = 53 if kind == 0 else None
+        held = 53 if kind == 0 and not alone else None
         replicas = math.ceil(users / held) if held else None
         found.append(
             CostEstimate(
@@ -358,8 +372,8 @@ def _costs(shape: Shape, rng: random.Random) -> list[CostEstimate]:
                 list=price,
                 billing=billing,
                 usd_per_million_good=usd,
-                usd_per_million_good_lower=usd * Decimal("0.985"),
-                usd_per_million_good_upper=usd * Decimal("1.016"),
+                usd_per_million_good_lower=None if alone else usd * Decimal("0.985"),
+                usd_per_million_good_upper=None if alone else usd * Decimal("1.016"),
                 usd_per_hour_at_users=Decimal(str(USD_PER_HOUR[price])) * replicas if replicas else None,
                 replicas_at_users=replicas,
                 users_per_replica=held,
@@ -399,13 +413,22 @@ def _prediction(shape: Shape) -> Prediction:
         textbook_users=52.8,
         curve_users=users,
         curve_ratio=tuple(max(1.0, count / 48) for count in users),
+        lower_ratio=0.83,
+        upper_ratio=1.02,
     )
 
 
 def _aa(shape: Shape) -> AaControl:
     ratio = _estimate(1.0021, 0.0079, shape.blocks)
     return AaControl(
-        fired=False, resolution_ratio=0.0079, stack=shape.names[0], users=shape.levels[1], ratio=ratio, reason=None
+        fired=False,
+        resolution_ratio=0.0079,
+        stack=shape.names[0],
+        users=shape.levels[1],
+        ratio=ratio,
+        reason=None,
+        half_width_ratio=0.0079,
+        bias_ratio=0.0021,
     )
 
 
@@ -448,7 +471,7 @@ def _counts(shape: Shape, windows: tuple[WindowSummary, ...]) -> Counts:
         invalid_levels=(),
         interrupted_blocks=0,
         blocks=shape.blocks,
-        requests=sum(window.sent for window in windows),
+        requests=sum(window.ok + window.failed for window in windows),
         reasons={"lag": invalid},
     )
 
@@ -477,13 +500,27 @@ def _experiment(shape: Shape) -> ExperimentDescription:
     )
 
 
-def _sentence(shape: Shape, bracket: Bracket) -> str:
+def _verdict(shape: Shape, bracket: Bracket) -> Verdict:
     first, second = shape.names
-    return (
-        f"{first} (1 worker x 48 threads, pooled_urllib3) costs more than 1.10x what {second} (1 worker, "
-        f"pooled_aiohttp) costs per million good requests once there are more than {bracket.lower_users} and at most "
-        f"{bracket.upper_users} concurrent users, on aws-fargate-x86 provisioned, with a 200 ms upstream and no think "
-        f"time; uncalibrated."
+    answer = (
+        f"Above {bracket.lower_users} and by {bracket.upper_users} concurrent users {first} starts to cost more than "
+        f"1.10x what {second} costs per million good requests on aws-fargate-x86 (provisioned, prices cancel): 1.104x "
+        f"at {bracket.upper_users} users (1.087x to 1.122x); the claim of 50 users is supported"
+    )
+    settings = (
+        f"{first}: flask_gunicorn, 1 worker x 48 threads, pooled_urllib3",
+        f"{second}: fastapi_uvicorn, pooled_aiohttp",
+        "IoBoundUser, think time 0 s, upstream constant(200ms)",
+        "this machine",
+    )
+    doubts = ("the load generator is uncalibrated",)
+    return Verdict(
+        kind=bracket.kind,
+        sentence=f"{answer} ({'; '.join(settings)}); doubts: {', '.join(doubts)}.",
+        exit_code=0,
+        answer=f"{answer}.",
+        settings=settings,
+        doubts=doubts,
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from builders_report import Shape, build_analysis
-from loadlab.model.result import AaControl, Analysis, Bracket, Claim, Finding, Prediction, PricedBracket, Verdict
+from builders_report import Shape, build_analysis, told
+from loadlab.model.result import AaControl, Analysis, Bracket, Claim, Finding, Prediction, PricedBracket
 
 _OPEN = Bracket(lower_users=None, upper_users=None, kind="invalid", reason="no window passed its gates")
 _CONTROL = AaControl(
@@ -36,7 +36,7 @@ def all_invalid() -> Analysis:
     )
     return replace(
         run,
-        verdict=Verdict(kind="invalid", sentence="This run is invalid: no window passed its gates.", exit_code=4),
+        verdict=told("invalid", "This run is invalid: no window passed its gates.", 4),
         bracket=_OPEN,
         claim=Claim(users=50, answer="invalid"),
         prediction=_unmeasured(run),
@@ -63,11 +63,11 @@ def all_invalid() -> Analysis:
 
 
 def _unmeasured(run: Analysis) -> Prediction | None:
-    return run.prediction and replace(run.prediction, miss_ratio=None, inside=None)
+    return run.prediction and replace(run.prediction, miss_ratio=None, inside=None, lower_ratio=None, upper_ratio=None)
 
 
 def _without_points(curve: PricedBracket) -> PricedBracket:
-    return replace(curve, bracket=_OPEN, is_inverse_throughput=False, note=None)
+    return replace(curve, bracket=_OPEN, is_inverse_throughput=False, note=None, constant_ratio=None)
 
 
 def capacity_run() -> Analysis:
@@ -76,7 +76,7 @@ def capacity_run() -> Analysis:
     name = run.stacks[0].name
     return replace(
         run,
-        verdict=Verdict(kind="capacity", sentence="flask holds 95 % within 1.00 s up to 53 users.", exit_code=0),
+        verdict=told("capacity", "flask holds 95 % within 1.00 s up to 53 users.", 0),
         bracket=Bracket(lower_users=None, upper_users=None, kind="capacity", reason="one stack compares nothing"),
         claim=Claim(users=None, answer=None),
         prediction=None,
@@ -108,7 +108,7 @@ def incomplete_run() -> Analysis:
     )
     return replace(
         run,
-        verdict=Verdict(kind="inconclusive", sentence="It stays open: the run ended early.", exit_code=5),
+        verdict=told("inconclusive", "It stays open: the run ended early.", 5),
         bracket=bracket,
         claim=Claim(users=50, answer="inconclusive"),
         prediction=_unmeasured(run),

@@ -13,7 +13,7 @@ from random import Random
 
 from builders import make_load_window
 from loadlab.errors import LoadError
-from loadlab.execute.ports import Endpoint, GeneratorBooks, Isolation, LiveStatus, Swarm
+from loadlab.execute.ports import Endpoint, GeneratorBooks, Isolation, LiveStatus, Swarm, nothing
 from loadlab.execute.prometheus import absent_sample
 from loadlab.model.experiment import Stack
 from loadlab.model.run import LoadWindow, ResourceSample
@@ -82,11 +82,19 @@ class World:
     prepared: list[int] = field(default_factory=list)
     during: dict[str, Action] = field(default_factory=dict)
     """Trial or window id to what happens in the middle of its window."""
+    on_swarm: dict[str, Action] = field(default_factory=dict)
+    """Trial id to what happens, once, when its users start."""
     refusals: dict[str, int] = field(default_factory=dict)
     """Trial id to how often its swarm is refused; "" for every trial."""
     live: dict[str, LiveStatus] = field(default_factory=dict)
     """Trial id to what its status says instead of the truth."""
+    hanging: set[str] = field(default_factory=set)
+    """Trials of which no request is ever answered."""
     error_ratio: float = 0.0
+    scrape_cpu_s: float = 0.0
+    """What each scrape costs a stack that exports metrics."""
+    scrapes: int = 0
+    closed_generators: int = 0
     swarmed: list[str] = field(default_factory=list)
 
     def kill(self, stack: str) -> None:
@@ -126,7 +134,8 @@ class SimulatedDeployer:
 
     def cpu_s(self, stack: str) -> float | None:
         truth = self._world.truths[stack]
-        return self._world.served[stack] * truth.cpu_s if truth.has_metrics else None
+        spent_s = self._world.served[stack] * truth.cpu_s + self._world.scrapes * self._world.scrape_cpu_s
+        return spent_s if truth.has_metrics else None
 
     def release(self) -> None:
         self._world.fallen.clear()
@@ -146,10 +155,12 @@ class SimulatedProbe:
         truth, now_s = self._world.truths[stack], self._world.clock.unix_s()
         if not truth.has_metrics or stack in self._world.fallen:
             return absent_sample(now_s)
+        self._world.scrapes += 1
         served = self._world.served[stack] + self._generator.sent_so_far(stack)
         return replace(
             absent_sample(now_s),
-            cpu_s=served * truth.cpu_s,
+            monotonic_s=self._world.clock.monotonic_s(),
+            cpu_s=served * truth.cpu_s + self._world.scrapes * self._world.scrape_cpu_s,
             pss_bytes=90_000_000,
             rss_bytes=120_000_000,
             served=served,
@@ -184,6 +195,7 @@ class SimulatedGenerator:
                 self._world.refusals[name] -= 1
                 raise LoadError(f"load generator: POST /swarm got no answer: simulated for {swarm.trial}")
         self._swarm, self._since_s = swarm, self._world.clock.monotonic_s()
+        self._world.on_swarm.pop(swarm.trial, lambda: None)()
 
     def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
         self._measure_s = measure_s
@@ -193,6 +205,11 @@ class SimulatedGenerator:
     def status(self) -> LiveStatus:
         swarm = self._running()
         scripted = self._world.live.get(swarm.trial)
+        if swarm.trial in self._world.hanging:
+            return LiveStatus(
+                users=swarm.users, rps=0.0, p50_s=None, p99_s=None, workers=2, workers_expected=2,
+                in_flight=swarm.users,
+            )  # fmt: skip
         return scripted or LiveStatus(
             users=swarm.users,
             rps=self._rate_rps(),
@@ -215,16 +232,19 @@ class SimulatedGenerator:
         ok = round(self._rate_rps() * self._measure_s)
         load = make_load_window(
             ok=ok, latency_s=swarm.users / truth.throughput_rps(swarm.users), measure_s=self._measure_s,
-            users=swarm.users,
+            users=swarm.users, good_within_s=swarm.good_within_s,
         )  # fmt: skip
         load = replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2))
         if self._world.lost_workers:
             return replace(load, state="partial", holes=("worker 0 disappeared",))
         return load
 
-    def stop(self, trial: str) -> GeneratorBooks:
+    def stop(self, trial: str, meanwhile: Callable[[], None] = nothing) -> GeneratorBooks:
         if self._swarm is None:
             return GeneratorBooks(sent=0, answered=0, failed=0, in_flight=0, outcomes={})
+        while trial in self._world.hanging:
+            self._world.clock.sleep(0.05)
+            meanwhile()
         books, stack = self.books(trial), self._stack()
         self._world.served[stack] += books.sent
         self._world.arrivals += books.sent
@@ -232,6 +252,7 @@ class SimulatedGenerator:
         return books
 
     def close(self) -> None:
+        self._world.closed_generators += 1
         self._swarm = None
 
     def sent_so_far(self, stack: str) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+PROGRAM = ".venv/bin/loadlab"
+"""How a message names this program: the way that works from the folder of the checkout."""
+
 EXIT_CONCLUSIVE = 0
 EXIT_USAGE = 2
 EXIT_CONTRARY = 3
@@ -44,6 +47,10 @@ class DeployError(RunFailed):
 
 class ClusterError(RunFailed):
     """A cluster, or a tool that leads to it, is missing, refuses, or does not answer."""
+
+
+class ImageError(RunFailed):
+    """A container image, or what it is made from, is missing or cannot be made."""
 
 
 class LoadError(RunFailed):

@@ -13,11 +13,8 @@ import re
 from decimal import ROUND_HALF_EVEN, Decimal
 
 ABSENT = "–"
-MICRO_USD = Decimal("0.000001")
 
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-zµμ/%]*)\s*")
-_SECONDS = {"ns": -9, "us": -6, "µs": -6, "μs": -6, "ms": -3, "s": 0}
-_MINUTES = {"min": 60, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {
     "B": 1,
     "k": 10**3,
@@ -38,17 +35,6 @@ _BYTES = {
     "TiB": 2**40,
 }
 _GIB = Decimal(2**30)
-_RATES = {"rps": 1, "req/s": 1, "/s": 1, "/min": 1 / 60}
-
-
-def parse_duration_s(text: str) -> float:
-    """Seconds from a duration with its unit, such as ``200ms``, ``1.5 s``, ``2min`` or ``1h``."""
-    number, unit = _split(text, "a duration with its unit, such as 200ms, 1.5s or 2min")
-    if unit in _SECONDS:
-        return float(number.scaleb(_SECONDS[unit]))
-    if unit in _MINUTES:
-        return float(number * _MINUTES[unit])
-    raise ValueError(f"{text!r} has no known unit of time; expected one of {', '.join([*_SECONDS, *_MINUTES])}")
 
 
 def parse_bytes(text: str) -> Decimal:
@@ -62,30 +48,6 @@ def parse_bytes(text: str) -> Decimal:
 def parse_gib(text: str) -> Decimal:
     """GiB from a size with its unit, exactly: ``2Gi`` is 2, ``512Mi`` is 0.5, ``2GB`` is 1.862645149230957031250."""
     return (parse_bytes(text) / _GIB).normalize() + Decimal(0)
-
-
-def parse_rps(text: str) -> float:
-    """Requests per second from ``250``, ``250rps``, ``250 req/s`` or ``90/min``."""
-    number, unit = _split(text, "a rate such as 250 or 250rps")
-    if unit and unit not in _RATES:
-        raise ValueError(f"{text!r} has no known unit of rate; expected one of {', '.join(_RATES)}")
-    return float(number) * _RATES.get(unit, 1)
-
-
-def parse_usd(text: str) -> Decimal:
-    """US dollars, exactly, from ``0.04048``, ``$0.04048`` or ``0.04048 USD``."""
-    number, unit = _split(text.strip().removeprefix("$"), "an amount such as 0.04048")
-    if unit not in ("", "USD", "usd"):
-        raise ValueError(f"{text!r} is not in US dollars; expected an amount such as 0.04048")
-    return number
-
-
-def parse_ratio(text: str) -> float:
-    """A ratio from ``1.21``, ``1.21x``, ``21%`` (0.21) or ``+21 %`` (0.21)."""
-    number, unit = _split(text.strip().replace("−", "-"), "a ratio such as 1.21x or 21%")
-    if unit not in ("", "x", "%"):
-        raise ValueError(f"{text!r} is not a ratio; expected such as 1.21x or 21%")
-    return float(number / 100 if unit == "%" else number)
 
 
 def format_s(value_s: float | None) -> str:
@@ -158,11 +120,6 @@ def format_percent(value_ratio: float | None, *, signed: bool = False) -> str:
     text = _signed(percent, decimals)
     plus = "+" if signed and percent > 0 and any(digit in text for digit in "123456789") else ""
     return f"{plus}{text} %"
-
-
-def format_margin(value_ratio: float | None) -> str:
-    """How far a ratio lies from one, as signed percent: 1.21 is ``+21 %``, 0.8 is ``−20 %``."""
-    return ABSENT if value_ratio is None else format_percent(value_ratio - 1, signed=True)
 
 
 def format_users(value_users: float | None) -> str:

@@ -6,7 +6,7 @@ import signal
 import sys
 
 from svc_common.environment import exit_on_settings_error
-from svc_common.listening import check_port
+from svc_common.listening import check_port, dual_stack_sockets
 from svc_common.open_files import raise_open_file_limit
 from svc_common.settings import load_or_exit
 
@@ -31,7 +31,7 @@ def main() -> None:
     server = make_server(settings, metrics)
     with exit_on_settings_error():
         start_metrics_server(settings, lambda: process_registry(settings, metrics))
-    server.run()
+    server.run(sockets=dual_stack_sockets(settings))
 
 
 if __name__ == "__main__":

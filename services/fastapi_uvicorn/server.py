@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, MutableMapping
 from types import FrameType
 from typing import Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.flow_control import service_unavailable
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from fastapi_uvicorn.app import create_app
 from svc_common.asgi_metrics import AsgiMetrics
@@ -39,18 +42,31 @@ def make_server(settings: Settings, metrics: ServiceMetrics | None) -> Stoppable
     """The server with its application; `metrics` None leaves the middleware out altogether."""
     stop = _Stop()
     app: Any = create_app(settings, metrics, lambda: stop.is_asked)
-    if metrics is not None:
-        app = AsgiMetrics(app, metrics)
-    return StoppableServer(_config(settings, app), stop)
+    if metrics is None:
+        return StoppableServer(_config(settings, app), stop)
+    counted = AsgiMetrics(app, metrics)
+    return StoppableServer(_config(settings, counted, _counting_refusals(counted.refused)), stop)
 
 
-def _config(settings: Settings, app: Any) -> uvicorn.Config:
+def _counting_refusals(refused: Callable[[MutableMapping[str, Any]], None]) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, which tells of each request that it answers itself because of `limit_concurrency`."""
+
+    class CountingProtocol(HttpToolsProtocol):
+        def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+            if app is service_unavailable:
+                refused(cast(MutableMapping[str, Any], cycle.scope))
+            super()._start_asgi_task(cycle, app)
+
+    return CountingProtocol
+
+
+def _config(settings: Settings, app: Any, protocol: type[HttpToolsProtocol] = HttpToolsProtocol) -> uvicorn.Config:
     return uvicorn.Config(
         cast(Any, app),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="on",
         interface="asgi3",

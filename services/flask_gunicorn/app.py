@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
@@ -25,7 +25,7 @@ from svc_common import contract, problem, upstream_answer, work
 from svc_common.auth import authenticator
 from svc_common.metrics import ServiceMetrics
 from svc_common.settings import Settings
-from svc_common.wsgi_metrics import ROUTE_KEY, WsgiMetrics
+from svc_common.wsgi_metrics import RouteOf, WsgiMetrics
 
 __all__ = ["close_worker", "create_app", "create_from_environment", "start_worker"]
 
@@ -61,8 +61,7 @@ def create_app(settings: Settings, metrics: ServiceMetrics | None) -> Flask:
     _add_probes(app)
     _add_error_handlers(app)
     if metrics is not None:
-        _leave_route_templates(app)
-        app.wsgi_app = WsgiMetrics(app.wsgi_app, metrics)  # type: ignore[method-assign]
+        app.wsgi_app = WsgiMetrics(app.wsgi_app, metrics, _route_finder(app))  # type: ignore[method-assign]
     return app
 
 
@@ -152,12 +151,12 @@ def _add_error_handlers(app: Flask) -> None:
         return problem_response(translate(error))
 
 
-def _leave_route_templates(app: Flask) -> None:
-    """Tell the metrics which route a request has matched."""
+def _route_finder(app: Flask) -> RouteOf:
+    """Tells the metrics which route a request has matched, from the request that werkzeug leaves in the environment."""
     templates = {rule.rule: rule.rule.replace("<", "{").replace(">", "}") for rule in app.url_map.iter_rules()}
 
-    @app.before_request
-    def leave_route_template() -> None:
-        matched = request.url_rule
-        if matched is not None:
-            request.environ[ROUTE_KEY] = templates[matched.rule]
+    def route_of(environ: dict[str, Any]) -> str:
+        rule = environ["werkzeug.request"].url_rule
+        return "" if rule is None else templates[rule.rule]
+
+    return route_of

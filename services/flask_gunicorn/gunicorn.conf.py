@@ -7,11 +7,12 @@ so that the figure for held connections is the server's and not that of a small 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 from svc_common.environment import exit_on_settings_error
 from svc_common.metrics_server import arbiter_registry, start_metrics_server
+from svc_common.multiprocess_dir import SHARED_MEMORY
 from svc_common.settings import load_or_exit
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ preload_app = _settings.preload
 loglevel = _settings.log_level
 proc_name = "flask_gunicorn"
 control_socket_disable = True
-# The workers' heartbeat file must not wait for a disk.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+# The workers' heartbeat file must not wait for a disk; where shared memory is read-only, TMPDIR or /tmp has to do.
+worker_tmp_dir = str(SHARED_MEMORY) if os.access(SHARED_MEMORY, os.W_OK) else None
 
 
 def when_ready(_server: Arbiter) -> None:

@@ -19,6 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+SCHEDULE_RESET = "/schedule/reset"
 QUOTE_BODY = b'{"quote":"The early request gets the worker.","source":"upstream"}'
 ERROR_BODY = b'{"error":"injected failure"}'
 QUOTA_BODY = b'{"error":"quota exceeded"}'
@@ -44,20 +45,25 @@ class Counters:
 class UpstreamApp:
     """Answers any GET after the latency; /counters, /readyz and /metrics at once and uncounted.
 
+    The times of `steps(...)` count from the start, or from the last `POST /schedule/reset`, which is not counted
+    either and changes nothing else: counts, quota and random draws go on, and so does what is in flight.
     The seed gives latencies and errors streams of their own, so the n-th arrival's draws depend on n alone.
     """
 
     def __init__(self, settings: UpstreamSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.counters = Counters()
         self._clock = clock
-        self._started_s = clock()
+        self._schedule_started_s = clock()
+        self._schedule_resets = 0
         self._latency = settings.latency
         self._error_ratio = settings.error_ratio
         self._latency_rng = random.Random(f"latency {settings.seed}")
         self._error_rng = random.Random(f"error {settings.seed}")
         self._bucket: TokenBucket | None = None
         if settings.quota_rps is not None:
-            self._bucket = TokenBucket(rate_rps=settings.quota_rps, burst=settings.quota_burst, now_s=self._started_s)
+            self._bucket = TokenBucket(
+                rate_rps=settings.quota_rps, burst=settings.quota_burst, now_s=self._schedule_started_s
+            )
         self._own_paths: dict[str, Callable[[], tuple[bytes, bytes]]] = {
             "/counters": self._counters_page,
             "/metrics": self._metrics_page,
@@ -70,6 +76,8 @@ class UpstreamApp:
             await _lifespan(receive, send)
         elif scope["type"] != "http":
             raise RuntimeError(f"only HTTP is answered, got {scope['type']}")
+        elif scope["method"] == "POST" and scope["path"] == SCHEDULE_RESET:
+            await _answer(send, 200, self._reset_schedule(), [_JSON])
         elif scope["method"] != "GET":
             await _answer(send, 405, b'{"error":"only GET is answered"}', [_JSON, (b"allow", b"GET")])
         elif (page := self._own_paths.get(scope["path"])) is not None:
@@ -88,7 +96,7 @@ class UpstreamApp:
             counters.rejected += 1
             await _answer(send, 429, QUOTA_BODY, [_JSON, (b"retry-after", retry_after)])
             return
-        latency_s = self._latency.draw_s(now_s - self._started_s, self._latency_rng)
+        latency_s = self._latency.draw_s(now_s - self._schedule_started_s, self._latency_rng)
         is_error = self._error_rng.random() < self._error_ratio
         counters.in_flight += 1
         is_over = False
@@ -108,6 +116,11 @@ class UpstreamApp:
         else:
             self.counters.answered += 1
 
+    def _reset_schedule(self) -> bytes:
+        self._schedule_started_s = self._clock()
+        self._schedule_resets += 1
+        return json.dumps({"schedule_resets": self._schedule_resets}).encode()
+
     def _counters_page(self) -> tuple[bytes, bytes]:
         return b"application/json", json.dumps(asdict(self.counters)).encode()
 
@@ -115,7 +128,7 @@ class UpstreamApp:
         counts = asdict(self.counters)
         in_flight = counts.pop("in_flight")
         lines = ["# TYPE upstream_in_flight gauge", f"upstream_in_flight {in_flight}"]
-        for name, value in counts.items():
+        for name, value in (counts | {"schedule_resets": self._schedule_resets}).items():
             lines += [f"# TYPE upstream_{name}_total counter", f"upstream_{name}_total {value}"]
         return b"text/plain; version=0.0.4; charset=utf-8", ("\n".join(lines) + "\n").encode()
 

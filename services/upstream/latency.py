@@ -29,7 +29,7 @@ class Constant:
     latency_s: float
 
     def draw_s(self, elapsed_s: float, rng: random.Random) -> float:  # noqa: ARG002 one signature for all
-        """The latency of a request that arrives `elapsed_s` after the start."""
+        """The latency of a request that arrives `elapsed_s` after the schedule's start."""
         return self.latency_s
 
 
@@ -41,7 +41,7 @@ class LogNormal:
     sigma: float
 
     def draw_s(self, elapsed_s: float, rng: random.Random) -> float:  # noqa: ARG002 one signature for all
-        """The latency of a request that arrives `elapsed_s` after the start."""
+        """The latency of a request that arrives `elapsed_s` after the schedule's start."""
         return self.median_s * math.exp(self.sigma * rng.gauss(0.0, 1.0))
 
 
@@ -53,7 +53,7 @@ class Steps:
     latencies_s: tuple[float, ...]
 
     def draw_s(self, elapsed_s: float, rng: random.Random) -> float:  # noqa: ARG002 one signature for all
-        """The latency of a request that arrives `elapsed_s` after the start."""
+        """The latency of a request that arrives `elapsed_s` after the schedule's start."""
         return self.latencies_s[bisect.bisect_right(self.starts_s, elapsed_s) - 1]
 
 

@@ -9,6 +9,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
@@ -107,6 +108,36 @@ def test_counts_of_the_one_async_process_equal_what_was_sent(launch: Callable[..
     assert sent.total() == REQUESTS
     _check_counts(service, sent, _arrivals(upstream) - before)
     _check_idle(service)
+
+
+def test_what_the_async_server_refuses_by_itself_is_counted_too(launch: Callable[..., Any]) -> None:
+    service = launch("fastapi_uvicorn", SVC_LIMIT_CONCURRENCY=20)
+    _check_idle(service)
+    before = _counted(service)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(asyncio.run, _statuses(service.url + "/hold?s=2", 10))
+        _wait_until(lambda: sum(service.metrics("http_requests_in_flight").values()) == 10)
+        burst = asyncio.run(_statuses(service.url + "/items/1", 200))
+        assert held.result() == {200: 10}
+    assert burst[503] > 0
+    assert burst.total() == 200
+    sent = Counter({("GET", "/hold", "200"): 10, ("GET", "(unmatched)", "503"): burst[503]})
+    sent += Counter({("GET", "/items/{id}", "200"): burst[200]})
+    assert _counted(service) == before + sent
+    _check_idle(service)
+
+
+async def _statuses(url: str, requests: int) -> Counter[int]:
+    """The statuses of so many requests that are sent at once, each on a connection of its own."""
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def ask() -> int:
+            async with session.get(url) as response:
+                await response.read()
+                return response.status
+
+        return Counter(await asyncio.gather(*(ask() for _ in range(requests))))
 
 
 @pytest.mark.parametrize("option", ["SVC_PRELOAD", "SVC_REUSE_PORT"])

@@ -57,6 +57,16 @@ def test_a_port_that_is_taken_is_told_in_one_line(
     assert "Traceback" not in ended.stderr
 
 
+def test_every_interface_means_both_families(launch: Callable[..., Any], stack_name: str) -> None:
+    is_dual = socket.has_dualstack_ipv6()
+    service = launch(stack_name, SVC_HOST="::" if is_dual else "0.0.0.0")
+    for address in ("127.0.0.1", "::1") if is_dual else ("127.0.0.1",):
+        for port, path in ((service.port, "/readyz"), (service.metrics_port, "/metrics")):
+            with socket.create_connection((address, port), timeout=20) as connection:
+                connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+                assert connection.recv(4096).split()[1] == b"200"
+
+
 def test_the_limits_of_the_client_are_logged_once_at_start(stack: Any) -> None:
     lines = [line for line in stack.log.splitlines() if "upstream client: strategy=pooled_" in line]
     assert len(lines) == 1

@@ -25,6 +25,9 @@ STRATEGIES = [
     if kind != excluded
 ]
 
+BOUND_BY_STEP = (("sync", "pooled"), ("sync", "per_request"))
+"""Listed in the contract under `upstream-time-out`."""
+
 
 class _Scripted(ThreadingHTTPServer):
     """An upstream that does what the first part of the path says, and remembers what arrived."""
@@ -45,6 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.arrived.append(deed)
         if deed == "late":
             time.sleep(2 * TIMEOUT_S)
+        if deed.startswith("trickle"):
+            self._trickle(in_head=deed == "trickle_in_head")
+            return
         if deed == "gone" or (deed == "gone_when_reused" and self.server.arrived.count(deed) > 1):
             self.close_connection = True
             return
@@ -56,6 +62,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", "/ok")
         self.end_headers()
         self.wfile.write(body)
+
+    def _trickle(self, *, in_head: bool) -> None:
+        """A byte well within any time-out of a single step, again and again, for four times the time-out."""
+        self.close_connection = True
+        self.send_response(200)
+        if not in_head:
+            self.send_header("Content-Length", "40")
+            self.end_headers()
+        else:
+            self.flush_headers()
+            self.wfile.write(b"X-Slow: ")
+        for _ in range(40):
+            time.sleep(TIMEOUT_S / 10)
+            self.wfile.write(b"1")
 
     def handle_one_request(self) -> None:
         """One request, or the end of a client that has lost patience."""
@@ -116,6 +136,20 @@ def test_every_strategy_tells_the_same_of_one_call(
     url = f"http://127.0.0.1:{scripted.server_port}/{deed}"
     assert _calls(stack_kind, strategy, url, 1) == [answer]
     assert scripted.arrived == [deed]
+
+
+@pytest.mark.parametrize(("stack_kind", "strategy"), [pair for pair in STRATEGIES if pair not in BOUND_BY_STEP])
+@pytest.mark.parametrize("deed", ["trickle", "trickle_in_head"])
+def test_the_time_out_bounds_the_whole_call_where_each_step_is_quick(
+    scripted: _Scripted, stack_kind: Stack, strategy: str, deed: str
+) -> None:
+    assert _calls(stack_kind, strategy, f"http://127.0.0.1:{scripted.server_port}/{deed}", 1) == [UpstreamTimeout()]
+
+
+@pytest.mark.parametrize("strategy", ["pooled", "per_request"])
+def test_the_listed_difference_httpx_without_a_loop_bounds_each_step_only(scripted: _Scripted, strategy: str) -> None:
+    url = f"http://127.0.0.1:{scripted.server_port}/trickle"
+    assert _calls("sync", strategy, url, 1) == [Ok(b"1" * 40)]
 
 
 @pytest.mark.parametrize(("stack_kind", "strategy"), STRATEGIES)

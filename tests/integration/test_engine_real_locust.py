@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,13 +13,15 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import urllib3
 
 from loadlab.errors import LoadError
+from loadlab.execute import locust_processes
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.locust import LocustGenerator
 from loadlab.execute.locust_processes import LocalLocust
 from loadlab.execute.ports import Swarm
-from loadlab.execute.processes import ChildProcesses
+from loadlab.execute.processes import ChildProcesses, free_port
 from loadlab.model.experiment import Scenario
 from loadlab.stats.histogram import decode
 
@@ -61,6 +65,21 @@ def host(tmp_path: Path) -> Iterator[LocalLocust]:
             children=children,
             logs=tmp_path,
         )
+
+
+def test_a_web_port_that_is_taken_in_the_last_moment_is_given_up_for_another(
+    host: LocalLocust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        ports = itertools.chain([stranger.getsockname()[1]], iter(free_port, None))
+        monkeypatch.setattr(locust_processes, "free_port", lambda: next(ports))
+        generator = LocustGenerator(host, SystemClock())
+        monkeypatch.setattr(generator, "_http", urllib3.PoolManager(retries=False, timeout=1.0))
+        generator.start()
+        assert generator.status().workers == host.workers()
+        assert host.url != f"http://127.0.0.1:{stranger.getsockname()[1]}"
 
 
 def _swarm(url: str) -> Swarm:

@@ -10,20 +10,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
 
 import orjson
-import psutil
-import pytest
 
-from loadlab.execute.clock import SystemClock
-from loadlab.execute.store import BundleStore
+from engine_process import Engine, none_left
 from loadlab.model.run import RunData
 
-WAIT_S = 120.0
 EXPERIMENT = """
 id = "tiny"
 question = "Does the engine work?"
@@ -48,84 +42,28 @@ FLASK = '[[stack]]\nname = "flask"\nservice = "flask_gunicorn"\nsettings = { thr
 FASTAPI = '[[stack]]\nname = "fastapi"\nservice = "fastapi_uvicorn"\n'
 
 
-class Engine:
-    """One `loadlab` process and its bundle."""
+KILLS_THE_SERVICE = """
+import psutil
+from loadlab.pipeline.load_span import LoadSpan
 
-    def __init__(self, folder: Path, *words: str) -> None:
-        self._log = folder / "engine.log"
-        self._runs = folder / "runs"
-        stream: TextIO
-        with self._log.open("w") as stream:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", "from loadlab.cli import main; main()", *words, "--runs", str(self._runs)],
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-                start_new_session=True,
-            )
+settle, killed = LoadSpan.sleep_until, []
 
-    @property
-    def bundle(self) -> Path:
-        return next(p for p in self._runs.iterdir() if not p.is_symlink())
+def settle_and_kill(self, until_s):
+    settle(self, until_s)
+    if self._trial.id == "b01-002-fastapi" and not killed:
+        killed.extend(p for p in psutil.Process().children(recursive=True) if "fastapi_uvicorn" in p.cmdline())
+        killed[0].kill()
 
-    @property
-    def output(self) -> str:
-        return self._log.read_text()
-
-    def events(self) -> list[dict[str, Any]]:
-        try:
-            lines = (self.bundle / "events.jsonl").read_bytes().split(b"\n")[:-1]
-        except (OSError, StopIteration):
-            return []
-        return [orjson.loads(line) for line in lines]
-
-    def until(self, done: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + WAIT_S
-        while not done():
-            assert self.process.poll() is None, f"ended before {what}:\n{self.output}"
-            assert time.monotonic() < deadline, f"no {what} in {WAIT_S} s:\n{self.output}"
-            time.sleep(0.05)
-
-    def until_event(self, kind: str, count: int = 1) -> None:
-        self.until(lambda: sum(e["event"] == kind for e in self.events()) >= count, f"event {kind}")
-
-    def tree(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def ended(self) -> int:
-        return self.process.wait(WAIT_S)
-
-    def measured(self) -> RunData:
-        return BundleStore(self.bundle, SystemClock()).load()
-
-
+LoadSpan.sleep_until = settle_and_kill
+"""
+"""In the first window, at its opening."""
 Start = Callable[..., Engine]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    engines: list[Engine] = []
-
-    def run(*words: str) -> Engine:
-        engines.append(Engine(tmp_path, "run", *words))
-        return engines[-1]
-
-    yield run
-    for engine in engines:
-        if engine.process.poll() is None:
-            engine.process.kill()
-            engine.process.wait(30)
 
 
 def _experiment(folder: Path, stacks: str, *, measure_s: float, blocks: int) -> str:
     path = folder / "tiny.toml"
     path.write_text(EXPERIMENT.format(stacks=stacks, measure_s=measure_s, blocks=blocks))
     return str(path)
-
-
-def _none_left(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def _books_balance(run: RunData) -> None:
@@ -144,7 +82,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(sta
     assert len(tree) >= 6, "warden, upstream, gunicorn and its worker, uvicorn, Locust's master and worker"
     engine.process.send_signal(signal.SIGKILL)
     assert engine.ended() == -signal.SIGKILL
-    _none_left(tree)
+    none_left(tree)
     before = engine.measured()
     assert before.windows == (), "the block was not finished"
     assert len(before.demands) == 2
@@ -179,36 +117,15 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(sta
 def test_a_service_that_is_killed_is_started_again_and_ctrl_c_ends_with_how_to_go_on(
     start: Start, tmp_path: Path
 ) -> None:
-    engine = start(_experiment(tmp_path, FASTAPI, measure_s=3.0, blocks=2))
-    engine.until_event("block_started")
-    engine.until(lambda: bool(_service(engine)), "the service")
-    engine.until(lambda: (engine.bundle / "logs").is_dir() and _load_is_on(engine), "load in the first window")
-    _service(engine)[0].kill()
+    engine = start(_experiment(tmp_path, FASTAPI, measure_s=3.0, blocks=2), prelude=KILLS_THE_SERVICE)
     engine.until_event("stacks_restarted")
     engine.until_event("window_finished", 2)
     tree = engine.tree()
     engine.process.send_signal(signal.SIGINT)
     assert engine.ended() == 130, engine.output
-    _none_left(tree)
+    none_left(tree)
     assert re.search(rf"loadlab run --resume {engine.bundle}", re.sub(r"\s*\n", " ", engine.output))
     assert "Traceback" not in engine.output
     noted = [e for e in engine.events() if e["event"] == "window_finished" and "note" in e["invalid"]]
     assert len(noted) == 1
     assert engine.events()[-1]["reason"] == "interrupted by the user"
-
-
-def _service(engine: Engine) -> list[psutil.Process]:
-    found = []
-    for process in engine.tree():
-        try:
-            if "fastapi_uvicorn" in process.cmdline():
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-def _load_is_on(engine: Engine) -> bool:
-    """Whether users hold connections to the service after its warm-up: a window is being measured or about to be."""
-    began = [e["monotonic_s"] for e in engine.events() if e["event"] == "block_started"]
-    return bool(began) and time.monotonic() > began[0] + 3.0

@@ -16,27 +16,6 @@ THIN = "\u202f"
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("200ms", 0.2), ("1.5 s", 1.5), (" 2min ", 120.0), ("850µs", 0.00085), ("850us", 0.00085), ("1h", 3600.0)],
-)
-def test_durations_are_read_with_their_unit(text: str, seconds: float) -> None:
-    assert units.parse_duration_s(text) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("200", r"'200' has no known unit of time; expected one of ns"),
-        ("fast", "'fast' is not a quantity; expected a duration"),
-        ("2 weeks", "no known unit of time"),
-    ],
-)
-def test_a_duration_without_a_known_unit_is_refused(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        units.parse_duration_s(text)
-
-
-@pytest.mark.parametrize(
     ("text", "gib"),
     [("2Gi", "2"), ("512Mi", "0.5"), ("2 GiB", "2"), ("16Gi", "16"), ("2GB", "1.86264514923095703125")],
 )
@@ -47,28 +26,6 @@ def test_memory_is_read_exactly(text: str, gib: str) -> None:
 def test_a_size_without_a_known_unit_is_refused() -> None:
     with pytest.raises(ValueError, match="'2' has no known unit of size; expected one of B, k"):
         units.parse_gib("2")
-
-
-def test_rates_amounts_and_ratios_are_read() -> None:
-    assert units.parse_rps("250") == units.parse_rps("250 req/s") == 250.0
-    assert units.parse_rps("90/min") == 1.5
-    assert units.parse_usd("$0.04048") == units.parse_usd("0.04048 USD") == Decimal("0.04048")
-    assert units.parse_ratio("1.21x") == 1.21
-    assert units.parse_ratio("+21 %") == 0.21
-    assert units.parse_ratio("−20 %") == -0.2
-
-
-@pytest.mark.parametrize(
-    ("parse", "text", "said"),
-    [
-        (units.parse_rps, "3 kg", "no known unit of rate"),
-        (units.parse_usd, "3 EUR", "not in US dollars"),
-        (units.parse_ratio, "3 s", "is not a ratio"),
-    ],
-)
-def test_a_foreign_unit_is_refused(parse: Callable[[str], object], text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        parse(text)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +93,6 @@ def test_ratios_and_percents_are_shown() -> None:
     assert units.format_percent(0.21, signed=True) == "+21 %"
     assert units.format_percent(-0.2, signed=True) == "−20 %"
     assert units.format_percent(0.0, signed=True) == "0 %"
-    assert units.format_margin(0.8) == "−20 %"
 
 
 def test_users_counts_and_cores_are_shown() -> None:
@@ -156,7 +112,6 @@ def test_users_counts_and_cores_are_shown() -> None:
         units.format_usd,
         units.format_ratio,
         units.format_percent,
-        units.format_margin,
         units.format_users,
         units.format_count,
         units.format_cores,
@@ -170,5 +125,5 @@ def test_what_is_absent_is_a_dash_and_never_zero(show: Callable[[float | None], 
 
 @given(st.floats(min_value=1e-6, max_value=119))
 def test_a_duration_shown_reads_back_within_its_rounding(seconds: float) -> None:
-    shown = units.format_s(seconds)
-    assert units.parse_duration_s(shown) == pytest.approx(seconds, rel=0.0051)
+    number, unit = units.format_s(seconds).split()
+    assert float(number) * {"µs": 1e-6, "ms": 1e-3, "s": 1.0}[unit] == pytest.approx(seconds, rel=0.0051)

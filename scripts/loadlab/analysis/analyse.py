@@ -13,6 +13,7 @@ from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
+from loadlab.analysis.reproduction import reproduction
 from loadlab.analysis.summarise import Judged, judge
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
@@ -34,7 +35,8 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
     judged = judge(run, experiment)
     cost = _cost(tariffs, experiment, run, judged)
     stacks = describe_stacks(experiment, run, cost)
-    parts = assess(experiment, plan, run, judged, priced_figures(tariffs, run, judged, experiment.objective), stacks)
+    bills = priced_figures(tariffs, run, judged, experiment.objective, think_s_of(experiment))
+    parts = assess(experiment, plan, run, judged, bills, stacks)
     return Analysis(
         schema=SCHEMA_VERSION,
         run_id=run.run_id,
@@ -53,7 +55,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         findings=parts.findings,
         counts=parts.counts,
         provenance=asdict(run.provenance),
-        reproduce=_reproduce(run),
+        reproduce=reproduction(experiment, run),
         price_lists=describe_price_lists(tariffs, prices),
         explanation=explain(stacks, parts.levels, float(experiment.resources.cpu)),
     )
@@ -61,10 +63,16 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
 
 def conditions_of(experiment: Experiment) -> Conditions:
     """What the law needs to know beside the demands."""
-    think_s = experiment.load.think_s if isinstance(experiment.load, ClosedLoad) else 0.0
     return Conditions(
-        margin_ratio=experiment.decision.margin_ratio, think_s=think_s, cores=float(experiment.resources.cpu)
+        margin_ratio=experiment.decision.margin_ratio,
+        think_s=think_s_of(experiment),
+        cores=float(experiment.resources.cpu),
     )
+
+
+def think_s_of(experiment: Experiment) -> float:
+    """How long a user thinks between an answer and the next request."""
+    return experiment.load.think_s if isinstance(experiment.load, ClosedLoad) else 0.0
 
 
 def predicted(experiment: Experiment, demands: Sequence[Demand]) -> Prediction | None:
@@ -81,10 +89,5 @@ def _prediction(experiment: Experiment, demands: Sequence[Demand], parts: Assess
 
 def _cost(tariffs: Sequence[Tariff], experiment: Experiment, run: RunData, judged: Judged) -> tuple[CostEstimate, ...]:
     used = {window.id for window in judged.windows if window.used}
-    return cost_estimates(tariffs, [w for w in run.windows if w.id in used], experiment.objective)
-
-
-def _reproduce(run: RunData) -> tuple[str, ...]:
-    revision = run.provenance.git_revision
-    checkout = (f"git checkout {revision}",) if revision and not run.provenance.git_dirty else ()
-    return (*checkout, f"loadlab run runs/{run.run_id}/experiment.toml --target {run.provenance.target}")
+    counted = [window for window in run.windows if window.id in used]
+    return cost_estimates(tariffs, counted, experiment.objective, run.demands, think_s_of(experiment))

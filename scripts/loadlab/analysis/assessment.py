@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from loadlab.analysis.codes import finding
 from loadlab.analysis.compare import Figures, Value, make_curve, plain_figures
 from loadlab.analysis.controls import aa_control, aa_findings
+from loadlab.analysis.mishaps import mishap_findings, origin_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
 from loadlab.analysis.summarise import Judged, level_summaries
 from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
 from loadlab.analysis.validity import unjudged
 from loadlab.analysis.verdict import Grounds, decide
+from loadlab.errors import PROGRAM
 from loadlab.model.experiment import Experiment
 from loadlab.model.plan import Plan
 from loadlab.model.result import (
@@ -78,6 +80,8 @@ def assess(
         levels=level_summaries(judged, experiment),
         findings=(
             *run_findings(run, len(plan.blocks)),
+            *mishap_findings(run),
+            *origin_findings(run),
             *(result.findings if result is not None else ()),
             *aa_findings(aa),
             *window_doubts(judged),
@@ -100,6 +104,7 @@ def _grounds(
         statistic=experiment.decision.statistic,
         bracket=bracket,
         bill=result.bracket if result is not None else None,
+        effect=effect_of(bracket, result.comparisons) if result is not None else None,
         claim=judge_claim(experiment.decision.claimed_users, bracket, trusted=trusted),
         aa=aa,
         counts=count(run, judged),
@@ -108,6 +113,12 @@ def _grounds(
         ended_by=run.ended_by,
         calibrated=_calibrated(run),
     )
+
+
+def effect_of(bracket: Bracket, comparisons: Sequence[Comparison]) -> Comparison | None:
+    """The level that says by how much: the bracket's upper end, or the highest level that has pairs."""
+    at_end = next((one for one in comparisons if one.users == bracket.upper_users), None)
+    return at_end or max(comparisons, key=lambda one: one.users, default=None)
 
 
 def count(run: RunData, judged: Judged) -> Counts:
@@ -140,7 +151,7 @@ def run_findings(run: RunData, planned_blocks: int) -> tuple[Finding, ...]:
                 "run",
                 got=f"{done} of {planned_blocks} blocks",
                 expected=f"{planned_blocks} blocks, fixed before the run",
-                next_step="loadlab run --resume goes on where it stopped",
+                next_step=f"{PROGRAM} run --resume RUN goes on where it stopped",
                 detail=run.ended_by,
             )
         )
@@ -159,7 +170,7 @@ def run_findings(run: RunData, planned_blocks: int) -> tuple[Finding, ...]:
                 "machine",
                 got=run.provenance.isolation_detail,
                 expected="cores of its own for the service under test",
-                next_step="loadlab doctor says what this machine allows",
+                next_step=f"{PROGRAM} doctor says what this machine allows",
             )
         )
     return tuple(found)

@@ -74,7 +74,8 @@ def billing_notes(model: BillingModel, size: BilledSize, asked: Resources) -> tu
             notes.append(f"a kept idle instance costs {idle}, not in the bill")
         case PerRequestMemory():
             notes.append(
-                "each request holds an environment of its own and its waiting is billed in full; starts are left out"
+                "each request has an environment to itself and is billed for the time it takes alone (measured at one "
+                "user), its waiting in full; there is no queue, and starts are left out"
             )
     if isinstance(model, Provisioned) and model.usd_per_cluster_hour:
         notes.append(f"the cluster costs another {_plain(model.usd_per_cluster_hour)} USD an hour, not in the bill")

@@ -119,8 +119,7 @@ def bill_usd(model: BillingModel, size: BilledSize, use: Use, *, replicas: int =
         case RequestBilled():
             return _request_billed_usd(model, size, use) * replicas + _fees_usd(model, use)
         case PerRequestMemory():
-            held_s = use.duration_ms / 1000
-            return held_s * exact(size.gib) * exact(model.usd_per_gib_s) + _fees_usd(model, use)
+            return _held_usd(model, size, use)
         case Usage():
             return _usage_usd(model, size, use, replicas)
 
@@ -133,6 +132,13 @@ def _hourly_usd(model: Provisioned | Usage, vcpu: Fraction, gib: Fraction, span_
 def _request_billed_usd(model: RequestBilled, size: BilledSize, use: Use) -> Fraction:
     per_s = exact(size.vcpu) * exact(model.usd_per_vcpu_s) + exact(size.gib) * exact(model.usd_per_gib_s)
     return per_s * ceil_to(use.active_s, exact(model.rounding_s))
+
+
+def _held_usd(model: PerRequestMemory, size: BilledSize, use: Use) -> Fraction | None:
+    """Never of a shared replica's window: what its requests wait for each other, no platform of this kind bills."""
+    if use.held_s is None:
+        return None
+    return use.held_s * exact(size.gib) * exact(model.usd_per_gib_s) + _fees_usd(model, use)
 
 
 def _fees_usd(model: RequestBilled | PerRequestMemory, use: Use) -> Fraction:

@@ -4,28 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loadlab.analysis.alone import absence, alone_bills, constant_ratio, is_alone
 from loadlab.analysis.billing import Tariff
 from loadlab.analysis.compare import Figures
 from loadlab.analysis.cost import is_inverse_throughput, usd_per_million_good_by_window
 from loadlab.analysis.replicas import held_level_of, usd_per_hour_by_block
 from loadlab.analysis.summarise import Judged
-from loadlab.model.experiment import Objective
+from loadlab.model.experiment import Objective, Statistic
 from loadlab.model.run import RunData, Window
+
+ONE_EACH = (
+    "each request has an environment to itself: it costs the same at any number of users, and the curves cannot part"
+)
 
 
 def priced_figures(
-    tariffs: Sequence[Tariff], run: RunData, judged: Judged, objective: Objective
+    tariffs: Sequence[Tariff], run: RunData, judged: Judged, objective: Objective, think_s: float = 0.0
 ) -> tuple[Figures, ...]:
     """Bill every window under every tariff: cost per million good requests, then dollars per hour at N users.
 
-    The A/A windows are billed too, for the control; dollars per hour come from the windows that count alone.
+    The A/A windows are billed too, for the control; dollars per hour come from the windows that count alone. Under
+    per-request memory billing the demands are billed and no window is.
     """
     used = {window.id for window in judged.windows if window.used}
     counted = [window for window in run.windows if window.id in used]
     return tuple(
         figures
         for tariff in tariffs
-        for figures in (_per_request(tariff, run.windows, counted), _per_hour(tariff, counted, objective))
+        for figures in (
+            _alone(tariff, run, objective, think_s)
+            if is_alone(tariff)
+            else (_per_request(tariff, run.windows, counted), _per_hour(tariff, counted, objective))
+        )
+    )
+
+
+def _alone(tariff: Tariff, run: RunData, objective: Objective, think_s: float) -> tuple[Figures, ...]:
+    bills = alone_bills(tariff, run.demands, objective, think_s)
+    stacks = tuple(demand.stack for demand in run.demands)
+    measured = dict.fromkeys(window.stack for window in run.windows)
+    reasons = [f"{stack}: {reason}" for stack in measured if (reason := absence(bills, stack)) is not None]
+    statistics: tuple[Statistic, ...] = ("cost_per_million_good", "usd_per_hour_at_users")
+    return tuple(
+        Figures(
+            statistic=statistic,
+            list=tariff.list_id,
+            billing=tariff.billing,
+            constant=constant_ratio(bills, (stacks[0], stacks[1]), statistic) if len(stacks) == 2 else None,
+            note="; ".join(reasons) or ONE_EACH,
+        )
+        for statistic in statistics
     )
 
 

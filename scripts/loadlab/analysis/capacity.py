@@ -13,7 +13,6 @@ without a pool or without think time, within 7 % of simulation (mostly under 3 %
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -62,47 +61,18 @@ class Pool:
         return max(0.0, self.service_s - self.cpu_s)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OperatingPoint:
-    """A pool at one number of users; slots_busy is the mean, None without a pool. cpu_ratio: of all its cores."""
-
-    users: float
-    throughput_rps: float
-    response_s: float
-    cpu_ratio: float
-    slots_busy: float | None
-
-
-def operating_point(pool: Pool, users: float) -> OperatingPoint:
-    """Throughput, response time, processor use and busy slots at ``users`` (real: interpolated)."""
-    if users <= 0:
-        raise ValueError(f"users is {users}, expected more than 0")
-    rate = throughput_rps(pool, users)
-    return OperatingPoint(
-        users=users,
-        throughput_rps=rate,
-        response_s=users / rate - pool.think_s,
-        cpu_ratio=rate * min(pool.cpu_s, pool.service_s) / pool.cores,
-        slots_busy=None if pool.slots is None else _interpolated(_slots_busy, pool, users),
-    )
-
-
 def throughput_rps(pool: Pool, users: float) -> float:
     """Requests per second that ``users`` get through; a real number of users is interpolated linearly."""
-    return _interpolated(_throughput_at, pool, users)
+    below = math.floor(users)
+    weight = users - below
+    low = _throughput_at(pool, below) if below else 0.0
+    return low if weight == 0 else low + weight * (_throughput_at(pool, below + 1) - low)
 
 
 def busy_rate_rps(pool: Pool, occupied: float) -> float:
     """Rate at which requests finish while ``occupied`` slots are held (thinking and the pool's limit left out)."""
     held = Pool(service_s=pool.service_s, cpu_s=pool.cpu_s, slots=None, cores=pool.cores)
     return throughput_rps(held, occupied)
-
-
-def _interpolated(value: Callable[[Pool, int], float], pool: Pool, users: float) -> float:
-    below = math.floor(users)
-    weight = users - below
-    low = value(pool, below) if below else 0.0
-    return low if weight == 0 else low + weight * (value(pool, below + 1) - low)
 
 
 def _throughput_at(pool: Pool, users: int) -> float:
@@ -113,15 +83,6 @@ def _throughput_at(pool: Pool, users: int) -> float:
         return float(rates[min(users, pool.slots) - 1])
     odds, rate = _pool_chain(pool, users, rates)
     return float(odds[1:] @ rate)
-
-
-def _slots_busy(pool: Pool, users: int) -> float:
-    assert pool.slots is not None
-    if pool.think_s == 0:
-        return float(min(users, pool.slots))
-    rates = _slot_rates_rps(pool.busy_s, pool.wait_s, pool.servers, pool.slots)
-    odds, _ = _pool_chain(pool, users, rates)
-    return float(odds @ np.minimum(np.arange(users + 1), pool.slots))
 
 
 def _pool_chain(pool: Pool, users: int, rates: Floats) -> tuple[Floats, Floats]:

@@ -35,6 +35,10 @@ RunCode = Literal[
     "resumed",
     "uncalibrated",
     "shared_machine",
+    "stacks_restarted",
+    "trial_lost",
+    "generator_healed",
+    "dirty_tree",
 ]
 Code = GateCode | RunCode
 
@@ -60,13 +64,17 @@ MEANING: Mapping[Code, str] = {
     "aa_not_judged": "the A/A control could not be judged",
     "not_rising": "the ratio is within the margin again above the bracket: the curve does not just rise",
     "no_spread": "the blocks do not differ at all: bounds come from their number, not from a variance",
-    "uneven_noise": "the blocks scatter more at one level than at its neighbours: its bounds are somewhat too narrow",
+    "uneven_noise": "the blocks scatter more at one level than at its neighbours: it is judged by its own blocks alone",
     "few_blocks": "there are too few blocks for any interval",
     "run_incomplete": "the run ended before all of its blocks were measured",
     "interrupted_blocks": "blocks were interrupted; they are kept, left out, and redone whole",
     "resumed": "the run was interrupted and resumed",
     "uncalibrated": "the load generator was not calibrated against the golden server on this machine",
     "shared_machine": "the service and the load generator shared processor cores",
+    "stacks_restarted": "a stack or the upstream ended by itself; all were started again and warmed up anew",
+    "trial_lost": "the load generator broke in a trial, which was done again",
+    "generator_healed": "a process of the load generator ended by itself and was replaced",
+    "dirty_tree": "the lab's own files were not those of a revision, so that nobody can go back to them",
 }
 """What each code says, in one sentence."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
+from loadlab.analysis.alone import ConstantRatio
 from loadlab.analysis.pairing import Pair, too_many_missing
 from loadlab.model.experiment import Billing, Statistic
 from loadlab.model.result import Comparison, Estimate, Interval, WindowSummary
@@ -29,7 +30,8 @@ class Figures:
     """One statistic, larger is dearer, as the bill or the summary gives it; None is absent.
 
     by_window: window id to value. by_block: (block, stack, users) to value, for figures that only a whole block
-    has (usd_per_hour_at_users). Exactly one of the two is given. list and billing are None without a price.
+    has (usd_per_hour_at_users). constant: a ratio that no number of users can change. One of the three is given, or
+    none, with a note that says why. list and billing are None without a price.
     """
 
     statistic: Statistic
@@ -37,6 +39,7 @@ class Figures:
     billing: Billing | None = None
     by_window: Mapping[str, Value] | None = None
     by_block: Mapping[tuple[int, str, int], Value] | None = None
+    constant: ConstantRatio | None = None
     is_inverse_throughput: bool = False
     note: str | None = None
 

@@ -21,8 +21,9 @@ Value = Decimal | float | None
 def aa_control(pairs: Sequence[Pair], values: Mapping[str, Value], *, stack: str, users: int) -> AaControl:
     """Judge the control. ``values``: window id to the decided statistic (larger is dearer).
 
-    It fires when the 99 % interval of the ratio excludes 1. Its resolution is the half-width of the 95 %
-    interval: the smallest difference that the run could just see at this level. None: could not be judged.
+    It fires when the 99 % interval of the ratio excludes 1. Its resolution, the smallest difference that the run
+    could just see at this level, is the larger of the half-width of the 95 % interval and of the distance between
+    the ratio and 1: a bias below what fires is no less in the way than noise is. None: could not be judged.
     """
     twins = [pair.ids for pair in pairs if pair.kind == "aa" and pair.ids is not None]
     logs = [
@@ -32,13 +33,17 @@ def aa_control(pairs: Sequence[Pair], values: Mapping[str, Value], *, stack: str
     ]
     wide, narrow = t_interval(logs, FIRES_AT), t_interval(logs, RESOLUTION_AT)
     got = sample(logs)
+    half_width = None if narrow is None else math.expm1((narrow.upper - narrow.lower) / 2)
+    bias = None if got is None else math.expm1(abs(got.mean))
     return AaControl(
         fired=None if wide is None else not wide.lower <= 0.0 <= wide.upper,
-        resolution_ratio=None if narrow is None else math.expm1((narrow.upper - narrow.lower) / 2),
+        resolution_ratio=None if half_width is None or bias is None else max(half_width, bias),
         stack=stack,
         users=users,
         ratio=ratio_estimate(logs, RESOLUTION_AT),
         reason=_reason(len(logs), got is not None and got.spread, wide is None),
+        half_width_ratio=half_width,
+        bias_ratio=bias,
     )
 
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from loadlab.analysis.alone import AloneBill, absence, alone_bills, is_alone
 from loadlab.analysis.billing import Tariff, prices_cancel
 from loadlab.analysis.money import exact, round_usd
 from loadlab.analysis.replicas import HeldLevel, held_level_of, replicas_needed, usd_per_hour_by_level
 from loadlab.analysis.use import window_use
 from loadlab.model.experiment import Objective
 from loadlab.model.result import CostEstimate
-from loadlab.model.run import Window
+from loadlab.model.run import Demand, Window
 from loadlab.stats.paired import t_interval
 
 _MILLION = 10**6
@@ -48,17 +49,56 @@ def is_inverse_throughput(tariff: Tariff, windows: Sequence[Window]) -> bool:
 
 
 def cost_estimates(
-    tariffs: Sequence[Tariff], windows: Sequence[Window], objective: Objective
+    tariffs: Sequence[Tariff],
+    windows: Sequence[Window],
+    objective: Objective,
+    demands: Sequence[Demand] = (),
+    think_s: float = 0.0,
 ) -> tuple[CostEstimate, ...]:
-    """One estimate for each tariff, stack and level, in this order; stacks as they first appear."""
+    """One estimate for each tariff, stack and level, in this order; stacks as they first appear.
+
+    ``demands`` and ``think_s`` are what per-request memory is billed by.
+    """
     stacks = list(dict.fromkeys(window.stack for window in windows))
     by_stack = [[window for window in windows if window.stack == stack] for stack in stacks]
     estimates: list[CostEstimate] = []
     for tariff in tariffs:
+        if is_alone(tariff):
+            bills = alone_bills(tariff, demands, objective, think_s)
+            for own in by_stack:
+                estimates += _alone_estimates(tariff, own, bills)
+            continue
         cancels = is_inverse_throughput(tariff, windows)
         for own in by_stack:
             estimates += _stack_estimates(tariff, own, objective, cancels)
     return tuple(estimates)
+
+
+def _alone_estimates(tariff: Tariff, own: Sequence[Window], bills: Mapping[str, AloneBill]) -> list[CostEstimate]:
+    """The same cost of a request at every level; there are no replicas to fill."""
+    stack = own[0].stack
+    bill, reason = bills.get(stack), absence(bills, stack)
+    return [
+        CostEstimate(
+            stack=stack,
+            users=users,
+            list=tariff.list_id,
+            billing=tariff.billing,
+            usd_per_million_good=_rounded(bill.usd_per_million_good if bill else None),
+            usd_per_million_good_lower=None,
+            usd_per_million_good_upper=None,
+            usd_per_hour_at_users=_rounded(bill.usd_per_hour(users) if bill else None),
+            replicas_at_users=None,
+            users_per_replica=None,
+            billed_size=tariff.size.label,
+            notes=(*tariff.notes, *([] if reason is None else [f"no cost: {reason}"])),
+        )
+        for users in sorted({window.users for window in own})
+    ]
+
+
+def _rounded(usd: Fraction | None) -> Decimal | None:
+    return None if usd is None else round_usd(usd)
 
 
 def _stack_estimates(tariff: Tariff, own: Sequence[Window], objective: Objective, cancels: bool) -> list[CostEstimate]:
@@ -80,10 +120,10 @@ def _estimate(
         users=users,
         list=tariff.list_id,
         billing=tariff.billing,
-        usd_per_million_good=None if usd is None else round_usd(usd),
+        usd_per_million_good=_rounded(usd),
         usd_per_million_good_lower=lower,
         usd_per_million_good_upper=upper,
-        usd_per_hour_at_users=None if hourly is None else round_usd(hourly),
+        usd_per_hour_at_users=_rounded(hourly),
         replicas_at_users=None if held.users is None else replicas_needed(users, held.users, tariff.replicas),
         users_per_replica=None if held.users is None else held.users // tariff.replicas,
         billed_size=tariff.size.label,

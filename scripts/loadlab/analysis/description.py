@@ -54,7 +54,7 @@ def describe_stacks(experiment: Experiment, run: RunData, cost: Sequence[CostEst
 
 def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate]) -> StackDescription:
     demand = next((d for d in run.demands if d.stack == stack.name), None)
-    held = next((c.users_per_replica for c in cost if c.stack == stack.name), None)
+    held = next((c.users_per_replica for c in cost if c.stack == stack.name and c.users_per_replica is not None), None)
     return StackDescription(
         name=stack.name,
         service=_service(stack.service),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from loadlab.analysis.capacity import Pool
-from loadlab.analysis.spread import EvenSpread, MeasuredSpread, Spread
+from loadlab.analysis.spread import EvenSpread, MeasuredSpread
 from loadlab.analysis.stack_capacity import StackModel, stack_throughput_rps
 from loadlab.model.result import Bracket, Prediction
 from loadlab.model.run import Demand
@@ -38,11 +38,10 @@ class Conditions:
     cores: float = 1.0
 
 
-def stack_model(demand: Demand, conditions: Conditions, unmeasured: Spread | None = None) -> StackModel:
+def stack_model(demand: Demand, conditions: Conditions) -> StackModel:
     """The capacity model of a stack whose demand was measured.
 
-    ``unmeasured`` is the spread of connections where none was counted (None: even); CPU time that was not
-    measured leaves the processor out.
+    Connections that were not counted count as evenly spread; CPU time that was not measured leaves the processor out.
     """
     measured = MeasuredSpread(shares=demand.connection_shares) if demand.connection_shares else None
     pool = Pool(
@@ -52,7 +51,7 @@ def stack_model(demand: Demand, conditions: Conditions, unmeasured: Spread | Non
         think_s=conditions.think_s,
         cores=conditions.cores,
     )
-    return StackModel(pool=pool, workers=demand.workers, spread=measured or unmeasured or EvenSpread())
+    return StackModel(pool=pool, workers=demand.workers, spread=measured or EvenSpread())
 
 
 def textbook_users(stack: StackModel, margin_ratio: float) -> float | None:
@@ -68,7 +67,6 @@ def predict(
     second: Demand,
     conditions: Conditions,
     *,
-    unmeasured: Spread | None = None,
     users_max: int | None = None,
 ) -> Prediction:
     """Predict from how many users on ``first`` costs more than (1 + margin) times ``second``.
@@ -78,8 +76,8 @@ def predict(
     between whole users; None, with the reason, where the law says that the curves do not part. Where the
     processor binds first, whatever parts the curves is attributed to it.
     """
-    one = stack_model(first, conditions, unmeasured)
-    two = stack_model(second, conditions, unmeasured)
+    one = stack_model(first, conditions)
+    two = stack_model(second, conditions)
     law = textbook_users(one, conditions.margin_ratio)
     limit = users_max or max(_LEAST_SCAN_USERS, math.ceil(4 * (law or 0)))
     ratio = cost_ratio(one, two)
@@ -186,11 +184,15 @@ def _curve_users(centre: float | None, limit: int) -> tuple[int, ...]:
 def with_measurement(prediction: Prediction, bracket: Bracket) -> Prediction:
     """The prediction with its miss, once the bracket is known.
 
-    miss_ratio: the measured point (the isotonic estimate, else the geometric middle of the bracket) over the
-    predicted users. inside: whether the bracket contains the prediction; a bracket without divergence contains
-    "none" and everything above its last level; None where the bracket decides nothing.
+    lower_ratio, upper_ratio: the ends of the bracket over the predicted users, which is all that the data support.
+    miss_ratio: inside of that, the measured point (the isotonic estimate, else the geometric middle of the bracket)
+    over the predicted users. inside: whether the bracket contains the prediction; a bracket without divergence contains
+    "none" and everything above its last level; None where the bracket decides nothing, or is of a bill that no
+    number of users can part (the law speaks of one fixed price).
     """
     if bracket.kind not in ("diverges", "diverged_at_first", "no_divergence"):
+        return prediction
+    if bracket.lower_users is None and bracket.upper_users is None:
         return prediction
     if prediction.users is None:
         return replace(prediction, inside=bracket.kind == "no_divergence")
@@ -199,6 +201,8 @@ def with_measurement(prediction: Prediction, bracket: Bracket) -> Prediction:
         prediction,
         miss_ratio=None if measured is None else measured / prediction.users,
         inside=_contains(bracket, prediction.users),
+        lower_ratio=None if bracket.lower_users is None else bracket.lower_users / prediction.users,
+        upper_ratio=None if bracket.upper_users is None else bracket.upper_users / prediction.users,
     )
 
 

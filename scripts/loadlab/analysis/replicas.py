@@ -28,10 +28,14 @@ class HeldLevel:
 
 
 def objective_held(windows: Iterable[Window], objective: Objective) -> bool:
-    """Whether at least good_ratio of all requests that ended were good; False where none ended."""
+    """Whether the objective holds over all these windows together."""
     loads = [window.load for window in windows]
-    ended = sum(load.ok + load.failed for load in loads)
-    return ended > 0 and sum(load.good for load in loads) >= exact(objective.good_ratio) * ended
+    return holds(sum(load.good for load in loads), sum(load.ok + load.failed for load in loads), objective)
+
+
+def holds(good: int, ended: int, objective: Objective) -> bool:
+    """Whether so many good requests out of all that ended keep the objective; False where none ended."""
+    return ended > 0 and good >= exact(objective.good_ratio) * ended
 
 
 def held_level(held: Mapping[int, bool]) -> HeldLevel:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeVar
 
-from loadlab.model.run import ResourceSample, Window, WorkerSample
+from loadlab.model.run import ResourceSample, Window, WorkerSample, seconds_between
 
 T = TypeVar("T", int, float)
 _MAX_SPAN_OFF_RATIO = 0.5
@@ -35,7 +35,7 @@ def window_resources(window: Window) -> WindowResources:
     """Reduce the samples of one window."""
     samples = window.resources
     span_s = _span_s(samples, window.load.measure_s)
-    cpu_s = _gained([s.cpu_s for s in samples])
+    cpu_s = _without_scrapes(_gained([s.cpu_s for s in samples]), window)
     workers = [worker for sample in samples for worker in sample.workers]
     return WindowResources(
         cpu_cores=None if cpu_s is None or span_s is None else cpu_s / span_s,
@@ -47,6 +47,13 @@ def window_resources(window: Window) -> WindowResources:
         connections_by_worker=_by_worker(workers, [w.connections for w in workers]),
         loop_lag_mean_s=_mean(s.loop_lag_mean_s for s in samples),
     )
+
+
+def _without_scrapes(cpu_s: float | None, window: Window) -> float | None:
+    """What the lab itself cost the service by looking at it is not the service's: one scrape between two samples."""
+    if cpu_s is None:
+        return None
+    return max(0.0, cpu_s - (len(window.resources) - 1) * (window.scrape_cpu_s or 0.0))
 
 
 def _cpu_s_per_request(window: Window, cpu_s: float | None, span_s: float | None) -> float | None:
@@ -62,7 +69,7 @@ def _cpu_s_per_request(window: Window, cpu_s: float | None, span_s: float | None
 def _span_s(samples: Sequence[ResourceSample], measure_s: float) -> float | None:
     if len(samples) < 2:
         return None
-    span_s = samples[-1].unix_s - samples[0].unix_s
+    span_s = seconds_between(samples[0], samples[-1])
     return span_s if abs(span_s - measure_s) <= _MAX_SPAN_OFF_RATIO * measure_s else None
 
 

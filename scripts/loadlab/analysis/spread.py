@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvenSpread:
@@ -25,22 +23,14 @@ class MeasuredSpread:
     shares: tuple[tuple[float, ...], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HashedSpread:
-    """Each connection lands on a worker with equal odds (the kernel's hash under ``reuse_port``), drawn anew."""
-
-    seed: int
-    draws: int = 64
-
-
-Spread = EvenSpread | MeasuredSpread | HashedSpread
+Spread = EvenSpread | MeasuredSpread
 
 
 def workers_by_connections(spread: Spread, users: int, workers: int) -> Mapping[int, float]:
     """Mean number of workers that hold n of ``users`` connections, by n (n = 0 left out).
 
     The values times their keys sum to ``users``. A measured share of 12.3 connections counts as 0.7 workers
-    with 12 and 0.3 with 13. Draws for N users are a part of the draws for more, so that curves stay smooth.
+    with 12 and 0.3 with 13.
     """
     if workers == 1:
         return {users: 1.0}
@@ -50,8 +40,6 @@ def workers_by_connections(spread: Spread, users: int, workers: int) -> Mapping[
             return _without_idle({base: float(workers - extra), base + 1: float(extra)})
         case MeasuredSpread():
             return _measured(spread.shares, users)
-        case HashedSpread():
-            return _hashed(spread, users, workers)
 
 
 def _measured(probes: tuple[tuple[float, ...], ...], users: int) -> Mapping[int, float]:
@@ -66,14 +54,6 @@ def _measured(probes: tuple[tuple[float, ...], ...], users: int) -> Mapping[int,
             held[below] += (below + 1 - connections) / len(counted)
             held[below + 1] += (connections - below) / len(counted)
     return _without_idle(held)
-
-
-def _hashed(spread: HashedSpread, users: int, workers: int) -> Mapping[int, float]:
-    landed = np.random.default_rng(spread.seed).integers(workers, size=(users, spread.draws))
-    bins = landed + workers * np.arange(spread.draws)
-    held = np.bincount(bins.ravel(), minlength=workers * spread.draws)
-    connections, count = np.unique(held, return_counts=True)
-    return _without_idle({int(n): float(k) / spread.draws for n, k in zip(connections, count, strict=True)})
 
 
 def _without_idle(held: Mapping[int, float]) -> Mapping[int, float]:

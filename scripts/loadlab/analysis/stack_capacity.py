@@ -45,7 +45,7 @@ class StackModel:
 
 
 def stack_throughput_rps(stack: StackModel, users: int) -> float:
-    """Requests per second of ``users`` on all workers, the mean over the spread's probes or draws.
+    """Requests per second of ``users`` on all workers, the mean over the spread's probes.
 
     Workers with a core each are independent pools. Workers that share cores are solved as one fixed point:
     the time r that a request holds its slot makes sum_i X_i(n_i; r) equal to what the processor finishes with

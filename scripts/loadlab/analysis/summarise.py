@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from statistics import fmean
 
 from loadlab.analysis.gates import GateBounds
 from loadlab.analysis.pairing import Pair, resolve
+from loadlab.analysis.replicas import holds
 from loadlab.analysis.resources import window_resources
 from loadlab.analysis.validity import DEFAULT_BOUNDS, is_valid, window_findings
 from loadlab.model.experiment import Experiment, Objective
 from loadlab.model.result import Estimate, Finding, LevelSummary, WindowSummary
 from loadlab.model.run import RunData, Window
-from loadlab.stats.histogram import Latencies, decode
+from loadlab.stats.histogram import Latencies, decode, merge
 from loadlab.stats.paired import estimate
 
 Figure = Callable[[WindowSummary], float | None]
@@ -22,11 +22,12 @@ Figure = Callable[[WindowSummary], float | None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """A run with every window summarised and judged. findings: of single windows, by window id."""
+    """A run with every window summarised and judged. findings and latencies: of single windows, by window id."""
 
     windows: tuple[WindowSummary, ...]
     pairs: tuple[Pair, ...]
     findings: Mapping[str, tuple[Finding, ...]]
+    latencies: Mapping[str, Latencies]
 
 
 def judge(run: RunData, experiment: Experiment, bounds: GateBounds = DEFAULT_BOUNDS) -> Judged:
@@ -35,16 +36,20 @@ def judge(run: RunData, experiment: Experiment, bounds: GateBounds = DEFAULT_BOU
     Raises BundleError when a latency histogram cannot be read.
     """
     findings: dict[str, tuple[Finding, ...]] = {}
+    latencies: dict[str, Latencies] = {}
     drafts: list[WindowSummary] = []
     for window in run.windows:
-        latencies = decode(window.load.histogram)
-        findings[window.id] = window_findings(window, experiment, bounds, latencies)
-        drafts.append(_summary(window, experiment.objective, findings[window.id], latencies))
+        seen = latencies[window.id] = decode(window.load.histogram)
+        findings[window.id] = window_findings(window, experiment, bounds, seen)
+        drafts.append(_summary(window, experiment.objective, findings[window.id], seen))
     valid = {draft.id for draft in drafts if draft.valid}
     pairs = resolve(run.windows, valid, [stack.name for stack in experiment.stacks])
     used = {i for pair in pairs if pair.kind == "sweep" for i in pair.ids or ()}
     return Judged(
-        windows=tuple(replace(draft, used=draft.id in used) for draft in drafts), pairs=pairs, findings=findings
+        windows=tuple(replace(draft, used=draft.id in used) for draft in drafts),
+        pairs=pairs,
+        findings=findings,
+        latencies=latencies,
     )
 
 
@@ -57,7 +62,8 @@ def level_summaries(judged: Judged, experiment: Experiment) -> tuple[LevelSummar
         for stack in experiment.stacks:
             mine = [w for w in used if w.users == users and w.stack == stack.name]
             if mine:
-                found.append(_level(stack.name, users, mine, experiment.objective))
+                pooled = merge(judged.latencies[w.id] for w in mine)
+                found.append(_level(mine, experiment.objective, pooled))
     return tuple(found)
 
 
@@ -98,16 +104,16 @@ def _summary(window: Window, goal: Objective, findings: Sequence[Finding], seen:
         generator_cpu_ratio=health.cpu_cores / health.cores,
         steal_ratio=health.steal_ratio,
         idle_cpu_cores=window.idle_cpu_cores,
-        objective_held=_held(load.good, ended, goal),
+        objective_held=holds(load.good, ended, goal),
         outcomes=load.outcomes,
     )
 
 
-def _level(stack: str, users: int, windows: Sequence[WindowSummary], objective: Objective) -> LevelSummary:
+def _level(windows: Sequence[WindowSummary], objective: Objective, pooled: Latencies) -> LevelSummary:
     lags = [w.loop_lag_mean_s for w in windows if w.loop_lag_mean_s is not None]
     return LevelSummary(
-        stack=stack,
-        users=users,
+        stack=windows[0].stack,
+        users=windows[0].users,
         blocks=len(windows),
         goodput_rps=_over(windows, lambda w: w.goodput_rps),
         throughput_rps=_over(windows, lambda w: w.throughput_rps),
@@ -120,12 +126,10 @@ def _level(stack: str, users: int, windows: Sequence[WindowSummary], objective: 
         slots_busy_by_worker=_by_rank([w.slots_busy_by_worker for w in windows]),
         connections_by_worker=_by_rank([w.connections_by_worker for w in windows]),
         loop_lag_mean_s=fmean(lags) if lags else None,
-        objective_held=_held(sum(w.good for w in windows), sum(w.ok + w.failed for w in windows), objective),
+        objective_held=holds(sum(w.good for w in windows), sum(w.ok + w.failed for w in windows), objective),
+        p99_pooled_s=pooled.p99_s,
+        pooled_requests=pooled.total,
     )
-
-
-def _held(good: int, ended: int, objective: Objective) -> bool:
-    return ended > 0 and good >= Fraction(str(objective.good_ratio)) * ended
 
 
 def _over(windows: Sequence[WindowSummary], figure: Figure) -> Estimate | None:

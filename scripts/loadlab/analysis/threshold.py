@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
+from loadlab.analysis.alone import ConstantRatio
 from loadlab.analysis.codes import finding
-from loadlab.analysis.compare import Curve, comparisons
+from loadlab.analysis.compare import INTERVAL_AT, Curve, Figures, comparisons
 from loadlab.model.experiment import DecisionRule
 from loadlab.model.result import (
     Bracket,
@@ -22,7 +23,7 @@ from loadlab.stats.bracket import BracketAnswer, find_bracket
 from loadlab.stats.level_bounds import MIN_BLOCKS
 from loadlab.stats.paired import sample
 from loadlab.stats.spread import uneven_levels
-from loadlab.units import format_percent, format_users
+from loadlab.units import format_percent, format_ratio, format_users
 
 MAX_WIDTH_RATIO = 1.5
 """A claim inside a bracket wider than this is neither supported nor refuted."""
@@ -42,6 +43,8 @@ def judge_curve(curve: Curve, rule: DecisionRule) -> CurveResult:
 
     A bracket with an end on an invalid level (more than a quarter of its pairs missing) is invalid.
     """
+    if curve.figures.constant is not None:
+        return _constant(curve.figures, curve.figures.constant, rule)
     answer = find_bracket(
         curve.users,
         curve.log_ratios,
@@ -67,12 +70,40 @@ def judge_curve(curve: Curve, rule: DecisionRule) -> CurveResult:
     )
 
 
+def _constant(figures: Figures, constant: ConstantRatio, rule: DecisionRule) -> CurveResult:
+    """A ratio that no number of users can change has no threshold; whether it is within the margin is open to doubt."""
+    ratio = constant.estimate(1 - 2 * rule.alpha)
+    ends = ratio.interval and f"{format_ratio(ratio.interval.lower, 3)} to {format_ratio(ratio.interval.upper, 3)}"
+    shown = f"{format_ratio(ratio.value, 3)} at any number of users ({ends or 'no interval'})"
+    limit = 1 + rule.margin_ratio
+    if ratio.interval is None:
+        kind: VerdictKind = "inconclusive"
+        reason = f"{shown}, but the scatter of the {ratio.n} requests behind it was not recorded"
+    elif ratio.interval.upper < limit:
+        kind = "no_divergence"
+        reason = f"{shown}, because each request has an environment to itself"
+    else:
+        kind = "inconclusive"
+        reason = f"{shown}: no number of users parts the curves, but they are not surely within the margin"
+    bracket = Bracket(lower_users=None, upper_users=None, kind=kind, reason=reason)
+    priced = PricedBracket(
+        statistic=figures.statistic,
+        list=figures.list,
+        billing=figures.billing,
+        bracket=bracket,
+        is_inverse_throughput=False,
+        note=figures.note,
+        constant_ratio=constant.estimate(INTERVAL_AT),
+    )
+    return CurveResult(bracket=priced, comparisons=(), findings=())
+
+
 def judge_claim(users: int | None, bracket: Bracket, *, trusted: bool = True) -> Claim:
     """What a bracket says of the claim "it starts at T users".
 
-    supported: N_L < T <= N_U and N_U / N_L <= 1.5. refuted_earlier: N_U < T. refuted_later: N_L >= T. Otherwise
-    inconclusive; invalid with an invalid bracket. ``trusted`` False (the A/A control fired, the run is not
-    complete): inconclusive whatever the bracket says.
+    supported: N_L < T <= N_U and N_U / N_L <= 1.5. refuted_earlier: N_U < T. refuted_later: N_L >= T, or curves
+    that no number of users can part. Otherwise inconclusive; invalid with an invalid bracket. ``trusted`` False (the
+    A/A control fired, the run is not complete): inconclusive whatever the bracket says.
     """
     if users is None:
         return Claim(users=None, answer=None)
@@ -87,6 +118,8 @@ def _claim_answer(users: int, bracket: Bracket, trusted: bool) -> ClaimAnswer:
         return "inconclusive"
     if high is not None and high < users:
         return "refuted_earlier"
+    if bracket.kind == "no_divergence" and low is None:
+        return "refuted_later"
     if low is not None and low >= users:
         return "refuted_later"
     if low is None or high is None or high > MAX_WIDTH_RATIO * low:
@@ -173,11 +206,11 @@ def _noise_findings(curve: Curve) -> tuple[Finding, ...]:
     return tuple(
         finding(
             "uneven_noise",
-            "warning",
+            "info",
             _where(curve.users[i]),
             got=f"block SD {format_percent(stdev(columns[i]))}",
             expected="about that of the neighbouring levels",
-            next_step="read the answer at this level with care, or measure more blocks",
+            next_step="more blocks would narrow them",
             detail=_name(curve),
         )
         for i in uneven_levels(columns)

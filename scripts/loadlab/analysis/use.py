@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from loadlab.analysis.money import exact
-from loadlab.model.run import ResourceSample, Window
+from loadlab.model.run import ResourceSample, Window, seconds_between
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Use:
     """What a deployment did in ``span_s`` seconds; all replicas together, except active_s (of each replica).
 
-    requests: ended, good or not. active_s: with at least one request in flight. duration_ms: sum of the
-    requests' durations, each rounded up to a whole millisecond. cpu_s and memory_bytes (mean of the PSS, as a
-    usage bill averages it) are None where the service does not tell.
+    requests: ended, good or not. active_s: with at least one request in flight. held_s: environments of their own
+    that requests hold, each for its billed time; None on a shared replica, which has none. cpu_s and memory_bytes
+    (mean of the PSS, as a usage bill averages it) are None where the service does not tell.
     """
 
     span_s: Fraction
     requests: Fraction
     active_s: Fraction
-    duration_ms: Fraction
+    held_s: Fraction | None
     cpu_s: Fraction | None
     memory_bytes: Fraction | None
 
@@ -34,20 +34,22 @@ def window_use(window: Window) -> Use:
         span_s=exact(load.measure_s),
         requests=Fraction(load.ok + load.failed),
         active_s=exact(load.active_s),
-        duration_ms=Fraction(load.latency_ceil_ms_sum),
-        cpu_s=_cpu_s(window.resources, exact(load.measure_s)),
+        held_s=None,
+        cpu_s=_cpu_s(window.resources, exact(load.measure_s), exact(window.scrape_cpu_s or 0.0)),
         memory_bytes=_mean_pss_bytes(window.resources),
     )
 
 
-def _cpu_s(samples: Sequence[ResourceSample], span_s: Fraction) -> Fraction | None:
+def _cpu_s(samples: Sequence[ResourceSample], span_s: Fraction, scrape_s: Fraction) -> Fraction | None:
+    """The lab's own looks at the service, one between two samples, are not on anybody's bill."""
     if len(samples) < 2:
         return None
     opened, closed = samples[0], samples[-1]
-    sampled_s = exact(closed.unix_s) - exact(opened.unix_s)
+    sampled_s = exact(seconds_between(opened, closed))
     if opened.cpu_s is None or closed.cpu_s is None or sampled_s <= 0:
         return None
-    return (exact(closed.cpu_s) - exact(opened.cpu_s)) / sampled_s * span_s
+    spent_s = exact(closed.cpu_s) - exact(opened.cpu_s) - (len(samples) - 1) * scrape_s
+    return max(Fraction(0), spent_s) / sampled_s * span_s
 
 
 def _mean_pss_bytes(samples: Sequence[ResourceSample]) -> Fraction | None:
@@ -62,7 +64,7 @@ def total_use(uses: Sequence[Use]) -> Use:
         span_s=span_s,
         requests=sum((use.requests for use in uses), Fraction(0)),
         active_s=sum((use.active_s for use in uses), Fraction(0)),
-        duration_ms=sum((use.duration_ms for use in uses), Fraction(0)),
+        held_s=_sum_known([use.held_s for use in uses]),
         cpu_s=_sum_known([use.cpu_s for use in uses]),
         memory_bytes=_mean_known([(use.memory_bytes, use.span_s / span_s) for use in uses]),
     )
@@ -80,7 +82,7 @@ def _mean_known(weighted: Sequence[tuple[Fraction | None, Fraction]]) -> Fractio
 def scaled_use(use: Use, *, span_s: int, load_ratio: Fraction, replicas_ratio: Fraction) -> Use:
     """The use in ``span_s`` seconds under ``load_ratio`` times the load, by ``replicas_ratio`` times the replicas.
 
-    Requests, durations and processor time grow with the load, memory with the replicas; the time with a request
+    Requests, held time and processor time grow with the load, memory with the replicas; the time with a request
     in flight keeps its share of the span.
     """
     time_ratio = span_s / use.span_s
@@ -88,7 +90,7 @@ def scaled_use(use: Use, *, span_s: int, load_ratio: Fraction, replicas_ratio: F
         span_s=Fraction(span_s),
         requests=use.requests * load_ratio * time_ratio,
         active_s=use.active_s * time_ratio,
-        duration_ms=use.duration_ms * load_ratio * time_ratio,
+        held_s=None if use.held_s is None else use.held_s * load_ratio * time_ratio,
         cpu_s=None if use.cpu_s is None else use.cpu_s * load_ratio * time_ratio,
         memory_bytes=None if use.memory_bytes is None else use.memory_bytes * replicas_ratio,
     )

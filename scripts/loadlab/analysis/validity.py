@@ -9,6 +9,7 @@ from loadlab.analysis import gates
 from loadlab.analysis.codes import GATE_CODES, GateCode, finding
 from loadlab.analysis.gates import Gate, GateBounds
 from loadlab.analysis.pairing import units
+from loadlab.errors import PROGRAM
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Trial
 from loadlab.model.result import Finding
@@ -86,7 +87,7 @@ def _unjudged(code: GateCode, count: int, windows: int) -> Finding:
         "run",
         got=f"not judged in {count} of {windows} windows",
         expected="judged in every window",
-        next_step="loadlab doctor says what this machine cannot tell",
+        next_step=f"{PROGRAM} doctor says what this machine cannot tell",
     )
 
 

@@ -11,6 +11,7 @@ from loadlab.model.result import (
     AaControl,
     Bracket,
     Claim,
+    Comparison,
     Counts,
     PricedBracket,
     StackDescription,
@@ -33,11 +34,15 @@ _DIVERGING: frozenset[VerdictKind] = frozenset({"diverges", "diverged_at_first"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grounds:
-    """What a verdict rests on. bill: the decided curve, None where there is none. ended_by: why it stopped early."""
+    """What a verdict rests on. bill: the decided curve, None where there is none. ended_by: why it stopped early.
+
+    effect: the level at which the sentence says by how much: the bracket's upper end, else the highest that counts.
+    """
 
     statistic: Statistic
     bracket: Bracket
     bill: PricedBracket | None
+    effect: Comparison | None
     claim: Claim
     aa: AaControl
     counts: Counts
@@ -59,10 +64,17 @@ def decide(experiment: Experiment, grounds: Grounds) -> Verdict:
     window is valid (invalid). One stack makes a capacity run, which compares nothing.
     """
     kind = _kind(grounds)
-    answer = _answer(experiment, grounds, kind) + _claim_words(grounds, kind)
-    doubts = ", ".join(_doubts(grounds))
-    sentence = f"{answer} ({_setting(experiment, grounds.stacks)}){'; doubts: ' if doubts else ''}{doubts}."
-    return Verdict(kind=kind, sentence=sentence, exit_code=exit_code(kind, experiment.decision.expect))
+    answer = _answer(experiment, grounds, kind) + _effect_words(grounds, kind) + _claim_words(grounds, kind)
+    settings, doubts = _settings(experiment, grounds.stacks), _doubts(grounds)
+    limits = f"; doubts: {', '.join(doubts)}" if doubts else ""
+    return Verdict(
+        kind=kind,
+        sentence=f"{answer} ({'; '.join(settings)}){limits}.",
+        exit_code=exit_code(kind, experiment.decision.expect),
+        answer=f"{answer}.",
+        settings=settings,
+        doubts=doubts,
+    )
 
 
 def exit_code(kind: VerdictKind, expect: Expectation) -> int:
@@ -92,6 +104,8 @@ def _answer(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
         return f"Above {low} and by {high} concurrent users {first} starts to {base} {rest}"
     if kind == "diverged_at_first":
         return f"Already at {high} concurrent users, the lowest level tested, {first} {verb} {rest}"
+    if kind == "no_divergence" and low is None:
+        return f"At no number of concurrent users does {first} {base} {rest}: {grounds.bracket.reason}"
     if kind == "no_divergence":
         return f"Up to {low} concurrent users, the highest level tested, {first} does not {base} {rest}"
     if kind == "invalid":
@@ -121,14 +135,27 @@ def _bill_words(bill: PricedBracket | None) -> str:
     return f" on {bill.list} ({billing}{', prices cancel' if bill.is_inverse_throughput else ''})"
 
 
-def _setting(experiment: Experiment, stacks: Sequence[StackDescription]) -> str:
+def _effect_words(grounds: Grounds, kind: VerdictKind) -> str:
+    """By how much: the ratio with its interval where the bracket closes, or at the highest level that counts."""
+    if kind in ("invalid", "capacity"):
+        return ""
+    if grounds.effect is None:
+        return ""
+    ratio, lower, upper = grounds.effect.ratio, grounds.effect.lower_ratio, grounds.effect.upper_ratio
+    absent = lower is None or upper is None
+    interval = "no interval" if absent else f"{format_ratio(lower, 3)} to {format_ratio(upper, 3)}"
+    before = ": " if kind in _CONCLUSIVE else "; measured: "
+    return f"{before}{format_ratio(ratio, 3)} at {format_users(grounds.effect.users)} ({interval})"
+
+
+def _settings(experiment: Experiment, stacks: Sequence[StackDescription]) -> tuple[str, ...]:
     load = experiment.load
     parts = [*(f"{stack.name}: {stack.label}" for stack in stacks), load.scenario.user_class]
     if isinstance(load, ClosedLoad):
         parts[-1] += f", think time {format_s(load.think_s)}"
     if experiment.upstream is not None:
         parts[-1] += f", upstream {experiment.upstream.latency}"
-    return "; ".join((*parts, "this machine"))
+    return (*parts, "this machine")
 
 
 def _capacity_words(experiment: Experiment, grounds: Grounds) -> str:
@@ -147,16 +174,16 @@ def _claim_words(grounds: Grounds, kind: VerdictKind) -> str:
     if claim.users is None or claim.answer is None or kind == "capacity":
         return ""
     words = {
-        "supported": ", so the claim of {users} is supported",
-        "refuted_earlier": ", so the claim of {users} is refuted: it starts earlier",
-        "refuted_later": ", so the claim of {users} is refuted: it starts later, if at all",
+        "supported": "; the claim of {users} is supported",
+        "refuted_earlier": "; the claim of {users} is refuted: it starts earlier",
+        "refuted_later": "; the claim of {users} is refuted: it starts later, if at all",
         "inconclusive": "; the claim of {users} is neither supported nor refuted",
         "invalid": "; the claim of {users} cannot be judged",
     }
     return words[claim.answer].format(users=format_users(claim.users))
 
 
-def _doubts(grounds: Grounds) -> Sequence[str]:
+def _doubts(grounds: Grounds) -> tuple[str, ...]:
     found: list[str] = []
     if grounds.aa.fired and not grounds.complete:
         found.append("the A/A control found a difference between a stack and itself")
@@ -169,7 +196,7 @@ def _doubts(grounds: Grounds) -> Sequence[str]:
         found.append(f"{left_out} left out")
     if not grounds.calibrated:
         found.append("the load generator is uncalibrated")
-    return found
+    return tuple(found)
 
 
 def _number(count: int, one: str, several: str) -> str:

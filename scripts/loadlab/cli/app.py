@@ -1,4 +1,4 @@
-"""`loadlab run | report | compare | list | doctor`."""
+"""`loadlab run | report | compare | list | doctor | lab`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
+from loadlab.cli.lab import lab
 from loadlab.errors import EXIT_INTERRUPTED, EXIT_USAGE, LoadlabError
 
 app = typer.Typer(
@@ -20,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(lab)
 
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder that run bundles go to.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]

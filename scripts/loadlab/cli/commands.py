@@ -16,9 +16,10 @@ from rich.markup import escape
 from loadlab.errors import UsageError
 from loadlab.execute.doctor import Check, run_checks
 from loadlab.execute.durable import write_whole
-from loadlab.pipeline.finish import Report, analyse_bundle, render
+from loadlab.pipeline.bundle import find_run
+from loadlab.pipeline.finish import Report, analyse_bundle, current_report
 from loadlab.pipeline.layout import Layout, checkout
-from loadlab.pipeline.run import Request, find_run, run
+from loadlab.pipeline.run import Request, run
 
 OUT_KINDS = (".md", ".json", ".xml")
 
@@ -61,8 +62,8 @@ def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, .
     layout = _layout(runs)
     _check_out(out)
     folder = find_run(run, layout)
-    fresh = analyse or not (folder / "results.json").exists()
-    _show(analyse_bundle(folder, layout) if fresh else render(folder), as_json=as_json, out=out)
+    shown = analyse_bundle(folder, layout) if analyse else current_report(folder, layout)
+    _show(shown, as_json=as_json, out=out)
 
 
 def compare_command(*, first: str, second: str, across_machines: bool, as_json: bool, runs: Path) -> None:
@@ -71,7 +72,7 @@ def compare_command(*, first: str, second: str, across_machines: bool, as_json: 
     from loadlab.report.comparison_text import print_comparison
 
     layout = _layout(runs)
-    a, b = (render(find_run(name, layout)).results for name in (first, second))
+    a, b = (current_report(find_run(name, layout), layout).results for name in (first, second))
     comparison = compare_runs(a, b, allow_different_machines=across_machines)
     if as_json:
         _print_json(comparison)

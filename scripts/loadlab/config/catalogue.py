@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadlab.config.nearest import suggestion
-from loadlab.errors import ConfigError, UsageError
+from loadlab.errors import PROGRAM, ConfigError, UsageError
 
 
 class ExperimentEntry(NamedTuple):
@@ -47,7 +47,7 @@ class Catalogue:
         if "/" in path_or_name or os.sep in path_or_name or path_or_name.endswith(".toml"):
             path = Path(path_or_name)
             if not path.is_file():
-                raise UsageError(f"{path_or_name}: no such file; expected an experiment file, see loadlab list")
+                raise UsageError(f"{path_or_name}: no such file; expected an experiment file, see {PROGRAM} list")
             return path
         named = self._by_name()
         if path_or_name not in named:
@@ -62,10 +62,6 @@ class Catalogue:
             ConfigError: a file cannot be read, is not TOML, or lacks its id or question.
         """
         return sorted(_entry(path) for path in self._by_name().values())
-
-    def price_lists(self) -> tuple[str, ...]:
-        """The ids of the price lists, sorted: the names of their files."""
-        return tuple(sorted(path.stem for path in self.prices.glob("*.toml")))
 
     def _by_name(self) -> dict[str, Path]:
         return {path.stem: path for path in sorted(self.experiments.rglob("*.toml"))}

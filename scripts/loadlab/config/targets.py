@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from loadlab.errors import UsageError
-from loadlab.model.experiment import Experiment, UrlService
+from loadlab.model.experiment import CommandService, Experiment, UrlService
 
 
 def check_targets(experiment: Experiment, allowed_hosts: Collection[str]) -> None:
@@ -41,8 +41,8 @@ def _addresses(experiment: Experiment) -> Iterator[tuple[str, str]]:
     for stack in experiment.stacks:
         if isinstance(stack.service, UrlService):
             yield stack.name, stack.service.url
-            if stack.service.metrics_url is not None:
-                yield stack.name, stack.service.metrics_url
+        if isinstance(stack.service, UrlService | CommandService) and stack.service.metrics_url is not None:
+            yield stack.name, stack.service.metrics_url.replace("{port}", "8000")
 
 
 def _plain_host(value: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import nctdtr, stdtrit
-
 from loadlab.model.experiment import WindowPlan
 from loadlab.model.plan import Plan
 
@@ -37,6 +35,8 @@ def blocks_needed(
 
 def power_of(blocks: int, excess_in_sd: float, *, alpha: float = 0.025) -> float:
     """Probability that ``blocks`` paired blocks find an excess of so many block standard deviations."""
+    from scipy.special import nctdtr, stdtrit  # takes longer to import than a whole analysis
+
     freedom = blocks - 1
     bound = stdtrit(freedom, 1 - alpha)
     return 1 - float(nctdtr(freedom, excess_in_sd * math.sqrt(blocks), bound))

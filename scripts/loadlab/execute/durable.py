@@ -10,20 +10,28 @@ from pathlib import Path
 
 from loadlab.errors import RunFailed
 
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the limit on the size of files is reached (ulimit -f)",
+}
+
 
 class StoreFull(RunFailed):
     """The bundle cannot be written any more; everything finished before is safe in it."""
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write beside, fsync, rename, fsync the folder: the file is there wholly or not at all.
+
+    private: its owner alone may read it.
 
     Raises:
         StoreFull: the disk is full or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=_only_for_me if private else None) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -33,6 +41,10 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _only_for_me(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -67,13 +79,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "the disk is full" if full else f"cannot be written: {error.strerror}"
+        full = _FULL.get(error.errno or 0)
         raise StoreFull(
-            f"{path}: {what}; every window finished before is safe. {'Free some space' if full else 'Mend that'}, "
-            f"then go on with: loadlab run --resume {_run_folder(path)}"
+            f"{path}: {full or f'cannot be written: {error.strerror}'}; every window finished before is safe. "
+            f"{'Free some space' if full else 'Mend that'}, then do it again"
         ) from None
-
-
-def _run_folder(path: Path) -> Path:
-    return next((p for p in (path, *path.parents) if (p / "events.jsonl").exists()), path.parent)

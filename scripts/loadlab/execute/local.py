@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import urllib3
@@ -13,6 +14,7 @@ import urllib3
 from loadlab.errors import DeployError
 from loadlab.execute.ports import Clock, Endpoint, Isolation
 from loadlab.execute.processes import Child, ChildProcesses, Command, free_port, process_cpu_s, process_tree
+from loadlab.execute.readiness import PortTaken, Readiness, Running
 from loadlab.model.experiment import (
     CommandService,
     Experiment,
@@ -30,8 +32,9 @@ SETTING_PREFIXES = ("SVC_", "UPSTREAM_")
 SECRETS = frozenset({"SVC_API_KEY", "SVC_JWT_SECRET"})
 """The settings that come from the user's shell, because no experiment file may hold them."""
 READY_TIMEOUT_S = 30.0
-READY_POLL_S = 0.03
 STOP_GRACE_S = 5.0
+PORT_ATTEMPTS = 3
+"""How often something is started on other ports, when another process takes one before it does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,15 +67,6 @@ def split_cores(available: frozenset[int], sut_cores: int) -> Cores:
     return Cores(sut=frozenset(ordered[-sut_cores:]), rest=frozenset(ordered[:-sut_cores]))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Running:
-    child: Child | None
-    endpoint: Endpoint
-    ready_url: str
-    ready_below: int = 400
-    """Statuses below this one say that it is ready."""
-
-
 class LocalDeployer:
     """Deployer port on this machine."""
 
@@ -92,11 +86,10 @@ class LocalDeployer:
         self._children = children
         self._services = services
         self._logs = logs
-        self._clock = clock
-        self._ready_timeout_s = ready_timeout_s
+        self._readiness = Readiness(clock, ready_timeout_s)
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=2.0, read=5.0))
-        self._stacks: dict[str, _Running] = {}
-        self._upstream: _Running | None = None
+        self._stacks: dict[str, Running] = {}
+        self._upstream: Running | None = None
 
     def isolation(self) -> Isolation:
         """Pinned cores, or shared on a machine that has none to spare."""
@@ -112,13 +105,14 @@ class LocalDeployer:
     def prepare(self, block: int) -> Mapping[str, Endpoint]:
         """Start the upstream if it is down and every stack fresh; wait until all are ready."""
         self.release()
-        if self._experiment.upstream and (self._upstream is None or _fell(self._upstream)):
-            self._upstream = self._start_upstream(self._experiment.upstream)
-            self._wait_ready("upstream", self._upstream)
-        for stack in self._experiment.stacks:
-            self._stacks[stack.name] = self._start_stack(stack, block)
-        for name, running in self._stacks.items():
-            self._wait_ready(name, running)
+        if self._experiment.upstream and (self._upstream is None or self._upstream.fell()):
+            start = partial(self._start_upstream, self._experiment.upstream)
+            self._upstream = start()
+            self._upstream = self._ready("upstream", self._upstream, start)
+        starts = {stack.name: partial(self._start_stack, stack, block) for stack in self._experiment.stacks}
+        self._stacks.update({name: start() for name, start in starts.items()})
+        for name, start in starts.items():
+            self._stacks[name] = self._ready(name, self._stacks[name], start)
         return {name: running.endpoint for name, running in self._stacks.items()}
 
     def activate(self, stack: Stack) -> Endpoint:
@@ -128,7 +122,7 @@ class LocalDeployer:
     def fallen(self) -> Sequence[str]:
         """What has ended by itself."""
         watched = [*self._stacks.values(), *([self._upstream] if self._upstream else [])]
-        return [line for running in watched if (line := _fell(running))]
+        return [line for running in watched if (line := running.fell())]
 
     def endpoint(self, stack: str) -> Endpoint:
         """Where a prepared stack answers."""
@@ -168,7 +162,20 @@ class LocalDeployer:
             self._children.end([self._upstream.child], STOP_GRACE_S)
         self._upstream = None
 
-    def _start_upstream(self, upstream: Upstream) -> _Running:
+    def _ready(self, name: str, running: Running, start: Callable[[], Running]) -> Running:
+        """Wait until it is ready; started again on new ports when another process was quicker."""
+        for left in reversed(range(PORT_ATTEMPTS)):
+            try:
+                self._readiness.wait(name, running)
+                break
+            except PortTaken:
+                if not left:
+                    raise
+                self._children.end([running.child] if running.child else [], STOP_GRACE_S)
+                running = start()
+        return running
+
+    def _start_upstream(self, upstream: Upstream) -> Running:
         port = free_port()
         env = {
             "UPSTREAM_HOST": HOST,
@@ -185,11 +192,15 @@ class LocalDeployer:
             "upstream", [sys.executable, "-m", "upstream"], {**self._python_path(), **env}, self._cores.rest
         )
         url = f"http://{HOST}:{port}"
-        return _Running(
-            child=child, endpoint=Endpoint(url=url, metrics_url=f"{url}/metrics"), ready_url=f"{url}/readyz"
+        return Running(
+            child=child,
+            endpoint=Endpoint(url=url, metrics_url=f"{url}/metrics"),
+            ready_url=f"{url}/readyz",
+            ports=(port,),
+            listens_itself=True,
         )
 
-    def _start_stack(self, stack: Stack, block: int) -> _Running:
+    def _start_stack(self, stack: Stack, block: int) -> Running:
         match stack.service:
             case OurService(service=service, settings=settings):
                 return self._start_ours(stack.name, service, settings, block)
@@ -197,14 +208,14 @@ class LocalDeployer:
                 return self._start_command(stack.name, stack.service, block)
             case UrlService(url=url, metrics_url=metrics_url):
                 endpoint = Endpoint(url=url.rstrip("/"), metrics_url=metrics_url)
-                return _Running(child=None, endpoint=endpoint, ready_url=url, ready_below=500)
+                return Running(child=None, endpoint=endpoint, ready_url=url, ready_below=500)
             case ImageService():
                 raise DeployError(
                     f"stack {stack.name}: a container image cannot run on the local target; "
                     "use --target kubernetes, or give the stack a command"
                 )
 
-    def _start_ours(self, name: str, service: str, settings: Mapping[str, SettingValue], block: int) -> _Running:
+    def _start_ours(self, name: str, service: str, settings: Mapping[str, SettingValue], block: int) -> Running:
         port, metrics_port = free_port(), free_port()
         env = {f"SVC_{key.upper()}": _env_text(value) for key, value in settings.items()}
         env |= {"SVC_HOST": HOST, "SVC_PORT": str(port), "SVC_METRICS_PORT": str(metrics_port)}
@@ -214,9 +225,15 @@ class LocalDeployer:
         child = self._start(name, argv, {**self._python_path(), **env}, self._cores.sut, block)
         url = f"http://{HOST}:{port}"
         metrics = None if settings.get("metrics") == "off" else f"http://{HOST}:{metrics_port}/metrics"
-        return _Running(child=child, endpoint=Endpoint(url=url, metrics_url=metrics), ready_url=f"{url}/readyz")
+        return Running(
+            child=child,
+            endpoint=Endpoint(url=url, metrics_url=metrics),
+            ready_url=f"{url}/readyz",
+            ports=(port, metrics_port),
+            listens_itself=True,
+        )
 
-    def _start_command(self, name: str, service: CommandService, block: int) -> _Running:
+    def _start_command(self, name: str, service: CommandService, block: int) -> Running:
         port = free_port()
         argv = [word.replace("{port}", str(port)) for word in service.command]
         env = {**service.env, "PORT": str(port)}
@@ -225,8 +242,11 @@ class LocalDeployer:
         child = self._start(name, argv, env, self._cores.sut, block, service.cwd)
         url = f"http://{HOST}:{port}"
         metrics = service.metrics_url.replace("{port}", str(port)) if service.metrics_url else None
-        return _Running(
-            child=child, endpoint=Endpoint(url=url, metrics_url=metrics), ready_url=url + service.ready_path
+        return Running(
+            child=child,
+            endpoint=Endpoint(url=url, metrics_url=metrics),
+            ready_url=url + service.ready_path,
+            ports=(port,),
         )
 
     def _start(
@@ -247,33 +267,6 @@ class LocalDeployer:
     def _python_path(self) -> Mapping[str, str]:
         path = os.pathsep.join([str(self._services), str(self._services / "common")])
         return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
-
-    def _wait_ready(self, name: str, running: _Running) -> None:
-        deadline = self._clock.monotonic_s() + self._ready_timeout_s
-        last = "no answer"
-        while self._clock.monotonic_s() < deadline:
-            if fell := _fell(running):
-                raise DeployError(f"{fell}; it never got ready. Mend its settings or command and run again")
-            status = self._status(running.ready_url)
-            if isinstance(status, int) and status < running.ready_below:
-                return
-            last = f"status {status}" if isinstance(status, int) else status
-            self._clock.sleep(READY_POLL_S)
-        tail = running.child.log_tail() if running.child else ""
-        raise DeployError(
-            f"{name}: not ready at {running.ready_url} after {self._ready_timeout_s:g} s (last: {last}){tail}. "
-            "Start it by hand with the same settings to see why"
-        )
-
-    def _status(self, url: str) -> int | str:
-        try:
-            return self._http.request("GET", url, headers={"Connection": "close"}).status
-        except urllib3.exceptions.HTTPError as error:
-            return type(error).__name__
-
-
-def _fell(running: _Running) -> str | None:
-    return running.child.fell() if running.child else None
 
 
 def _env_text(value: SettingValue) -> str:

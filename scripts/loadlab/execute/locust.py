@@ -5,7 +5,7 @@ Windows, books and health come from the routes that ``locustfiles/_window.py`` a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -13,7 +13,7 @@ import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from loadlab.errors import LoadError
-from loadlab.execute.ports import Clock, GeneratorBooks, LiveStatus, Swarm
+from loadlab.execute.ports import Clock, GeneratorBooks, LiveStatus, Swarm, nothing
 from loadlab.model.run import GeneratorHealth, LoadWindow
 
 POLL_S = 0.05
@@ -21,6 +21,7 @@ SWARM_TIMEOUT_S = 30.0
 COLLECT_TIMEOUT_S = 20.0
 DRAIN_TIMEOUT_S = 160.0
 START_TIMEOUT_S = 30.0
+START_ATTEMPTS = 2
 HEALTH_FIELDS = tuple(GeneratorHealth.__dataclass_fields__)
 WINDOW_FIELDS = tuple(LoadWindow.__dataclass_fields__)
 
@@ -72,9 +73,19 @@ class LocustGenerator:
         self._tries: dict[str, int] = {}
 
     def start(self) -> None:
-        """Start Locust and wait until every worker has joined."""
-        self._host.start()
-        self._wait_for_workers()
+        """Start Locust and wait until every worker has joined.
+
+        Once more when a process ended on the way: its ports may have been taken in the last moment.
+        """
+        for left in reversed(range(START_ATTEMPTS)):
+            self._host.start()
+            try:
+                self._wait_for_workers()
+                break
+            except LoadError:
+                if not left or not self._host.fallen():
+                    raise
+                self._host.close()
 
     def heal(self) -> Sequence[str]:
         """Replace what has fallen."""
@@ -150,13 +161,16 @@ class LocustGenerator:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise LoadError(f"window {window}: Locust sent {where}: {first['msg']}") from None
+            lost = "; ".join(map(str, raw.get("holes") or ()))
+            why = f"nothing of it is known: {lost}" if lost else f"Locust sent {where}: {first['msg']}"
+            raise LoadError(f"window {window}: {why}") from None
 
-    def stop(self, trial: str) -> GeneratorBooks:
+    def stop(self, trial: str, meanwhile: Callable[[], None] = nothing) -> GeneratorBooks:
         """Stop, drain, close the books."""
         self._call("POST", "/lab/drain", {})
         deadline = self._clock.monotonic_s() + DRAIN_TIMEOUT_S
         while (books := self._drained(trial)) is None:
+            meanwhile()
             self._give_up_after(deadline, f"trial {trial} still has requests in flight")
         return books
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -111,6 +111,10 @@ class GeneratorBooks:
     holes: tuple[str, ...] = ()
 
 
+def nothing() -> None:
+    """What is done while waiting when there is nothing to do."""
+
+
 class LoadGenerator(Protocol):
     """Sends the load and measures it."""
 
@@ -135,8 +139,11 @@ class LoadGenerator(Protocol):
     def collect(self, window: str) -> LoadWindow:
         """Wait for the window's parts from all workers and return it, partial when one is missing."""
 
-    def stop(self, trial: str) -> GeneratorBooks:
-        """Stop the users, let every request in flight be answered, and return the closed books."""
+    def stop(self, trial: str, meanwhile: Callable[[], None] = nothing) -> GeneratorBooks:
+        """Stop the users, let every request in flight be answered, and return the closed books.
+
+        meanwhile is called again and again while requests are in flight; what it raises ends the waiting.
+        """
 
     def close(self) -> None:
         """End it; safe to call twice."""

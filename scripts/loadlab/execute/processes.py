@@ -19,6 +19,7 @@ from loadlab.errors import DeployError
 from loadlab.execute import child, warden
 
 LOG_TAIL_LINES = 8
+LOG_TAIL = "; last log lines: "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +66,7 @@ class Child:
         except OSError:
             return ""
         last = [line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip()]
-        return f"; last log lines: {' | '.join(last)}" if last else "; its log is empty"
+        return f"{LOG_TAIL}{' | '.join(last)}" if last else "; its log is empty"
 
     def end(self, grace_s: float) -> None:
         """SIGTERM to the leader, SIGKILL to the whole group when it has not ended after grace_s."""
@@ -152,6 +153,12 @@ class ChildProcesses:
             assert self._warden.stdin is not None
             self._warden.stdin.write(line + "\n")
             self._warden.stdin.flush()
+
+
+def without_log_tail(line: str) -> str:
+    """A message about a child, up to where the last lines of its log begin."""
+    told, tail, _ = line.partition(LOG_TAIL)
+    return f"{told}; see its log" if tail else told
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
@@ -129,6 +129,10 @@ class MetricsProbe:
 
     def sample(self, stack: str) -> ResourceSample:
         """Scrape now; an endpoint that does not answer, or not with an exposition, gives a sample of absent figures."""
+        monotonic_s = self._clock.monotonic_s()
+        return replace(self._sample(stack), monotonic_s=monotonic_s)
+
+    def _sample(self, stack: str) -> ResourceSample:
         now = self._clock.unix_s()
         text = self._scrape(stack)
         if text is None:

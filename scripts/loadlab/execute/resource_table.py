@@ -11,6 +11,7 @@ from loadlab.model.run import ResourceSample, WorkerSample
 
 COLUMNS: dict[str, pyarrow.DataType] = {
     "unix_s": pyarrow.float64(),
+    "monotonic_s": pyarrow.float64(),
     "pid": pyarrow.int64(),
     "role": pyarrow.string(),
     "cpu_s": pyarrow.float64(),
@@ -48,9 +49,10 @@ def to_table(samples: Sequence[ResourceSample]) -> pyarrow.Table:
 
 def _rows(samples: Sequence[ResourceSample]) -> Iterator[dict[str, Any]]:
     for sample in samples:
-        yield {"unix_s": sample.unix_s, **{name: getattr(sample, name) for name in TREE}}
+        at = {"unix_s": sample.unix_s, "monotonic_s": sample.monotonic_s}
+        yield {**at, **{name: getattr(sample, name) for name in TREE}}
         for worker in sample.workers:
-            yield {"unix_s": sample.unix_s, **{name: getattr(worker, name) for name in WORKER}}
+            yield {**at, **{name: getattr(worker, name) for name in WORKER}}
 
 
 def from_table(table: pyarrow.Table) -> tuple[ResourceSample, ...]:
@@ -64,6 +66,11 @@ def from_table(table: pyarrow.Table) -> tuple[ResourceSample, ...]:
         else:
             workers[-1].append(WorkerSample(**{name: row[name] for name in WORKER}))
     return tuple(
-        ResourceSample(unix_s=tree["unix_s"], **{name: tree[name] for name in TREE}, workers=tuple(mine))
+        ResourceSample(
+            unix_s=tree["unix_s"],
+            monotonic_s=tree.get("monotonic_s"),
+            workers=tuple(mine),
+            **{name: tree[name] for name in TREE},
+        )
         for tree, mine in zip(trees, workers, strict=True)
     )

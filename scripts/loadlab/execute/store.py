@@ -23,9 +23,10 @@ import pyarrow
 import pyarrow.parquet
 from pydantic import TypeAdapter, ValidationError
 
-from loadlab.errors import BundleError
+from loadlab.errors import PROGRAM, BundleError
 from loadlab.execute.durable import append_line, drop_half_line, write_whole, writing
 from loadlab.execute.ports import BlockProgress, Clock
+from loadlab.execute.processes import without_log_tail
 from loadlab.execute.resource_table import from_table, to_table
 from loadlab.model.plan import Plan
 from loadlab.model.run import Demand, Provenance, RunData, Window
@@ -35,7 +36,7 @@ EVENT_FIELDS: Mapping[object, Mapping[str, type]] = {
     "block_started": {"block": int},
     "block_finished": {"block": int, "windows": list},
 }
-FOLDERS = ("windows", "resources", "scrapes", "logs")
+FOLDERS = ("windows", "resources", "scrapes", "logs", "prices")
 
 Record = TypeVar("Record")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
@@ -76,12 +77,19 @@ class BundleStore:
 
     def event(self, kind: str, fields: Mapping[str, object]) -> None:
         """Append one line to events.jsonl and make it durable."""
-        line = {"unix_s": self._clock.unix_s(), "monotonic_s": self._clock.monotonic_s(), "event": kind, **fields}
+        kept = {name: _for_keeps(value) for name, value in fields.items()}
+        line = {"unix_s": self._clock.unix_s(), "monotonic_s": self._clock.monotonic_s(), "event": kind, **kept}
         append_line(self.folder / "events.jsonl", orjson.dumps(line, default=str))
 
-    def put_text(self, name: str, text: str) -> None:
-        """Write a text file of the bundle, such as experiment.toml."""
-        write_whole(self.folder / name, text.encode())
+    def put_text(self, name: str, text: str, *, private: bool = False) -> None:
+        """Write a text file of the bundle, such as experiment.toml; private: for its owner's eyes alone."""
+        write_whole(self.folder / name, text.encode(), private=private)
+
+    def drop(self, *names: str) -> None:
+        """Remove files that can be made again, or must not stay."""
+        for name in names:
+            with writing(self.folder / name):
+                (self.folder / name).unlink(missing_ok=True)
 
     def put_provenance(self, provenance: Provenance) -> None:
         """Write provenance.json."""
@@ -105,7 +113,8 @@ class BundleStore:
             pyarrow.parquet.write_table(to_table(window.resources), buffer, compression="zstd")
             write_whole(self.folder / "resources" / f"{window.id}.parquet", buffer.getvalue())
         write_whole(self.folder / "windows" / f"{window.id}.hdr", window.load.histogram.encode())
-        slim = replace(window, resources=(), load=replace(window.load, histogram=""))
+        notes = tuple(without_log_tail(note) for note in window.notes)
+        slim = replace(window, resources=(), load=replace(window.load, histogram=""), notes=notes)
         write_whole(self.folder / "windows" / f"{window.id}.json", _pretty(asdict(slim)))
 
     def progress(self) -> BlockProgress:
@@ -141,6 +150,11 @@ class BundleStore:
 
     def provenance(self) -> Provenance:
         """provenance.json. Raises BundleError when it is missing, garbled, or of a newer format."""
+        if not (self.folder / "provenance.json").exists() and not any(self.folder.glob("windows/*.json")):
+            raise BundleError(
+                f"{self.folder}: half-written: it was stopped before anything was measured (no provenance.json). "
+                "Remove it and start the run again"
+            )
         raw = self._json(self.folder / "provenance.json")
         found = raw.pop("bundle_format", None) if isinstance(raw, dict) else None
         if not isinstance(found, int):
@@ -190,8 +204,8 @@ class BundleStore:
             return path.read_bytes()
         except OSError as error:
             raise BundleError(
-                f"{path}: cannot be read ({error.strerror}); the bundle is half-written or not a run. "
-                "`loadlab list` names the runs here"
+                f"{path}: cannot be read ({error.strerror}); the bundle is half-written or not a run, take another. "
+                f"`{PROGRAM} list` names the runs here"
             ) from None
 
 
@@ -206,6 +220,13 @@ def _event(line: bytes, where: str) -> dict[str, Any]:
         if not isinstance(event, dict) or not isinstance(event.get(name), kind):
             raise BundleError(f"{where} is no event of a run ({name} is missing or wrong); {damaged}")
     return dict(event)
+
+
+def _for_keeps(value: object) -> object:
+    """A service's own words may hold secrets: they are shown when it falls, and stay in its log alone."""
+    if isinstance(value, str):
+        return without_log_tail(value)
+    return [_for_keeps(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def latest_link(runs: Path, folder: Path) -> None:

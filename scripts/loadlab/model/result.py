@@ -72,7 +72,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bracket:
-    """N* lies in (lower_users, upper_users]; an absent end is None.
+    """N* lies in (lower_users, upper_users]; an absent end is None. no_divergence without ends: at no number.
 
     estimate_users: isotonic point estimate, approximate. straddling: levels that decide neither way;
     blocks_needed: to settle them at the noise seen.
@@ -85,7 +85,7 @@ class Bracket:
     straddling: tuple[int, ...] = ()
     blocks_needed: int | None = None
     reason: str | None = None
-    """Why it is absent, inconclusive or invalid."""
+    """Why it is absent, inconclusive or invalid, or why the curves cannot part."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +99,9 @@ class PricedBracket:
     is_inverse_throughput: bool
     """The prices cancel: the ratio is nothing but the inverse ratio of goodput."""
     note: str | None = None
+    constant_ratio: Estimate | None = None
+    """The ratio where no number of users can change it (per-request memory), with its interval over requests; the
+    curve then has no comparisons. None where levels are compared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +116,9 @@ class Claim:
 class Prediction:
     """What the law said before the sweep. users None: it predicts no threshold (reason says why).
 
-    miss_ratio: measured point estimate over predicted; inside: whether the bracket contains the prediction.
+    miss_ratio: measured point estimate over predicted, approximate: the data support only what lies in
+    (lower_ratio, upper_ratio], the ends of the bracket over the prediction (an absent end is None).
+    inside: whether the bracket contains the prediction.
     attribution: what parts the curves (pool, processor, both); processor wherever it binds before the pool.
     """
 
@@ -128,13 +133,16 @@ class Prediction:
     curve_ratio: tuple[float, ...] = ()
     processor_users: float | None = None
     """Where the law predicts none: users from which processor time alone would part the curves."""
+    lower_ratio: float | None = None
+    upper_ratio: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AaControl:
-    """The same stack under two names. fired: its 99 % interval excludes 1. resolution_ratio: 95 % half-width.
+    """The same stack under two names. fired: its 99 % interval excludes 1.
 
-    resolution_ratio 0.02 means that a difference of 2 % is what this run could just see at this level.
+    resolution_ratio 0.02 means that a difference of 2 % is what this run could just see at this level: the larger
+    of half_width_ratio (half of the 95 % interval: its noise) and bias_ratio (how far its ratio is from 1).
     """
 
     fired: bool | None
@@ -143,6 +151,8 @@ class AaControl:
     users: int
     ratio: Estimate | None
     reason: str | None = None
+    half_width_ratio: float | None = None
+    bias_ratio: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,16 +194,23 @@ class StackDescription:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """The answer. ``sentence`` carries the configuration and every doubt that limits it."""
+    """The answer. ``sentence`` is answer, settings and doubts in one: it carries whatever limits it.
+
+    answer: from how many users on and by how much, and what that says of the claim. settings: a stack or the load
+    in each.
+    """
 
     kind: VerdictKind
     sentence: str
     exit_code: int
+    answer: str
+    settings: tuple[str, ...]
+    doubts: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """How the windows fared; published with every run."""
+    """How the windows fared; published with every run. requests: that ended in a window, whatever their outcome."""
 
     windows: int
     valid: int

@@ -35,7 +35,7 @@ class LoadWindow:
     ok + failed = ended in the window; good = ok within the objective's latency. sent = begun in the window.
     user_time_s: integral over the window of users in a request or thinking. request_time_s: the part in a
     request. active_s: time with at least one request in flight. latency_ceil_ms_sum: sum of each ok or failed
-    request's latency rounded up to a whole millisecond (what per-request billing charges).
+    request's latency rounded up to a whole millisecond (on a shared replica: it is in no bill).
     histogram: HdrHistogram (1 us to 600 s in microseconds, 3 digits) of ok requests, V2 compressed, base64.
     """
 
@@ -104,6 +104,15 @@ class ResourceSample:
     loop_lag_mean_s: float | None
     workers: tuple[WorkerSample, ...] = ()
     upstream_calls: int | None = None
+    monotonic_s: float | None = None
+    """The same instant on the engine's clock that never jumps; None in bundles of before."""
+
+
+def seconds_between(first: ResourceSample, last: ResourceSample) -> float:
+    """Seconds from one sample to the other, by the wall clock only where nothing better was kept."""
+    if first.monotonic_s is not None and last.monotonic_s is not None:
+        return last.monotonic_s - first.monotonic_s
+    return last.unix_s - first.unix_s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,13 +132,16 @@ class Window:
     books: TrialBooks | None
     notes: tuple[str, ...] = ()
     """What went wrong meanwhile, one line each (a service died, an answer did not come); any note invalidates."""
+    scrape_cpu_s: float | None = None
+    """Processor seconds that each of the lab's own looks at the service costs it (Demand)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demand:
     """What one stack asks of the machine, measured before the sweep (method.md section 2).
 
-    service_s: time of a request at one user. cpu_s_per_request: at a quarter of the slots. connection_shares:
+    service_s: time of a request at one user, service_sd_s its standard deviation between requests (None in bundles
+    made before it was recorded). cpu_s_per_request: at a quarter of the slots. connection_shares:
     for each probe the sorted shares of connections per worker; empty where a stack has one worker or no count.
     """
 
@@ -141,6 +153,9 @@ class Demand:
     workers: int
     slots_per_worker: int | None
     connection_shares: tuple[tuple[float, ...], ...] = ()
+    scrape_cpu_s: float | None = None
+    """Processor seconds that one scrape costs the idle stack."""
+    service_sd_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,6 +175,8 @@ class Provenance:
     calibration: str
     stack_settings: Mapping[str, Mapping[str, str]]
     resumed: tuple[float, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts beside this machine that the user let the run put load on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

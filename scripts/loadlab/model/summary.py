@@ -71,7 +71,11 @@ class WindowSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelSummary:
-    """One stack at one level over its used windows: every figure an estimate over blocks."""
+    """One stack at one level over its used windows: every figure an estimate over blocks.
+
+    p99_pooled_s: of the ok requests of all these windows together (pooled_requests of them), for levels whose single
+    windows are too short for a p99; it has no interval, since requests are no independent repeats.
+    """
 
     stack: str
     users: int
@@ -88,3 +92,5 @@ class LevelSummary:
     connections_by_worker: tuple[float, ...]
     loop_lag_mean_s: float | None
     objective_held: bool
+    p99_pooled_s: float | None = None
+    pooled_requests: int = 0

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 from loadlab.analysis.validity import needs_repeat, window_findings
 from loadlab.design.plan import make_repeat
 from loadlab.design.warmup import settling_s
 from loadlab.model.plan import Block, Trial
 from loadlab.model.run import Demand, Window
-from loadlab.pipeline.insist import heal, insist
-from loadlab.pipeline.rig import Rig
+from loadlab.pipeline.insist import ATTEMPTS, heal, insist
+from loadlab.pipeline.rig import Measured, Rig
 from loadlab.pipeline.trial import Timing, run_trial, run_warmup
-
-Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -37,11 +33,11 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
     rig.store.event("block_started", {"block": block.number, "attempt": attempt})
     rig.progress.stage(f"block {block.number}: starting both stacks fresh")
     rig.deployer.prepare(block.number)
-    _warm_up(rig, block, attempt)
+    running = _Running(rig, block, demands, attempt, counter)
     windows: list[Window] = []
     queue = [marked(trial, attempt) for trial in block.trials]
     while queue:
-        windows += [_measured(rig, trial, demands, counter) for trial in queue]
+        windows += [running.window(trial) for trial in queue]
         queue = [make_repeat(trial) for trial in needs_repeat(tuple(windows), rig.experiment)]
         counter.total += len(queue)
     rig.deployer.release()
@@ -62,28 +58,53 @@ def marked(trial: Trial, attempt: int) -> Trial:
     )
 
 
-def _warm_up(rig: Rig, block: Block, attempt: int) -> None:
-    top = max(trial.users for trial in block.trials)
-    for stack in rig.experiment.stacks:
-        trial = Trial(
-            id=f"b{block.number:02d}-warmup-{stack.name}-t{attempt}", block=block.number, stack=stack.name, users=top
-        )
-        rig.progress.stage(f"block {block.number}: warming up {stack.name} with {top} users")
-        insist(rig, trial.id, trial.block, partial(run_warmup, rig, trial, rig.experiment.window.warmup_s))
+class _Running:
+    """A block under way, which knows what stands cold: stacks that were started and not warmed up since."""
 
+    def __init__(self, rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int, counter: Counter) -> None:
+        self._rig = rig
+        self._block = block
+        self._demands = demands
+        self._attempt = attempt
+        self._counter = counter
+        self._cold: list[str] = []
+        self._all_cold()
 
-def _measured(rig: Rig, trial: Trial, demands: tuple[Demand, ...], counter: Counter) -> Window:
-    counter.done += 1
-    label = f"{trial.stack}, {trial.users} users" + ("" if trial.role == "sweep" else f" ({trial.role})")
-    rig.progress.window_started(counter.done, counter.total, label)
-    measured = insist(rig, trial.id, trial.block, lambda: run_trial(rig, trial, timing(rig, trial, demands)))
-    window = measured.window
-    rig.store.put_window(window, measured.scrapes)
-    reasons = tuple(f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
-    rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
-    rig.progress.window_finished(label, not reasons, reasons)
-    heal(rig, trial.block)
-    return window
+    def window(self, trial: Trial) -> Window:
+        """Measure one window and put it into the bundle."""
+        rig, counter = self._rig, self._counter
+        counter.done += 1
+        label = f"{trial.stack}, {trial.users} users" + ("" if trial.role == "sweep" else f" ({trial.role})")
+        measured = insist(rig, trial.id, trial.block, lambda: self._measured(trial, label), self._all_cold)
+        window = measured.window
+        rig.store.put_window(window, measured.scrapes)
+        reasons = tuple(f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
+        rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
+        rig.progress.window_finished(label, not reasons, reasons)
+        heal(rig, trial.block, self._all_cold)
+        return window
+
+    def _measured(self, trial: Trial, label: str) -> Measured:
+        self._warm_up()
+        self._rig.progress.window_started(self._counter.done, self._counter.total, label)
+        return run_trial(self._rig, trial, timing(self._rig, trial, self._demands))
+
+    def _all_cold(self) -> None:
+        self._cold = [stack.name for stack in self._rig.experiment.stacks]
+
+    def _warm_up(self) -> None:
+        """Load at the top level on every cold stack. One that keeps falling is measured cold: its windows say so."""
+        rig, number = self._rig, self._block.number
+        top = max(trial.users for trial in self._block.trials)
+        for _ in range(ATTEMPTS * len(rig.experiment.stacks)):
+            if not self._cold:
+                return
+            name = self._cold[0]
+            trial = Trial(id=f"b{number:02d}-warmup-{name}-t{self._attempt}", block=number, stack=name, users=top)
+            rig.progress.stage(f"block {number}: warming up {name} with {top} users")
+            run_warmup(rig, trial, rig.experiment.window.warmup_s)
+            self._cold.remove(name)
+            heal(rig, number, self._all_cold)
 
 
 def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
@@ -94,4 +115,5 @@ def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
         warmup_s=settling_s(demand, trial.users, think_s),
         measure_s=rig.experiment.window.measure_s,
         phase_s=demand.service_s + think_s,
+        scrape_cpu_s=demand.scrape_cpu_s,
     )

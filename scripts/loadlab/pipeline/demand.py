@@ -5,18 +5,19 @@ from __future__ import annotations
 from itertools import count
 
 from loadlab.errors import DeployError, LoadError
-from loadlab.execute.ports import Swarm
 from loadlab.model.experiment import Stack
 from loadlab.model.plan import Trial
-from loadlab.model.run import Demand, Window
+from loadlab.model.run import Demand, Window, seconds_between
 from loadlab.pipeline.insist import insist
 from loadlab.pipeline.rig import Rig
-from loadlab.pipeline.trial import Timing, run_trial
+from loadlab.pipeline.trial import Timing, peek, run_trial
+from loadlab.stats.histogram import decode
 
 REQUESTS_AT_ONE_USER = 24
 LEAST_REQUESTS = 20
 PEEK_S = 1.0
 CPU_WINDOW_S = 3.0
+SCRAPES = 10
 SPREAD_PROBES = 6
 SPREAD_S = 0.6
 SPREAD_LOAD = 0.7
@@ -48,17 +49,21 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
     users = max(2, _slots(rig) // 4)
     service_s = alone.load.latency_sum_s / (alone.load.ok + alone.load.failed)
     phase_s = service_s + rig.load.think_s
-    busy = _window(rig, stack, users, "cpu", Timing(warmup_s=0.5, measure_s=CPU_WINDOW_S, phase_s=phase_s))
     idle = _idle_cores(rig, stack)
+    scrape_s = _scrape_cpu_s(rig, stack, idle)
+    timing = Timing(warmup_s=0.5, measure_s=CPU_WINDOW_S, phase_s=phase_s, scrape_cpu_s=scrape_s)
+    busy = _window(rig, stack, users, "cpu", timing)
     return Demand(
         stack=stack.name,
         service_s=service_s,
         service_requests=alone.load.ok,
         cpu_s_per_request=_cpu_s_per_request(busy, idle),
         idle_cpu_cores=idle,
+        scrape_cpu_s=scrape_s,
         workers=stack.workers,
         slots_per_worker=stack.slots_per_worker,
         connection_shares=_spread(rig, stack, phase_s) if stack.workers > 1 else (),
+        service_sd_s=decode(alone.load.histogram).sd_s,
     )
 
 
@@ -80,25 +85,11 @@ def _slots(rig: Rig) -> int:
 
 def _seconds_for_one_user(rig: Rig, stack: Stack) -> float:
     """How long one user needs for REQUESTS_AT_ONE_USER requests, from a short look."""
-    peek = f"demand-{stack.name}-peek"
-    endpoint = rig.deployer.activate(stack)
-    swarm = Swarm(
-        trial=peek,
-        url=endpoint.url,
-        scenario=rig.load.scenario,
-        users=1,
-        think_s=rig.load.think_s,
-        phase_s=0.0,
-        seed=rig.experiment.blocks.seed,
-        good_within_s=rig.experiment.objective.latency_s,
-    )
-    rig.generator.swarm(swarm)
-    rig.clock.sleep(PEEK_S)
-    status = rig.generator.status()
-    books = rig.generator.stop(peek)
-    if status.p50_s is None and books.answered == 0:
+    trial = Trial(id=f"demand-{stack.name}-peek", block=0, stack=stack.name, users=1)
+    p50_s, books = peek(rig, trial, PEEK_S)
+    if p50_s is None and books.answered == 0:
         raise LoadError(f"{stack.name}: one user got no answer; see the service's log in the bundle")
-    cycle_s = (status.p50_s or PEEK_S) + rig.load.think_s
+    cycle_s = (p50_s or PEEK_S) + rig.load.think_s
     return min(LONGEST_S, max(1.0, REQUESTS_AT_ONE_USER * cycle_s))
 
 
@@ -131,12 +122,26 @@ def _idle_cores(rig: Rig, stack: Stack) -> float | None:
     return None if before is None or after is None else max(0.0, after - before) / seconds
 
 
+def _scrape_cpu_s(rig: Rig, stack: Stack, idle_cores: float | None) -> float | None:
+    """Processor seconds that one look at the idle stack costs it, beyond what it uses by itself."""
+    before, began_s = rig.deployer.cpu_s(stack.name), rig.clock.monotonic_s()
+    for _ in range(SCRAPES):
+        rig.probe.sample(stack.name)
+    after, seconds = rig.deployer.cpu_s(stack.name), rig.clock.monotonic_s() - began_s
+    rig.probe.take_scrapes(stack.name)
+    if before is None or after is None or idle_cores is None:
+        return None
+    return max(0.0, after - before - idle_cores * seconds) / SCRAPES
+
+
 def _cpu_s_per_request(window: Window, idle_cores: float | None) -> float | None:
     first, last = window.resources[0], window.resources[-1]
     ended = window.load.ok + window.load.failed
-    if first.cpu_s is None or last.cpu_s is None or not ended or last.unix_s <= first.unix_s:
+    span_s = seconds_between(first, last)
+    if first.cpu_s is None or last.cpu_s is None or not ended or span_s <= 0:
         return None
-    cores = (last.cpu_s - first.cpu_s) / (last.unix_s - first.unix_s) - (idle_cores or 0.0)
+    scrapes_s = (len(window.resources) - 1) * (window.scrape_cpu_s or 0.0)
+    cores = (last.cpu_s - first.cpu_s - scrapes_s) / span_s - (idle_cores or 0.0)
     return max(0.0, cores) * window.load.measure_s / ended
 
 

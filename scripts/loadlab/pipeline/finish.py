@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from loadlab.analysis.analyse import analyse
-from loadlab.config import load_experiment
 from loadlab.config.prices import load_price_lists
-from loadlab.errors import BundleError
+from loadlab.errors import PROGRAM, BundleError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import write_whole
 from loadlab.execute.store import BundleStore
 from loadlab.model.result import Analysis
+from loadlab.pipeline.bundle import EXPERIMENT, RESULTS, experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
 from loadlab.report.render import render_files
 from loadlab.report.results import from_json, to_json
-
-RESULTS = "results.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +31,32 @@ class Report:
     def html(self) -> Path:
         """The page to open."""
         return self.folder / "report.html"
+
+
+def current_report(folder: Path, layout: Layout) -> Report:
+    """The reports of what the bundle holds: rendered from results.json, or analysed first where that is out of date.
+
+    Raises:
+        BundleError: the bundle is not a run, damaged, newer than this program, or holds no finished block.
+    """
+    return render(folder) if is_current(folder) else analyse_bundle(folder, layout)
+
+
+def is_current(folder: Path) -> bool:
+    """Whether results.json is there and tells of every finished block and every resume.
+
+    Told by what it says and not by times of files, which do not survive a copy. Results without a run beside them
+    have nothing to be older than.
+    """
+    path = folder / RESULTS
+    if not path.exists():
+        return False
+    if not (folder / "events.jsonl").exists():
+        return True
+    results = from_json(path.read_bytes(), str(path))
+    store = BundleStore(folder, SystemClock())
+    told = (results["counts"]["blocks"], len(results["provenance"].get("resumed", ())))
+    return told == (len(store.progress().finished), len(store.provenance().resumed))
 
 
 def analyse_bundle(folder: Path, layout: Layout) -> Report:
@@ -51,7 +75,7 @@ def render(folder: Path) -> Report:
     """Write the reports from results.json; byte for byte the same every time, without network."""
     path = folder / RESULTS
     if not path.exists():
-        raise BundleError(f"{path}: there is none; go on with: loadlab run --resume {folder}")
+        raise BundleError(f"{path}: there is none; make it with: {PROGRAM} report {folder}")
     results = from_json(path.read_bytes(), str(path))
     for name, content in render_files(results).items():
         write_whole(folder / name, content)
@@ -64,8 +88,7 @@ def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
     if progress.plan is None or not run.windows:
         raise BundleError(
             f"{folder}: no block was finished, so there is nothing to judge yet; "
-            f"go on with: loadlab run --resume {folder}"
+            f"go on with: {PROGRAM} run --resume {folder}"
         )
-    experiment = load_experiment(str(folder / "experiment.toml"), check_files=False)
-    prices = load_price_lists(layout.prices)
-    return analyse(experiment, progress.plan, run, prices, (folder / "experiment.toml").read_text())
+    prices = load_price_lists(prices_of(folder, layout.prices))
+    return analyse(experiment_of(folder), progress.plan, run, prices, (folder / EXPERIMENT).read_text())

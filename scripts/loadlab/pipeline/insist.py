@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from loadlab.errors import LoadError
+from loadlab.execute.ports import nothing
 from loadlab.pipeline.rig import Rig
 
 ATTEMPTS = 3
@@ -13,8 +14,12 @@ ATTEMPTS = 3
 Result = TypeVar("Result")
 
 
-def insist(rig: Rig, trial: str, block: int, act: Callable[[], Result]) -> Result:
+def insist(
+    rig: Rig, trial: str, block: int, act: Callable[[], Result], restarted: Callable[[], None] = nothing
+) -> Result:
     """Do something with the load generator; when that breaks, mend it and try again.
+
+    restarted is called when the stacks had to be started again on the way.
 
     Raises:
         LoadError: it broke ATTEMPTS times in a row.
@@ -27,12 +32,15 @@ def insist(rig: Rig, trial: str, block: int, act: Callable[[], Result]) -> Resul
             rig.progress.message(f"{trial}: {error}")
             if left == 0:
                 raise
-            heal(rig, block)
+            heal(rig, block, restarted)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def heal(rig: Rig, block: int) -> None:
-    """Start again what has ended by itself, so that the next trial finds everything in place."""
+def heal(rig: Rig, block: int, restarted: Callable[[], None] = nothing) -> None:
+    """Start again what has ended by itself, so that the next trial finds everything in place.
+
+    restarted is called when the stacks were: all of them are fresh then, and cold.
+    """
     for line in rig.generator.heal():
         rig.store.event("generator_healed", {"reason": line})
         rig.progress.message(f"load generator restarted: {line}")
@@ -40,3 +48,4 @@ def heal(rig: Rig, block: int) -> None:
         rig.store.event("stacks_restarted", {"reason": list(fallen)})
         rig.progress.message(f"started again: {'; '.join(fallen)}")
         rig.deployer.prepare(block)
+        restarted()

@@ -24,11 +24,6 @@ class Layout:
         return self.root / "locustfiles"
 
     @property
-    def experiments(self) -> Path:
-        """Experiment files found by name."""
-        return self.root / "scripts" / "experiments"
-
-    @property
     def prices(self) -> Path:
         """Price lists."""
         return self.root / "scripts" / "prices"

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadlab.config import list_experiments
+from loadlab.errors import PROGRAM
 from loadlab.pipeline.layout import Layout
 
 
@@ -64,7 +65,7 @@ def _known(folder: Path) -> KnownRun:
 
 
 def _resume(folder: Path) -> str:
-    return f"loadlab run --resume {folder.name}"
+    return f"{PROGRAM} run --resume {folder.name}"
 
 
 def _short(results: dict[str, Any]) -> str:

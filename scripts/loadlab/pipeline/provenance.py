@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 
+from loadlab.config import without_values
 from loadlab.execute.machine import Machine, git_state, package_versions
 from loadlab.execute.ports import Clock, Isolation
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack, UrlService
@@ -15,7 +16,9 @@ UNCALIBRATED = "uncalibrated"
 NOT_YET_KNOWN = Isolation(level="shared", detail="not known yet: the deployer says it when it starts")
 
 
-def describe(experiment: Experiment, layout: Layout, clock: Clock, *, target: str) -> Provenance:
+def describe(
+    experiment: Experiment, layout: Layout, clock: Clock, *, target: str, allowed_hosts: tuple[str, ...] = ()
+) -> Provenance:
     """Everything that can be said before anything is started; the deployer adds the isolation."""
     machine, git = Machine(), git_state(layout.root)
     return Provenance(
@@ -27,6 +30,7 @@ def describe(experiment: Experiment, layout: Layout, clock: Clock, *, target: st
         machine=machine.facts(),
         packages=package_versions(),
         target=target,
+        allowed_hosts=allowed_hosts,
         isolation=NOT_YET_KNOWN.level,
         isolation_detail=NOT_YET_KNOWN.detail,
         calibration=UNCALIBRATED,
@@ -39,6 +43,6 @@ def _settings(stack: Stack) -> Mapping[str, str]:
         case OurService(settings=settings):
             return {key: str(value).lower() for key, value in settings.items()}
         case CommandService(env=env) | ImageService(env=env):
-            return dict(env)
+            return without_values(env)
         case UrlService():
             return {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
 from loadlab.model.experiment import ClosedLoad, Experiment, Stack
 from loadlab.model.run import Window
+from loadlab.pipeline.abort import AbortWatch
 from loadlab.report.live import Progress
 
 
@@ -22,6 +23,8 @@ class Rig:
     store: RunStore
     clock: Clock
     progress: Progress
+    watch: AbortWatch = field(default_factory=AbortWatch)
+    """One for the whole run: what hurts does not stop hurting at a window's end."""
 
     def stack(self, name: str) -> Stack:
         """The stack of that name."""

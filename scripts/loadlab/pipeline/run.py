@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from loadlab.config import check_targets, dump_experiment, load_experiment
-from loadlab.errors import BundleError, Interrupted, LoadlabError, UsageError
+from loadlab.config import check_targets, load_experiment
+from loadlab.errors import PROGRAM, BundleError, Interrupted, LoadlabError, UsageError
 from loadlab.execute.clock import SystemClock
+from loadlab.execute.durable import StoreFull
 from loadlab.execute.store import BundleStore, latest_link
 from loadlab.model.experiment import Experiment
-from loadlab.pipeline.finish import Report, analyse_bundle
+from loadlab.pipeline.bundle import FOR_RESUME, begin, begin_again, experiment_to_resume, find_run, resume_command
+from loadlab.pipeline.finish import Report, analyse_bundle, is_current
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import closed_load, local_rig
+from loadlab.pipeline.preflight import check_local
 from loadlab.pipeline.provenance import describe
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
@@ -36,17 +39,26 @@ class Request:
 
 
 def run(request: Request, layout: Layout, progress: Progress) -> Report:
-    """Run an experiment to its report.
+    """Run an experiment to its report. A resumed run that is complete and lacks its report only gets that.
+
+    Everything that can be found wrong beforehand is, before a bundle is made.
 
     Raises:
         Interrupted: the user stopped it; what is finished is reported, and the message says how to go on.
         LoadlabError: it could not be run to its end; what is finished is reported if any block is.
     """
-    experiment, folder = _opened(request, layout)
+    if request.resume is None:
+        experiment, folder = _fresh(request, layout)
+    else:
+        folder = _to_resume(request, layout)
+        if BundleStore(folder, SystemClock()).load().complete:
+            return _only_reported(folder, layout)
+        experiment = experiment_to_resume(folder)
     check_targets(experiment, request.allowed_hosts)
     closed_load(experiment)
     if request.target != "local":
         raise UsageError(f"--target: got {request.target}, but this version runs on the local target only; use local")
+    check_local(experiment, layout.prices)
     with BundleStore(folder, SystemClock()) as store:
         _begin(store, experiment, request, layout)
         latest_link(layout.runs, folder)
@@ -55,55 +67,51 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
                 run_session(_with_provenance(rig, store), store.progress())
         except KeyboardInterrupt:
             progress.finished()
-            raise Interrupted(_after(folder, layout, "interrupted")) from None
+            raise Interrupted(_after(folder, layout, "interrupted", request)) from None
         except LoadlabError as error:
             progress.finished()
-            raise _same_kind(error, _after(folder, layout, str(error))) from None
+            raise type(error)(_after(folder, layout, str(error), request)) from None
         progress.finished()
+        store.drop(FOR_RESUME)
         return analyse_bundle(folder, layout)
 
 
-def _opened(request: Request, layout: Layout) -> tuple[Experiment, Path]:
-    if request.resume is None:
-        if request.experiment is None:
-            raise UsageError(
-                "run: name an experiment, or a run to go on with by --resume RUN; `loadlab list` shows both"
-            )
-        experiment = load_experiment(request.experiment, request.overrides)
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        return experiment, layout.runs / f"{experiment.id}-{stamp}"
+def _fresh(request: Request, layout: Layout) -> tuple[Experiment, Path]:
+    if request.experiment is None:
+        raise UsageError(
+            f"run: name an experiment, or a run to go on with by --resume RUN; `{PROGRAM} list` shows both"
+        )
+    experiment = load_experiment(request.experiment, request.overrides)
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return experiment, layout.runs / f"{experiment.id}-{stamp}"
+
+
+def _to_resume(request: Request, layout: Layout) -> Path:
+    """The folder to go on in; a bundle of a newer program is refused before anything else of it is read."""
     if request.experiment or request.overrides:
         raise UsageError(
             "--resume goes on with the experiment that is in the run; name no experiment and no --set with it"
         )
     folder = find_run(str(request.resume), layout)
-    return load_experiment(str(folder / "experiment.toml")), folder
+    BundleStore(folder, SystemClock()).provenance()
+    return folder
 
 
-def find_run(name: str, layout: Layout) -> Path:
-    """The folder of a run given by path or by its name below runs/. Raises BundleError."""
-    for folder in (Path(name), layout.runs / name):
-        if (folder / "experiment.toml").exists():
-            return folder.resolve()
-    raise BundleError(f"{name}: no run bundle there (no experiment.toml); `loadlab list` names the runs here")
+def _only_reported(folder: Path, layout: Layout) -> Report:
+    if is_current(folder):
+        raise BundleError(f"{folder}: this run is complete; show it with: {PROGRAM} report {folder}")
+    with BundleStore(folder, SystemClock()) as store:
+        store.drop(FOR_RESUME)
+        return analyse_bundle(folder, layout)
 
 
 def _begin(store: BundleStore, experiment: Experiment, request: Request, layout: Layout) -> None:
     """Provenance, so that a bundle can always say where it comes from; a resume must be on the same machine."""
-    fresh = describe(experiment, layout, SystemClock(), target=request.target)
+    fresh = describe(experiment, layout, SystemClock(), target=request.target, allowed_hosts=request.allowed_hosts)
     if request.resume is None:
-        store.put_text("experiment.toml", dump_experiment(experiment))
-        store.put_provenance(fresh)
-        return
-    old = store.provenance()
-    if old.machine_id != fresh.machine_id:
-        raise BundleError(
-            f"{store.folder}: this run was begun on another machine; blocks of two machines cannot be one run. "
-            "Resume it there, or start a new run here"
-        )
-    if store.load().complete:
-        raise BundleError(f"{store.folder}: this run is complete; show it with: loadlab report {store.folder}")
-    store.put_provenance(replace(old, resumed=(*old.resumed, fresh.started_unix_s)))
+        begin(store, experiment, fresh, layout)
+    else:
+        begin_again(store, fresh)
 
 
 def _with_provenance(rig: Rig, store: BundleStore) -> Rig:
@@ -114,18 +122,18 @@ def _with_provenance(rig: Rig, store: BundleStore) -> Rig:
     return rig
 
 
-def _after(folder: Path, layout: Layout, what: str) -> str:
+def _after(folder: Path, layout: Layout, what: str, request: Request) -> str:
     """Report what there is, and say how to go on."""
     try:
         report = analyse_bundle(folder, layout)
-        left = f"the finished blocks are reported in {report.html}; "
-    except LoadlabError:
-        left = "no block was finished yet; "
-    return f"{what}; {left}go on with: loadlab run --resume {folder}"
-
-
-def _same_kind(error: LoadlabError, message: str) -> LoadlabError:
-    return type(error)(message if "--resume" not in str(error) else str(error))
+        left = f"the finished blocks are reported in {report.html}"
+    except BundleError:
+        left = "no block was finished yet"
+    except StoreFull:
+        left = f"what is finished is safe in {folder}, its report could not be written"
+    except LoadlabError as error:
+        left = f"what is finished is safe in {folder}, but not reported: {error}"
+    return f"{what}; {left}; go on with: {resume_command(folder, request.allowed_hosts)}"
 
 
 @contextmanager

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
-from loadlab.errors import LoadError, LoadlabError
 from loadlab.execute.ports import GeneratorBooks, Swarm
 from loadlab.model.plan import Trial
 from loadlab.model.run import ResourceSample, TrialBooks, Window
-from loadlab.pipeline.abort import AbortWatch
+from loadlab.pipeline.load_span import LoadSpan, loaded
 from loadlab.pipeline.rig import Measured, Rig
 
 SAMPLE_EVERY_S = 1.0
@@ -18,11 +16,15 @@ CLOCK_JUMP_S = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
-    """Seconds of one trial; phase_s is the span over which users' starts are spread."""
+    """Seconds of one trial; phase_s is the span over which users' starts are spread.
+
+    scrape_cpu_s: what each look at the service costs it, to be taken off.
+    """
 
     warmup_s: float
     measure_s: float
     phase_s: float
+    scrape_cpu_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,14 +43,10 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
     """
     before = _counted(rig, trial.stack)
     rig.probe.take_scrapes(trial.stack)
-    try:
-        rig.generator.swarm(_swarm(rig, trial, timing))
-        seen = _watch_window(rig, trial, timing)
+    with loaded(rig, trial, _swarm(rig, trial, timing)) as span:
+        seen = _watch_window(rig, trial, timing, span)
         load = rig.generator.collect(trial.id)
-    except LoadlabError:
-        _stop_anyhow(rig, trial)
-        raise
-    generator = rig.generator.stop(trial.id)
+        generator = span.stop()
     after = _counted(rig, trial.stack)
     window = Window(
         id=trial.id,
@@ -62,6 +60,7 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
         idle_cpu_cores=seen.idle_cpu_cores,
         books=_books(generator, before, after),
         notes=(*rig.deployer.fallen(), *seen.notes),
+        scrape_cpu_s=timing.scrape_cpu_s,
     )
     return Measured(window=window, scrapes=rig.probe.take_scrapes(trial.stack))
 
@@ -69,15 +68,18 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
 def run_warmup(rig: Rig, trial: Trial, seconds: float) -> None:
     """Load without a window, as each stack gets at a block's start."""
     timing = Timing(warmup_s=0.0, measure_s=0.0, phase_s=0.0)
-    rig.generator.swarm(_swarm(rig, trial, timing))
-    rig.clock.sleep(seconds)
-    rig.generator.stop(trial.id)
+    with loaded(rig, trial, _swarm(rig, trial, timing)) as span:
+        span.sleep_until(rig.clock.monotonic_s() + seconds)
+        span.stop()
 
 
-def _stop_anyhow(rig: Rig, trial: Trial) -> None:
-    """Stop a trial that has failed already; a drain that fails too must not hide why."""
-    with contextlib.suppress(LoadError):
-        rig.generator.stop(trial.id)
+def peek(rig: Rig, trial: Trial, seconds: float) -> tuple[float | None, GeneratorBooks]:
+    """Load without a window; the live median of the last two seconds, and the books."""
+    timing = Timing(warmup_s=0.0, measure_s=0.0, phase_s=0.0)
+    with loaded(rig, trial, _swarm(rig, trial, timing)) as span:
+        span.sleep_until(rig.clock.monotonic_s() + seconds)
+        p50_s = rig.generator.status().p50_s
+        return p50_s, span.stop()
 
 
 def _swarm(rig: Rig, trial: Trial, timing: Timing) -> Swarm:
@@ -101,17 +103,14 @@ class _Seen:
     notes: tuple[str, ...]
 
 
-def _watch_window(rig: Rig, trial: Trial, timing: Timing) -> _Seen:
+def _watch_window(rig: Rig, trial: Trial, timing: Timing, span: LoadSpan) -> _Seen:
     """Sleep through warm-up and window, reading resources at open, every second and at close."""
-    clock, watch = rig.clock, AbortWatch(rig.experiment.abort)
+    clock = rig.clock
     rig.generator.open_window(trial.id, opens_in_s=timing.warmup_s, measure_s=timing.measure_s)
     opens_s = clock.monotonic_s() + timing.warmup_s
     closes_s = opens_s + timing.measure_s
     offset_s = clock.unix_s() - clock.monotonic_s()
-    while (left_s := opens_s - clock.monotonic_s()) > SAMPLE_EVERY_S:
-        clock.sleep(min(SAMPLE_EVERY_S, left_s - SAMPLE_EVERY_S / 2))
-        _tick(rig, trial, watch)
-    clock.sleep(opens_s - clock.monotonic_s())
+    span.sleep_until(opens_s)
     idle_before = _cpu_s(rig, trial.stack)
     began_s = clock.monotonic_s()
     samples = [rig.probe.sample(trial.stack)]
@@ -119,18 +118,15 @@ def _watch_window(rig: Rig, trial: Trial, timing: Timing) -> _Seen:
         clock.sleep(min(SAMPLE_EVERY_S, left_s))
         samples.append(rig.probe.sample(trial.stack))
         if clock.monotonic_s() < closes_s:
-            _tick(rig, trial, watch)
-    idle_cores = _rate(idle_before, _cpu_s(rig, trial.stack), clock.monotonic_s() - began_s)
+            span.look()
+    idle_after, idle_s = _cpu_s(rig, trial.stack), clock.monotonic_s() - began_s
     jump_s = abs(clock.unix_s() - clock.monotonic_s() - offset_s)
-    notes = (f"the wall clock jumped by {jump_s:.1f} s",) if jump_s > CLOCK_JUMP_S else ()
-    return _Seen(samples=tuple(samples), idle_cpu_cores=idle_cores, notes=notes)
-
-
-def _tick(rig: Rig, trial: Trial, watch: AbortWatch) -> None:
-    status = rig.generator.status()
-    books = rig.generator.books(trial.id) if watch.needs_books else None
-    rig.progress.tick(status.users, status.rps, status.p50_s, status.p99_s)
-    watch.observe(rig.clock.monotonic_s(), status, books)
+    jumped = (f"the wall clock jumped by {jump_s:.1f} s",) if jump_s > CLOCK_JUMP_S else ()
+    return _Seen(
+        samples=tuple(samples),
+        idle_cpu_cores=_rate(idle_before, idle_after, idle_s),
+        notes=(*jumped, *_lost_processes(idle_before, idle_after)),
+    )
 
 
 def _cpu_s(rig: Rig, active: str) -> dict[str, float | None]:
@@ -140,7 +136,16 @@ def _cpu_s(rig: Rig, active: str) -> dict[str, float | None]:
 def _rate(before: dict[str, float | None], after: dict[str, float | None], seconds: float) -> float | None:
     """The busiest idle stack's processor seconds per second; None when none could be read."""
     spent = [b - a for name, a in before.items() if a is not None and (b := after[name]) is not None]
-    return max(spent) / seconds if spent and seconds > 0 else None
+    return max(spent) / seconds if spent and min(spent) >= 0 and seconds > 0 else None
+
+
+def _lost_processes(before: dict[str, float | None], after: dict[str, float | None]) -> tuple[str, ...]:
+    """The sum over the living processes of a stack only falls when one of them ends."""
+    return tuple(
+        f"{name}: a process of this stack, which was to be idle, ended"
+        for name, was_s in before.items()
+        if was_s is not None and ((is_s := after[name]) is None or is_s < was_s)
+    )
 
 
 def _counted(rig: Rig, stack: str) -> _Counted:

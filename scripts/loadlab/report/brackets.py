@@ -62,7 +62,7 @@ def decisive_table(results: Results) -> Table:
 def _capacity_table(results: Results) -> Table:
     return Table(
         caption="What it carried at each level",
-        columns=columns("Users", "Good/s", "p50", "p95", "'Objective", "Blocks"),
+        columns=columns("Users", "Good/s", "p50 (closed loop)", "p95 (closed loop)", "'Objective", "Blocks"),
         rows=tuple(_capacity_row(level) for level in results["levels"]),
     )
 
@@ -140,6 +140,9 @@ def _bracket_row(results: Results, curve: Results) -> tuple[Cell, ...]:
 
 def _remarks(curve: Results) -> Iterator[str]:
     bracket = curve["bracket"]
+    if curve["constant_ratio"] is not None:
+        yield bracket["reason"]
+        return
     if curve["is_inverse_throughput"]:
         yield "prices cancel: inverse ratio of good requests"
     if bracket["kind"] == "invalid" and bracket["reason"]:
@@ -156,7 +159,7 @@ def bracket_lines(results: Results) -> tuple[BracketLine, ...]:
     return tuple(
         BracketLine(curve=curve, name=curve_name(curve), answer=_answer(curve))
         for curve in results["brackets"]
-        if not same_curve(curve, headline) and comparisons_of(results, curve)
+        if not same_curve(curve, headline) and (curve["constant_ratio"] or comparisons_of(results, curve))
     )
 
 
@@ -175,7 +178,9 @@ def _answer(curve: Results) -> str:
     bracket = curve["bracket"]
     badge = BADGES[bracket["kind"]]
     if bracket["kind"] in ("diverges", "diverged_at_first", "no_divergence"):
-        return f"{badge.sign} {bracket_text(bracket)}"
+        constant = curve["constant_ratio"]
+        ratio = f" ({format_ratio(constant['value'], 3)} at any)" if constant else ""
+        return f"{badge.sign} {bracket_text(bracket)}{ratio}"
     return f"{badge.sign} {undecided_text(bracket) or bracket['reason'] or 'undecided'}"
 
 
@@ -184,7 +189,7 @@ def absent_lines(results: Results) -> tuple[str, ...]:
     lists: dict[tuple[str, str], list[str]] = {}
     declared = results["experiment"]["statistic"]
     for curve in results["brackets"]:
-        if curve["statistic"] != declared and not comparisons_of(results, curve):
+        if curve["statistic"] != declared and not (curve["constant_ratio"] or comparisons_of(results, curve)):
             reason = curve["note"] or curve["bracket"]["reason"] or "no used pair of windows has a figure"
             lists.setdefault((STATISTICS[curve["statistic"]], reason), []).append(curve["list"] or "")
     return tuple(_absent(name, reason, found) for (name, reason), found in lists.items())

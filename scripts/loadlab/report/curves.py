@@ -25,6 +25,7 @@ def headline_curve(results: Results) -> Results:
         "bracket": results["bracket"],
         "is_inverse_throughput": False,
         "note": None,
+        "constant_ratio": None,
     }
 
 

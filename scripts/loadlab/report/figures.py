@@ -56,7 +56,7 @@ def build_figures(results: Results) -> Figures:
     same = [figures for curve, figures in made if curve["statistic"] == decisive["statistic"]]
     return Figures(
         heroes=tuple(_hero_charts(results, decisive)),
-        hero_note=curve_note(decisive, INVERSE_THROUGHPUT) if comparisons_of(results, decisive) else None,
+        hero_note=_hero_note(results, decisive),
         lists=tuple(same),
         others=tuple(figures for _, figures in made if figures not in same),
         load=tuple(load_charts(results)),
@@ -86,6 +86,11 @@ def curve_note(curve: Results, inverse: str = SAME_AS_THROUGHPUT) -> str | None:
     return f"{note[:1].upper()}{note[1:].rstrip('.')}." if note else None
 
 
+def _hero_note(results: Results, decisive: Results) -> str | None:
+    shown = decisive["constant_ratio"] or comparisons_of(results, decisive)
+    return curve_note(decisive, INVERSE_THROUGHPUT) if shown else None
+
+
 def _decisive(results: Results) -> Results:
     """The curve that decides; in a run of one stack, which compares nothing, the first bill."""
     headline = headline_curve(results)
@@ -96,7 +101,7 @@ def _decisive(results: Results) -> Results:
 
 def _bill(cost: Results) -> Results:
     unknown = {"lower_users": None, "upper_users": None, "kind": "capacity"}
-    return {**cost, "statistic": "cost_per_million_good", "bracket": unknown, "note": None}
+    return {**cost, "statistic": "cost_per_million_good", "bracket": unknown, "note": None, "constant_ratio": None}
 
 
 def _unbracketed(results: Results, decisive: Results) -> tuple[BracketLine, ...]:
@@ -149,8 +154,12 @@ def ratio_chart(results: Results, curve: Results, key: str, predicted: tuple[Ser
             Level(value=1 + margin, label=f"{margin_text(margin)} margin", strong=True),
         ),
         from_zero=False,
-        absent=None if points else "no comparison has a used pair of windows",
+        absent=None if points else _no_ratio(curve),
     )
+
+
+def _no_ratio(curve: Results) -> str:
+    return curve["bracket"]["reason"] if curve["constant_ratio"] else "no comparison has a used pair of windows"
 
 
 def _ratio_point(comparison: Results) -> Point:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from loadlab.report.charts import Chart, Level, Point, Quantity, Series
 from loadlab.report.curves import TONES, Show, by_stack, marks_of, point_at, spoken, tested_users
 from loadlab.report.results import Results
-from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_P99, NO_PSS
+from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_POOLED_P99, NO_PSS
 from loadlab.units import format_bytes, format_cores, format_rps, format_s
 
 
@@ -16,12 +16,39 @@ def load_charts(results: Results) -> Iterable[Chart]:
     """Rates, memory and latencies against users."""
     yield from _rate_charts(results)
     yield _level_chart(results, "pss_bytes", "Peak memory (sum of PSS)", "bytes", format_bytes, NO_PSS)
-    for field, title, reason in (
-        ("p50_s", "Latency, p50", NO_ESTIMATE),
-        ("p95_s", "Latency, p95", NO_ESTIMATE),
-        ("p99_s", "Latency, p99", NO_P99),
-    ):
-        yield _level_chart(results, field, title, "s", format_s, reason, _objective(results))
+    for field, title in (("p50_s", "Latency, p50"), ("p95_s", "Latency, p95")):
+        chart = _level_chart(results, field, title, "s", format_s, NO_ESTIMATE, _objective(results))
+        yield replace(chart, subtitle="; ".join(part for part in ("closed loop", chart.subtitle) if part))
+    yield _pooled_chart(results)
+
+
+def _pooled_chart(results: Results) -> Chart:
+    """p99 of all windows of a level together: those of a short plan hold too few requests each."""
+    series = by_stack(results, results["levels"], _pooled_point)
+    subtitle = "closed loop; all windows of a level pooled, so without an interval"
+    return Chart(
+        key="p99-pooled",
+        title="Latency, p99",
+        description=f"Latency, p99 of all windows of a level together, against concurrent users. {spoken(series)}",
+        quantity="s",
+        users=tested_users(results),
+        series=series,
+        marks=marks_of(results, results["bracket"]),
+        subtitle=subtitle if len(series) == len(results["stacks"]) else f"{subtitle}; {NO_POOLED_P99}",
+        levels=_within(_objective(results), series),
+        absent=_absent(results, series, NO_POOLED_P99),
+    )
+
+
+def _pooled_point(row: Results) -> Point | None:
+    value = row["p99_pooled_s"]
+    return None if value is None else point_at(row, value, None, None, format_s)
+
+
+def _within(level: Level | None, series: tuple[Series, ...]) -> tuple[Level, ...]:
+    """A limit that is worth drawing: a strong one, or one that the figures come near to."""
+    top = max((point.upper or point.value for line in series for point in line.points), default=0.0)
+    return (level,) if level is not None and (level.strong or level.value <= 1.5 * top) else ()
 
 
 def _rate_charts(results: Results) -> Iterable[Chart]:
@@ -48,7 +75,6 @@ def _level_chart(
 
     series = by_stack(results, results["levels"], make)
     shown = sum(len(line.points) for line in series)
-    top = max((point.upper or point.value for line in series for point in line.points), default=0.0)
     return Chart(
         key=field.replace("_", "-"),
         title=title,
@@ -58,7 +84,7 @@ def _level_chart(
         series=series,
         marks=marks_of(results, results["bracket"]),
         subtitle=reason if 0 < shown < len(results["levels"]) else "",
-        levels=(level,) if level is not None and (level.strong or level.value <= 1.5 * top) else (),
+        levels=_within(level, series),
         absent=_absent(results, series, reason),
     )
 
@@ -82,6 +108,7 @@ def _cause_charts(results: Results) -> Iterable[Chart]:
     yield replace(
         _level_chart(results, "p50_s", "Median response time", "s", format_s, NO_ESTIMATE, _objective(results)),
         key="waiting",
+        subtitle="closed loop",
     )
     for index in stacks:
         title = f"{results['stacks'][index]['name']}: open connections per worker"

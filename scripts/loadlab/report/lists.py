@@ -13,6 +13,8 @@ from loadlab.report.words import (
     STATISTICS,
     bracket_text,
     margin_text,
+    miss_text,
+    point_text,
     price_text,
     undecided_text,
     users_text,
@@ -49,7 +51,8 @@ def prediction_items(results: Results) -> tuple[Item, ...]:
                 cell=figure(users_text(bracket["estimate_users"]), "the ratio does not cross the margin"),
             ),
             Item(
-                term="Measured over predicted", cell=figure(format_ratio(prediction["miss_ratio"]), _no_miss(results))
+                term="Measured over predicted",
+                cell=figure(miss_text(prediction), _no_miss(results), detail=point_text(prediction) or None),
             ),
             Item(term="Bracket holds the prediction", cell=_yes_no(prediction["inside"], "the bracket is open")),
             Item(
@@ -89,6 +92,11 @@ def control_items(results: Results) -> tuple[Item, ...]:
             term="Resolution (smallest visible difference)",
             cell=figure(format_percent(control["resolution_ratio"]), reason),
         ),
+        Item(
+            term="the larger of its noise (half of the 95 % interval)",
+            cell=figure(format_percent(control["half_width_ratio"]), reason),
+        ),
+        Item(term="and its bias (distance from 1)", cell=figure(format_percent(control["bias_ratio"]), reason)),
     )
 
 
@@ -103,7 +111,7 @@ def count_items(results: Results) -> tuple[Item, ...]:
         "missing_pairs": "Pairs missing after the repeat",
         "blocks": "Blocks",
         "interrupted_blocks": "Interrupted blocks, left out and redone",
-        "requests": "Requests sent",
+        "requests": "Requests that ended in a window",
     }
     reasons = "; ".join(f"{code}: {format_count(number)}" for code, number in sorted(counts["reasons"].items()))
     levels = ", ".join(map(str, counts["invalid_levels"]))
@@ -126,7 +134,7 @@ def setting_items(results: Results) -> tuple[Item, ...]:
             ("Threshold", f"ratio above {margin_text(asked['margin_ratio'])}, alpha {asked['alpha']:g}"),
             ("Good", f"answered as expected within {format_s(asked['objective_latency_s'])}"),
             ("Objective of a level", f"{format_percent(asked['objective_good_ratio'])} of requests good"),
-            ("Load", f"{asked['scenario']}, think time {format_s(asked['think_s'])}"),
+            ("Load", f"closed loop, {asked['scenario']}, think time {format_s(asked['think_s'])}"),
             ("Upstream", asked["upstream_latency"] or "none"),
             ("Levels", f"{levels} users, {placed}"),
             ("Windows", f"{format_s(asked['warmup_s'])} warm-up, {format_s(asked['measure_s'])} measured"),

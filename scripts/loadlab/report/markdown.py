@@ -45,8 +45,12 @@ def _entry(cell: Cell) -> str:
 def _lines(view: ReportView) -> Iterator[str]:
     yield f"# {view.badge.sign} {view.badge.word}: {escape(view.question)}"
     yield ""
-    yield f"{escape(view.sentence)}"
+    yield f"{escape(view.answer)}"
     yield ""
+    for name, line in (("Settings", view.settings_line), ("Doubts", view.doubts_line)):
+        if line:
+            yield f"{name}: {escape(line)}."
+            yield ""
     yield "| | | |"
     yield "|---|---|---|"
     for tile in view.key_figures:
@@ -61,6 +65,8 @@ def _lines(view: ReportView) -> Iterator[str]:
     yield "## Why"
     yield ""
     yield from (f"- {escape(sentence)}" for sentence in view.explanation)
+    yield ""
+    yield escape(view.loop_note)
     yield ""
     yield from table(view.levels)
     yield from table(view.demands)

@@ -7,6 +7,8 @@ from loadlab.report.junit import render_junit
 from loadlab.report.markdown import render_markdown
 from loadlab.report.results import Results
 
+REPORT_FILES = ("report.html", "report.md", "junit.xml")
+
 
 def render_files(results: Results) -> dict[str, bytes]:
     """report.html, report.md and junit.xml of parsed results.json, byte for byte the same each time."""

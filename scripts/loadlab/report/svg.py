@@ -52,6 +52,22 @@ class _Plot:
     unit: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _MarkLabel:
+    """A label above the plot: its middle, half its width, its base line, and its row from the top."""
+
+    text: str
+    css: str
+    x: float
+    y: float
+    half: float
+    row: int
+
+    def covers(self, position: float) -> bool:
+        """Whether a line at ``position`` would run through it."""
+        return abs(position - self.x) <= self.half + 3
+
+
 def draw(chart: Chart, frame: Frame) -> str:
     """The picture of ``chart`` as one ``<svg>`` element; the same bytes for the same chart."""
     plot = _plot(chart, frame)
@@ -78,7 +94,7 @@ def _plot(chart: Chart, frame: Frame) -> _Plot:
     factor, unit = axis_unit(chart.quantity, high)
     ticks = nice_ticks(low * factor, high * factor)
     right = frame.width - max(18.0, _label_room(chart))
-    left = 16.0 + CHAR_WIDTH * max(len(_tick_text(tick, ticks)) for tick in ticks)
+    left = 16.0 + CHAR_WIDTH * max(min(3, len(unit)), *(len(_tick_text(tick, ticks)) for tick in ticks))
     return _Plot(
         chart=chart,
         frame=frame,
@@ -151,24 +167,37 @@ def _bracket(plot: _Plot) -> Iterator[str]:
 
 
 def _mark_lines(plot: _Plot) -> Iterator[str]:
+    """Each mark from under its label to the axis, broken where it would cross the label of another row."""
+    labels = _labels(plot)
     for row, (users, _, css) in enumerate(_mark_rows(plot.chart.marks)):
         if users is None or not plot.x.holds(users):
             continue
-        position = plot.x.at(users)
-        top = plot.frame.top - (LINE_HEIGHT * (2 - row) - 2 if plot.frame.mark_rows else 0)
-        yield _line(position, top, position, plot.frame.bottom, css)
+        position, top = plot.x.at(users), plot.frame.top
+        for label in labels:
+            if label.row > row and not label.covers(position):
+                yield _line(position, label.y - LINE_HEIGHT + 4, position, label.y + 4, css)
+        yield _line(position, top - (1 if labels else 0), position, plot.frame.bottom, css)
 
 
 def _mark_labels(plot: _Plot) -> Iterator[str]:
+    for label in _labels(plot):
+        yield _text(label.x, label.y, label.text, label.css, "middle")
+
+
+def _labels(plot: _Plot) -> tuple[_MarkLabel, ...]:
+    """The labels above the plot: claim, prediction and bracket, a row each; none in frames without room for them."""
     marks = plot.chart.marks
     if not plot.frame.mark_rows:
-        return
-    for row, (users, label, css) in enumerate(_mark_rows(marks)):
-        if users is not None and plot.x.holds(users):
-            yield _placed(plot, plot.x.at(users), label, f"{css}-text", row)
+        return ()
+    found = [
+        _placed(plot, plot.x.at(users), text, f"{css}-text", row)
+        for row, (users, text, css) in enumerate(_mark_rows(marks))
+        if users is not None and plot.x.holds(users)
+    ]
     if marks.upper_users is not None:
         left = plot.x.start if marks.lower_users is None else plot.x.at(marks.lower_users)
-        yield _placed(plot, (left + plot.x.at(marks.upper_users)) / 2, marks.bracket_label, "mark-bracket", 2)
+        found.append(_placed(plot, (left + plot.x.at(marks.upper_users)) / 2, marks.bracket_label, "mark-bracket", 2))
+    return tuple(found)
 
 
 def _mark_rows(marks: Marks) -> tuple[tuple[float | None, str, str], ...]:
@@ -178,10 +207,10 @@ def _mark_rows(marks: Marks) -> tuple[tuple[float | None, str, str], ...]:
     )
 
 
-def _placed(plot: _Plot, position: float, label: str, css: str, row: int) -> str:
+def _placed(plot: _Plot, position: float, label: str, css: str, row: int) -> _MarkLabel:
     half = BOLD_WIDTH * len(label) / 2
     centre = min(max(position, half + 2), plot.frame.width - half - 2)
-    return _text(centre, plot.frame.top - 6 - LINE_HEIGHT * (2 - row), label, css, "middle")
+    return _MarkLabel(text=label, css=css, x=centre, y=plot.frame.top - 6 - LINE_HEIGHT * (2 - row), half=half, row=row)
 
 
 def _level_lines(plot: _Plot) -> Iterator[str]:

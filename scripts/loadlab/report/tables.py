@@ -9,6 +9,7 @@ from loadlab.report.results import Results
 from loadlab.report.words import (
     NO_CPU,
     NO_P99,
+    NO_POOLED_P99,
     NO_PSS,
     NO_SLOTS,
     STATISTICS,
@@ -90,7 +91,9 @@ def _bill_table(results: Results, price: str, billing: str) -> Table:
 def _bill_cells(cost: Results | None) -> tuple[Cell, ...]:
     if cost is None:
         return (figure(ABSENT, "no used window at this level"),) * len(_BILL_COLUMNS)
-    reason = next((note for note in cost["notes"] if note.startswith("no cost")), "not determined by this run")
+    alone = "there are no replicas: one environment for each request"
+    otherwise = alone if cost["billing"] == "per_request_memory" else "not determined by this run"
+    reason = next((note for note in cost["notes"] if note.startswith("no cost")), otherwise)
     lower, upper = cost["usd_per_million_good_lower"], cost["usd_per_million_good_upper"]
     interval = None if lower is None else range_text(format_usd(lower), format_usd(upper))
     return (
@@ -104,7 +107,7 @@ def _bill_cells(cost: Results | None) -> tuple[Cell, ...]:
 def level_table(results: Results) -> Table:
     """Each stack at each level: load, latency and resources with their intervals."""
     return Table(
-        caption="What was measured at each level: estimate over blocks, its interval below",
+        caption="What was measured at each level (closed loop): estimate over blocks, its interval below",
         columns=columns(
             "Users",
             "'Stack",
@@ -113,6 +116,7 @@ def level_table(results: Results) -> Table:
             "p50",
             "p95",
             "p99",
+            "p99, all windows pooled",
             "CPU per request",
             "CPU",
             "PSS",
@@ -132,6 +136,7 @@ def _level_row(level: Results) -> tuple[Cell, ...]:
         estimate(level["p50_s"], format_s),
         estimate(level["p95_s"], format_s),
         estimate(level["p99_s"], format_s, NO_P99),
+        figure(format_s(level["p99_pooled_s"]), NO_POOLED_P99),
         estimate(level["cpu_s_per_request"], format_s, NO_CPU),
         estimate(level["cpu_cores"], format_cores, NO_CPU),
         estimate(level["pss_bytes"], format_bytes, NO_PSS),
@@ -143,7 +148,7 @@ def _level_row(level: Results) -> tuple[Cell, ...]:
 def window_table(results: Results) -> Table:
     """Every window with what it measured and what its gates said."""
     return Table(
-        caption="All windows, in the order of the file",
+        caption="All windows (closed loop), in the order of the file",
         columns=columns(
             *(
                 "'Window",
@@ -153,7 +158,7 @@ def window_table(results: Results) -> Table:
                 "'Role",
                 "'Gates",
                 "'Used",
-                "Sent",
+                "Sent in it",
                 "Failed",
                 "Good/s",
                 "p50",

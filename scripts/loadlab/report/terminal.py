@@ -55,13 +55,23 @@ def _entry(cell: Cell) -> Text:
 
 def _parts(view: ReportView) -> Iterator[RenderableType]:
     style = _STYLES[view.badge.tone]
-    yield Panel(Text(view.sentence), title=badge_text(view.badge), title_align="left", border_style=style)
+    yield Panel(_verdict(view), title=badge_text(view.badge), title_align="left", border_style=style)
     if view.decisive.rows:
         yield _one_line_rows(view.decisive)
     yield from _rows("On other price lists", [(price_text(line.curve), line.answer) for line in _other_lists(view)])
     yield from _rows("Why", [("", sentence) for sentence in view.explanation])
     yield from _rows("Run", _facts(view))
     yield from _doubts(view)
+
+
+def _verdict(view: ReportView) -> Text:
+    """The answer, and what it holds for on lines of its own."""
+    told = Text(view.answer)
+    if view.settings_line:
+        told.append(f"\n{view.settings_line}", style="dim")
+    if view.doubts_line:
+        told.append(f"\nDoubts: {view.doubts_line}", style="dim")
+    return told
 
 
 def _other_lists(view: ReportView) -> Iterator[BracketLine]:

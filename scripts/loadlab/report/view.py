@@ -26,9 +26,12 @@ from loadlab.report.words import (
     ATTRIBUTIONS,
     BADGES,
     CLAIM_ANSWERS,
+    CLOSED_LOOP,
     Badge,
     bracket_text,
+    miss_text,
     plain_users,
+    point_text,
     range_text,
     undecided_text,
     utc_text,
@@ -54,7 +57,9 @@ class ReportView:
     run_id: str
     made: str
     badge: Badge
-    sentence: str
+    answer: str
+    settings_line: str
+    doubts_line: str
     key_figures: tuple[KeyFigure, ...]
     stack_names: tuple[str, ...]
     stack_labels: tuple[str, ...]
@@ -68,6 +73,8 @@ class ReportView:
     claimed: bool
     doubtful: bool
     """Whether any level is invalid and therefore drawn hollow."""
+    loop_note: str
+    """What a closed loop means for percentiles."""
     figures: Figures
     decisive: Table
     brackets: Table
@@ -102,11 +109,14 @@ def build_view(results: Results) -> ReportView:
         run_id=results["run_id"],
         made=utc_text(provenance.get("started_unix_s")),
         badge=BADGES[verdict["kind"]],
-        sentence=verdict["sentence"],
+        answer=verdict["answer"],
+        settings_line="; ".join(verdict["settings"]),
+        doubts_line="; ".join(verdict["doubts"]),
         key_figures=tuple(key_figures(results)),
         **_legend(results),
         statistic=experiment["statistic"],
         calibration=str(provenance.get("calibration") or ABSENT),
+        loop_note=CLOSED_LOOP,
         figures=build_figures(results),
         decisive=decisive_table(results),
         brackets=bracket_table(results),
@@ -210,8 +220,9 @@ def _prediction(results: Results) -> Iterator[KeyFigure]:
     prediction = results["prediction"]
     if prediction is None:
         return
-    miss = prediction["miss_ratio"]
-    detail = f"measured over predicted {format_ratio(miss)}; " if miss is not None else ""
+    miss = miss_text(prediction)
+    point = point_text(prediction)
+    detail = f"measured over predicted {', '.join(filter(None, (miss, point)))}; " if miss != ABSENT else ""
     value = f"{plain_users(prediction['users'])} users" if prediction["users"] is not None else "no threshold"
     cause = ATTRIBUTIONS[prediction["attribution"]]
     yield KeyFigure(term="Predicted by the law", value=value, detail=f"{detail}cause: {cause}")

@@ -12,7 +12,7 @@ STATISTICS = {
     "cost_per_million_good": "cost per million good requests",
     "usd_per_hour_at_users": "US dollars per hour at N users",
     "goodput": "good requests per second",
-    "p95": "95th percentile of latency",
+    "p95": "95th percentile of latency, closed loop",
     "memory": "peak memory (sum of PSS)",
     "cpu_per_request": "processor time per request",
 }
@@ -54,7 +54,12 @@ INVERSE_THROUGHPUT = (
 SAME_AS_THROUGHPUT = "Prices cancel here too: the inverse ratio of good requests per second."
 NO_PSS = "this target cannot measure PSS"
 NO_CPU = "the service exports no process accounting"
-NO_P99 = "p99 needs at least 1000 requests"
+NO_P99 = "p99 needs at least 1000 requests in a window"
+NO_POOLED_P99 = "p99 needs at least 1000 requests in all windows of a level"
+CLOSED_LOOP = (
+    "Closed loop: each user waits for its answer before it sends again, so that a slow service is asked less often. "
+    "Percentiles are of what was sent; arrivals that do not wait would see longer ones (coordinated omission)."
+)
 NO_SLOTS = "this stack has no pool of slots"
 NO_INTERVAL = "no interval"
 NO_ESTIMATE = "no window counts"
@@ -97,8 +102,8 @@ def bracket_text(bracket: Results) -> str:
     lower, upper, kind = bracket["lower_users"], bracket["upper_users"], bracket["kind"]
     if kind == "diverged_at_first" and upper is not None:
         return f"at or below {plain_users(upper)} users"
-    if kind == "no_divergence" and lower is not None:
-        return f"above {plain_users(lower)} users"
+    if kind == "no_divergence":
+        return "at no number of users" if lower is None else f"above {plain_users(lower)} users"
     if lower is None or upper is None:
         return ABSENT
     return f"({plain_users(lower)}, {plain_users(upper)}] users"
@@ -113,6 +118,22 @@ def undecided_text(bracket: Results) -> str:
         f"undecided at {', '.join(map(str, straddling))} users" if straddling else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def miss_text(prediction: Results) -> str:
+    """Measured over predicted as the data support it: the ends of the bracket; a dash without one."""
+    lower, upper = prediction["lower_ratio"], prediction["upper_ratio"]
+    if lower is None and upper is None:
+        return ABSENT
+    if upper is None:
+        return f"above {format_ratio(lower)}"
+    return f"at most {format_ratio(upper)}" if lower is None else f"({format_ratio(lower)}, {format_ratio(upper)}]"
+
+
+def point_text(prediction: Results) -> str:
+    """The approximate point inside of it, in words; empty without one."""
+    miss = prediction["miss_ratio"]
+    return "" if miss is None else f"about {format_ratio(miss)}"
 
 
 def price_text(record: Results) -> str:

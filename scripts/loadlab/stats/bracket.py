@@ -24,7 +24,10 @@ LevelAnswer = Literal["under", "over", "straddles", "unknown"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelDecision:
-    """One level. Logs of the ratio; a bound is None where the blocks give none. sd: pooled with neighbours."""
+    """One level. Logs of the ratio; a bound is None where the blocks give none.
+
+    sd_log: the larger of its own and that pooled with its neighbours.
+    """
 
     users: int
     blocks: int

@@ -2,9 +2,10 @@
 
 The last two axes of every input are (blocks, levels); nan marks a missing pair. Methods:
 
-* ``t``: the mean, with a variance pooled over the level and its two neighbours (one at the edges), degrees of
-  freedom summed likewise; a level noisier than its neighbours keeps its own variance, which pooling would hide.
-  Where the pooled blocks do not differ at all, ``sign`` takes over.
+* ``t``: the mean, with the wider of two Student's bounds: by the level's own variance with its own degrees of
+  freedom (blocks - 1), and by the variance pooled over the level and its two neighbours (one at the edges) with
+  theirs. The first holds however unlike the neighbours' noise is; the second keeps four blocks that happen to agree
+  from being taken for certainty. Where the pooled blocks do not differ at all, ``sign`` takes over.
 * ``sign``: the median, with bounds from order statistics (stats/sign.py), for figures that move in steps.
 """
 
@@ -29,17 +30,24 @@ MIN_BLOCKS = 2
 class LevelBounds:
     """Arrays over (..., levels). lower and upper are one-sided; -inf and +inf where there is no bound.
 
-    lower holds for all levels at once (Bonferroni), upper for each level alone. sd is the standard
-    deviation used (nan without one), df its degrees of freedom, by_sign whether order statistics made the bounds.
+    lower holds for all levels at once (Bonferroni), upper for each level alone. own_sd and pooled_sd are the
+    standard deviations of both bounds (nan without one), pooled_df the degrees of freedom of the second; by_sign:
+    whether order statistics made the bounds.
     """
 
     centre: Floats
     lower: Floats
     upper: Floats
-    sd: Floats
-    df: Floats
+    own_sd: Floats
+    pooled_sd: Floats
+    pooled_df: Floats
     blocks: NDArray[np.int64]
     by_sign: NDArray[np.bool_]
+
+    @property
+    def sd(self) -> Floats:
+        """The larger of both standard deviations."""
+        return np.fmax(self.own_sd, self.pooled_sd)
 
 
 def level_bounds(log_ratios: Floats, alpha: float, method: Method = "t") -> LevelBounds:
@@ -48,17 +56,21 @@ def level_bounds(log_ratios: Floats, alpha: float, method: Method = "t") -> Leve
     divisor = np.maximum(blocks, 1)
     mean = np.where(blocks > 0, np.nansum(log_ratios, axis=-2) / divisor, np.nan)
     squares = np.nansum((log_ratios - mean[..., None, :]) ** 2, axis=-2)
-    df = _with_neighbours(np.maximum(blocks - 1, 0).astype(np.float64))
-    pooled = _with_neighbours(squares) / np.where(df > 0, df, np.nan)
-    own = squares / np.maximum(blocks - 1, 1)
-    sd = np.sqrt(np.maximum(pooled, own))
+    own_df = np.maximum(blocks - 1, 0).astype(np.float64)
+    df = _with_neighbours(own_df)
+    pooled_sd = np.sqrt(_with_neighbours(squares) / np.where(df > 0, df, np.nan))
+    own_sd = np.sqrt(squares / np.where(own_df > 0, own_df, np.nan))
     alpha_lower = alpha / log_ratios.shape[-1]
-    alike = ~(sd > NO_SPREAD * np.maximum(1.0, np.abs(mean)))
+    alike = ~(np.fmax(own_sd, pooled_sd) > NO_SPREAD * np.maximum(1.0, np.abs(mean)))
     by_sign = np.full(mean.shape, True) if method == "sign" else alike & (df > 0)
-    error = sd / np.sqrt(divisor)
-    by_t = (mean - t_quantile(df, 1 - alpha_lower) * error, mean + t_quantile(df, 1 - alpha) * error)
+    lower, upper = (
+        mean
+        + side
+        * np.fmax(t_quantile(own_df, 1 - error) * own_sd, t_quantile(df, 1 - error) * pooled_sd)
+        / np.sqrt(divisor)
+        for side, error in ((-1, alpha_lower), (1, alpha))
+    )
     centre = mean
-    lower, upper = by_t
     if by_sign.any():
         median, low, high = _order_bounds(log_ratios, blocks, alpha_lower, alpha)
         centre = np.where(by_sign, median, mean)
@@ -68,8 +80,9 @@ def level_bounds(log_ratios: Floats, alpha: float, method: Method = "t") -> Leve
         centre=centre,
         lower=np.where(known, lower, -np.inf),
         upper=np.where(known, upper, np.inf),
-        sd=sd,
-        df=df,
+        own_sd=own_sd,
+        pooled_sd=pooled_sd,
+        pooled_df=df,
         blocks=blocks,
         by_sign=by_sign,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from loadlab.model.result import Estimate, Interval
 from loadlab.stats.sign import median_bounds
-from loadlab.stats.student import t_quantile
+from loadlab.stats.student import t_quantile_of
 
 NO_SPREAD = 1e-9
 """Standard deviations below this are no spread at all: the values are equal but for rounding."""
@@ -53,7 +53,7 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
     if not got.spread:
         lower, upper = median_bounds(values, (1 - level) / 2, (1 - level) / 2)
         return None if lower is None or upper is None else Interval(lower=lower, upper=upper, level=level)
-    half = float(t_quantile(got.n - 1, (1 + level) / 2)) * got.sd / math.sqrt(got.n)
+    half = t_quantile_of(got.n - 1, (1 + level) / 2) * got.sd / math.sqrt(got.n)
     return Interval(lower=got.mean - half, upper=got.mean + half, level=level)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
 import numpy as np
-from scipy.special import bdtr
 
+from loadlab.stats.beta import binomial_at_most
 from loadlab.stats.level_bounds import Floats, LevelBounds
 from loadlab.stats.sign import order_rank
-from loadlab.stats.student import t_quantile
+from loadlab.stats.student import t_quantile_of
 
 POWER = 0.8
 MAX_BLOCKS = 500
@@ -36,19 +37,24 @@ def blocks_to_settle(
         seen = column[~np.isnan(column)]
         against = float(np.mean(seen <= margin_log if gap > 0 else seen >= margin_log))
         return blocks_by_sign(against, alpha)
-    pooled = float(bounds.df[i]) / max(int(bounds.blocks[i]) - 1, 1)
-    return blocks_by_t(abs(gap), float(bounds.sd[i]), alpha, levels_pooled=pooled)
+    pooled = float(bounds.pooled_df[i]) / max(int(bounds.blocks[i]) - 1, 1)
+    own = blocks_by_t(abs(gap), float(bounds.own_sd[i]), alpha)
+    shared = blocks_by_t(abs(gap), float(bounds.pooled_sd[i]), alpha, levels_pooled=pooled)
+    return None if own is None or shared is None else max(own, shared)
 
 
 def blocks_by_t(
     gap_log: float, sd_log: float, alpha: float, *, levels_pooled: float = 1.0, power: float = POWER
 ) -> int | None:
     """Blocks until (t(1 - alpha) + t(power)) sd / sqrt(n) fits into the gap; None beyond 500."""
-    n = np.arange(2, MAX_BLOCKS + 1)
-    df = levels_pooled * (n - 1)
-    reach = (t_quantile(df, 1 - alpha) + t_quantile(df, power)) * sd_log / np.sqrt(n)
-    enough = np.flatnonzero(reach <= gap_log)
-    return int(n[enough[0]]) if enough.size and gap_log > 0 else None
+
+    def enough(blocks: int) -> bool:
+        df = levels_pooled * (blocks - 1)
+        reach = (t_quantile_of(df, 1 - alpha) + t_quantile_of(df, power)) * sd_log / math.sqrt(blocks)
+        return reach <= gap_log
+
+    found = 2 + bisect_left(range(2, MAX_BLOCKS + 1), True, key=enough)
+    return found if gap_log > 0 and found <= MAX_BLOCKS else None
 
 
 def blocks_by_sign(against_ratio: float, alpha: float, power: float = POWER) -> int | None:
@@ -57,6 +63,6 @@ def blocks_by_sign(against_ratio: float, alpha: float, power: float = POWER) -> 
         return None
     for n in range(1, MAX_BLOCKS + 1):
         rank = order_rank(n, alpha)
-        if rank and float(bdtr(rank - 1, n, against_ratio)) >= power:
+        if rank and binomial_at_most(rank - 1, n, against_ratio) >= power:
             return n
     return None

@@ -32,11 +32,3 @@ def median_bounds(values: Sequence[float], alpha_lower: float, alpha_upper: floa
     ordered = sorted(values)
     below, above = order_rank(len(ordered), alpha_lower), order_rank(len(ordered), alpha_upper)
     return (ordered[below - 1] if below else None, ordered[-above] if above else None)
-
-
-def blocks_for_unanimous(alpha: float) -> int:
-    """Return how many blocks that all agree are needed for a one-sided error of at most ``alpha``."""
-    n = 1
-    while 2.0**-n > alpha:
-        n += 1
-    return n

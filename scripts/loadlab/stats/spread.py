@@ -1,12 +1,12 @@
-"""Whether a level is noisier than its neighbours: the degrees of freedom that they lend it are then too many."""
+"""Whether a level is noisier than its neighbours, and so is judged by its own blocks alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import fdtrc
 
+from loadlab.stats.beta import f_tail
 from loadlab.stats.paired import sample
 
 UNEVEN_AT = 0.01
@@ -27,6 +27,6 @@ def uneven_levels(columns: Sequence[Sequence[float]], alpha: float = UNEVEN_AT) 
         if df == 0 or near_df == 0 or squares == 0:
             continue
         ratio = np.inf if near_squares == 0 else (squares / df) / (near_squares / near_df)
-        if float(fdtrc(df, near_df, ratio)) < alpha / len(columns):
+        if f_tail(df, near_df, float(ratio)) < alpha / len(columns):
             uneven.append(i)
     return tuple(uneven)

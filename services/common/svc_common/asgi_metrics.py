@@ -5,19 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from svc_common.metrics import CLIENT_GONE, ServiceMetrics
+from svc_common.metrics import CLIENT_GONE, ServiceMetrics, queued_s
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-_Headers = Iterable[tuple[bytes, bytes]]
-_Finished = tuple[str, object, int, float, float, _Headers]
+_Finished = tuple[str, object, int, float, float, bytes | None]
 
 BATCH: Final = 64
 """Finished requests that are noted before they are counted together: counting them one by one, each time
@@ -25,10 +24,11 @@ with cold processor caches, costs about twice as much."""
 
 
 class AsgiMetrics:
-    """Outermost ASGI middleware; a request counts when its last byte is handed over or its client is gone.
+    """Outermost ASGI middleware; a request counts as its last byte is handed to the server, or when it failed.
 
-    The route label is the template that the framework leaves in `scope["route"]`. Requests are noted in the
-    event loop's thread and counted in batches, the rest of them whenever the registry is read.
+    Whoever has read an answer therefore finds it counted. The route label is the template that the framework
+    leaves in `scope["route"]`. Requests are noted in the event loop's thread and counted in batches, the rest of
+    them whenever the registry is read.
     """
 
     def __init__(self, app: AsgiApp, metrics: ServiceMetrics) -> None:
@@ -44,21 +44,32 @@ class AsgiMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(self, scope, send)
+        started_s = perf_counter()
+        status = 500
+        is_counted = False
+
+        def noting_send(message: Message) -> Awaitable[None]:
+            nonlocal is_counted, status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif not (is_counted or message.get("more_body", False)):
+                is_counted = True
+                # A server may swallow what is sent to a lost client, as ASGI allows; uvicorn's bound `send` tells.
+                is_gone = getattr(getattr(send, "__self__", None), "disconnected", False)
+                self._note(scope, CLIENT_GONE if is_gone else status, started_s)
+            return send(message)
+
         self._in_flight += 1
         try:
-            await self._app(scope, receive, exchange.send)
+            await self._app(scope, receive, noting_send)
         finally:
-            if not exchange.is_counted:
-                exchange.count(500)
+            if not is_counted:
+                self._note(scope, 500, started_s)
 
-    def finished(self, scope: Scope, status: int, started_s: float) -> None:
-        """Note a request that is over; `started_s` is of `perf_counter`."""
-        noted = (scope["method"], scope.get("route"), status, started_s, perf_counter(), scope["headers"])
-        self._finished.append(noted)
-        self._in_flight -= 1
-        if len(self._finished) >= BATCH:
-            self.flush()
+    def refused(self, scope: Scope) -> None:
+        """Count a request that the server answers 503 by itself, without asking the application."""
+        self._in_flight += 1
+        self._note(scope, 503, perf_counter())
 
     def flush(self) -> None:
         """Count what is noted; when it returns, every request no longer in flight has been counted."""
@@ -67,58 +78,26 @@ class AsgiMetrics:
             metrics.set_in_flight(self._in_flight)
             unix_offset_s = time.time() - perf_counter()
             for _ in range(len(self._finished)):
-                method, route, status, started_s, ended_s, headers = self._finished.popleft()
-                metrics.observe_request(method, _template(route), status, ended_s - started_s)
-                header = _queue_header(headers)
-                if header is not None:
-                    metrics.observe_queue(header, started_s + unix_offset_s)
+                method, route, status, started_s, ended_s, header = self._finished.popleft()
+                waited_s = None if header is None else queued_s(header, started_s + unix_offset_s)
+                metrics.request_finished(
+                    method, _template(route), status, ended_s - started_s, queued_s=waited_s, in_flight_change=0.0
+                )
 
-
-class _Exchange:
-    """One request and its response."""
-
-    __slots__ = ("_middleware", "_scope", "_send", "_started_s", "_status", "is_counted")
-
-    def __init__(self, middleware: AsgiMetrics, scope: Scope, send: Send) -> None:
-        self._started_s = perf_counter()
-        self._middleware = middleware
-        self._scope = scope
-        self._send = send
-        self._status = 500
-        self.is_counted = False
-
-    def send(self, message: Message) -> Awaitable[None]:
-        """Pass a message on; the plain ones without a coroutine of our own."""
-        kind = message["type"]
-        if kind == "http.response.body" and not message.get("more_body", False):
-            return self._send_last(message)
-        if kind == "http.response.start":
-            self._status = message["status"]
-        return self._send(message)
-
-    async def _send_last(self, message: Message) -> None:
-        try:
-            await self._send(message)
-        except OSError:
-            self.count(CLIENT_GONE)
-            raise
-        # A server may swallow what is sent to a lost client, as ASGI allows; uvicorn's bound `send` tells.
-        is_gone = getattr(getattr(self._send, "__self__", None), "disconnected", False)
-        self.count(CLIENT_GONE if is_gone else self._status)
-
-    def count(self, status: int) -> None:
-        """Count the request, once."""
-        if not self.is_counted:
-            self.is_counted = True
-            self._middleware.finished(self._scope, status, self._started_s)
-
-
-def _queue_header(headers: _Headers) -> bytes | None:
-    for name, value in headers:
-        if name == b"x-request-start":
-            return value
-    return None
+    def _note(self, scope: Scope, status: int, started_s: float) -> None:
+        """Note a request that is over; `started_s` is of `perf_counter`."""
+        header = None
+        for name, value in scope["headers"]:
+            if name == b"x-request-start":
+                header = value
+                break
+        finished = self._finished
+        finished.append((scope["method"], scope.get("route"), status, started_s, perf_counter(), header))
+        self._in_flight -= 1
+        if len(finished) >= BATCH:
+            self.flush()
 
 
 def _template(route: object) -> str:
-    return str(getattr(route, "path_format", None) or getattr(route, "path", ""))
+    template = getattr(route, "path_format", None) or getattr(route, "path", "")
+    return cast(str, template)

@@ -38,9 +38,9 @@ def read_cgroup(*, mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> Cgroup
     paths = _paths_by_controller(membership)
     if (mount / "cgroup.controllers").exists():
         return _read_v2(_own_folder(mount, paths.get("", "/")))
-    cpu = _own_folder(mount / "cpu", paths.get("cpu", "/"))
-    cpuacct = _own_folder(mount / "cpuacct", paths.get("cpuacct", "/"))
-    memory = _own_folder(mount / "memory", paths.get("memory", "/"))
+    cpu = _own_folder(_hierarchy(mount, "cpu"), paths.get("cpu", "/"))
+    cpuacct = _own_folder(_hierarchy(mount, "cpuacct"), paths.get("cpuacct", "/"))
+    memory = _own_folder(_hierarchy(mount, "memory"), paths.get("memory", "/"))
     return _read_v1(cpu=cpu, cpuacct=cpuacct, memory=memory)
 
 
@@ -53,9 +53,17 @@ def _paths_by_controller(membership: Path) -> dict[str, str]:
     return paths
 
 
+def _hierarchy(mount: Path, controller: str) -> Path:
+    """Version 1: where a controller is mounted: by its name, or with others in one folder like `cpu,cpuacct`."""
+    own = mount / controller
+    shared = [] if own.is_dir() else [path for path in mount.glob("*,*") if controller in path.name.split(",")]
+    return shared[0] if shared else own
+
+
 def _own_folder(top: Path, path: str) -> Path:
+    """The group's folder; a path from outside of our control group namespace (`/../x`) is not mounted here."""
     folder = top / path.lstrip("/")
-    return folder if folder.is_dir() else top
+    return folder if folder.is_dir() and ".." not in folder.parts else top
 
 
 def _read_v2(folder: Path) -> CgroupReading:

@@ -5,6 +5,7 @@ No client retries, follows redirects or reads proxies from the environment: one 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol, final
 
 import aiohttp
@@ -74,10 +75,12 @@ def _transport(settings: Settings) -> AsyncTransport:
             raise ValueError("the async stack has no urllib3 client; Settings refuses this")
 
 
-async def _httpx_get(client: httpx.AsyncClient, url: str) -> UpstreamAnswer:
+async def _httpx_get(client: httpx.AsyncClient, url: str, timeout_s: float) -> UpstreamAnswer:
+    """One call; httpx bounds each step of it, and the whole is bounded here."""
     try:
-        response = await client.get(url)
-    except httpx.TimeoutException:
+        async with asyncio.timeout(timeout_s):
+            response = await client.get(url)
+    except (TimeoutError, httpx.TimeoutException):
         return UpstreamTimeout()
     except httpx.HTTPError as error:
         return UpstreamFailed(type(error).__name__)
@@ -89,11 +92,11 @@ class _HttpxPerRequest:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = url
-        self._timeout = httpx.Timeout(timeout_s)
+        self._timeout_s = timeout_s
 
     async def get(self) -> UpstreamAnswer:
-        async with httpx.AsyncClient(timeout=self._timeout, trust_env=False) as client:
-            return await _httpx_get(client, self._url)
+        async with httpx.AsyncClient(timeout=httpx.Timeout(self._timeout_s), trust_env=False) as client:
+            return await _httpx_get(client, self._url, self._timeout_s)
 
     async def close(self) -> None:
         """Nothing is kept between calls."""
@@ -102,11 +105,12 @@ class _HttpxPerRequest:
 class _HttpxPooled:
     def __init__(self, url: str, limit: int, timeout_s: float) -> None:
         self._url = url
+        self._timeout_s = timeout_s
         limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=IDLE_KEEPALIVE_S)
         self._client = httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(timeout_s), trust_env=False)
 
     async def get(self) -> UpstreamAnswer:
-        return await _httpx_get(self._client, self._url)
+        return await _httpx_get(self._client, self._url, self._timeout_s)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -11,6 +11,7 @@ from typing import Protocol, final
 import httpx
 import urllib3
 
+from svc_common.deadline import DeadlineHTTPConnection, deadline_in
 from svc_common.metrics import UpstreamMeter
 from svc_common.outbound import IDLE_KEEPALIVE_S, quote_url
 from svc_common.settings import Settings
@@ -119,18 +120,21 @@ class _Urllib3Pooled:
         self._path = parsed.request_uri
         self._timeout_s = timeout_s
         self._pool = urllib3.connection_from_url(
-            url, maxsize=limit, block=True, retries=False, timeout=urllib3.Timeout(connect=timeout_s, read=timeout_s)
+            url, maxsize=limit, block=True, retries=False, timeout=urllib3.Timeout(total=timeout_s)
         )
+        if self._pool.scheme == "http":
+            self._pool.ConnectionCls = DeadlineHTTPConnection
 
     def get(self) -> UpstreamAnswer:
         try:
-            response = self._pool.urlopen(
-                "GET",
-                self._path,
-                retries=False,
-                redirect=False,
-                pool_timeout=self._timeout_s,  # type: ignore[arg-type]
-            )
+            with deadline_in(self._timeout_s):
+                response = self._pool.urlopen(
+                    "GET",
+                    self._path,
+                    retries=False,
+                    redirect=False,
+                    pool_timeout=self._timeout_s,  # type: ignore[arg-type]
+                )
         except urllib3.exceptions.NewConnectionError as error:
             # It is a ConnectTimeoutError by inheritance only: the connection was refused.
             return UpstreamFailed(type(error).__name__)

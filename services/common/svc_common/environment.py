@@ -37,7 +37,7 @@ class EnvironmentReader:
         variables = sorted(prefix + name for name in known)
         for variable in sorted(environ):
             if variable.startswith(prefix) and variable not in variables:
-                raise SettingsError(_unknown(variable, variables))
+                raise SettingsError(_unknown(variable, variables) + self._link_hint())
 
     def has(self, name: str) -> bool:
         """Whether the variable is set at all."""
@@ -49,7 +49,14 @@ class EnvironmentReader:
         if variable not in self._environ:
             return SettingsError(f"{variable} is not set: expected {allowed}")
         shown = "(hidden)" if secret else _one_line(self._environ[variable])
-        return SettingsError(f"{variable}={shown}: expected {allowed}")
+        return SettingsError(f"{variable}={shown}: expected {allowed}{self._link_hint()}")
+
+    def _link_hint(self) -> str:
+        """Kubernetes describes every Service of the namespace in variables that may begin with our prefix."""
+        name = self._prefix + "SERVICE_HOST"
+        if name not in self._environ and not self._environ.get(self._prefix + "PORT", "").startswith("tcp://"):
+            return ""
+        return f"; {self._prefix}* comes from a Kubernetes Service link: set enableServiceLinks: false in the pod"
 
     def text(self, name: str, default: str, *, allowed: str) -> str:
         """A text that is not blank."""

@@ -6,7 +6,7 @@ import socket
 
 from svc_common.settings import Settings, SettingsError
 
-__all__ = ["check_port"]
+__all__ = ["check_port", "dual_stack_sockets"]
 
 
 def check_port(settings: Settings) -> None:
@@ -26,3 +26,14 @@ def check_port(settings: Settings) -> None:
             raise SettingsError(
                 f"SVC_PORT={settings.port}: cannot listen on {settings.host} ({error.strerror}): expected a free port"
             ) from None
+
+
+def dual_stack_sockets(settings: Settings) -> list[socket.socket] | None:
+    """For the host `::` a socket that takes IPv4 too, as gunicorn's does; None for any other host.
+
+    asyncio would make one for IPv6 alone.
+    """
+    if settings.host != "::" or not socket.has_dualstack_ipv6():
+        return None
+    address = (settings.host, settings.port)
+    return [socket.create_server(address, family=socket.AF_INET6, backlog=settings.backlog, dualstack_ipv6=True)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,8 @@ UNMATCHED_ROUTE: Final = "(unmatched)"
 OTHER_METHOD: Final = "OTHER"
 CLIENT_GONE: Final = 499
 MAX_QUEUE_S: Final = 3_600.0
+_QUEUE_PREFIXES: Final = ("t=", b"t=")
+_BOUNDS_S: Final = families.REQUEST_BUCKETS_S
 KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
@@ -102,50 +103,44 @@ class ServiceMetrics:
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(self._store, self._flushes))
 
-    def request_started(self, queue_header: str | bytes | None = None) -> None:
-        """A request is taken up; `queue_header` is its `X-Request-Start`, when it has one."""
+    def request_started(self) -> None:
+        """A request is taken up."""
         store = self._store
         with store.lock:
             store.cells[self._in_flight_at] += 1.0
-        if queue_header is not None:
-            self.observe_queue(queue_header, time.time())
 
-    def request_finished(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """Count a request that was started. `route` is the template ("/items/{id}"), "" when none matched."""
-        self.observe_request(method, route, status, duration_s, in_flight_change=-1.0)
-
-    def observe_queue(self, header: str | bytes, taken_up_s: float) -> None:
-        """Record how long a request had waited when it was taken up, at `taken_up_s` in unix seconds.
-
-        The header says `t=<unix seconds>`; anything else, a start in the future or more than an hour ago is
-        ignored.
-        """
-        waited_s = _waited_s(header, taken_up_s)
-        if waited_s is None:
-            return
-        bucket = self._queue_at + 1 + bisect_left(families.REQUEST_BUCKETS_S, waited_s)
-        store = self._store
-        with store.lock:
-            cells = store.cells
-            cells[self._queue_at] += waited_s
-            cells[bucket] += 1.0
-
-    def observe_request(
-        self, method: str, route: str, status: int, duration_s: float, *, in_flight_change: float = 0.0
+    def request_finished(
+        self,
+        method: str,
+        route: str,
+        status: int,
+        duration_s: float,
+        *,
+        queued_s: float | None = None,
+        in_flight_change: float = -1.0,
     ) -> None:
-        """Count a request that is over, for a caller that keeps the number in flight by itself."""
+        """Count a request that was started.
+
+        `route` is the template ("/items/{id}"), "" when none matched; `queued_s` is of `queued_s`. A caller that
+        keeps the number in flight by itself says `in_flight_change=0.0`.
+        """
         row = self._rows.get((method, route, status))
         if row is None:
             row = self._new_row(method, route, status)
         total_at, duration_at = row
-        bucket = duration_at + 1 + bisect_left(families.REQUEST_BUCKETS_S, duration_s)
+        bucket = duration_at + 1 + bisect_left(_BOUNDS_S, duration_s)
         store = self._store
         with store.lock:
             cells = store.cells
             cells[total_at] += 1.0
             cells[duration_at] += duration_s
             cells[bucket] += 1.0
-            cells[self._in_flight_at] += in_flight_change
+            if in_flight_change:
+                cells[self._in_flight_at] += in_flight_change
+            if queued_s is not None:
+                queue_at = self._queue_at
+                cells[queue_at] += queued_s
+                cells[queue_at + 1 + bisect_left(_BOUNDS_S, queued_s)] += 1.0
 
     def set_in_flight(self, requests: int) -> None:
         """The number in flight, from a caller that keeps it by itself."""
@@ -170,8 +165,13 @@ class ServiceMetrics:
         return row
 
 
-def _waited_s(header: str | bytes, taken_up_s: float) -> float | None:
-    if header[:2] not in ("t=", b"t="):
+def queued_s(header: str | bytes, taken_up_s: float) -> float | None:
+    """How long a request had waited when it was taken up, at `taken_up_s` in unix seconds.
+
+    The header `X-Request-Start` says `t=<unix seconds>`; with anything else, a start in the future or more than
+    an hour ago it is not known.
+    """
+    if header[:2] not in _QUEUE_PREFIXES:
         return None
     try:
         waited_s = taken_up_s - float(header[2:])

@@ -1,4 +1,4 @@
-"""A bare Starlette application that answers GET /items/17 as the lab's service does, under its server and settings."""
+"""Bare Starlette with a route /items/{id}: the service's work and bytes, its server and settings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from svc_common import work
 from svc_common.logging_line import configure_logging
 from svc_common.settings import Settings
 
-BODY = work.item("17")
 
-
-async def item(_request: Request) -> Response:
-    """The same bytes every time."""
-    return Response(BODY, media_type="application/json")
+async def item(request: Request) -> Response:
+    """The item as the service finds and encodes it, so that the two differ by the framework alone."""
+    return Response(work.item(request.path_params["id"]), media_type="application/json")
 
 
 async def ready(_request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""A bare WSGI application that answers GET /items/17 as the lab's service does, under its server and settings."""
+"""A bare WSGI callable for /items/17: the service's work and bytes, its server and settings."""
 
 # mypy: allow-untyped-calls
 
@@ -14,14 +14,15 @@ from svc_common import work
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-BODY = work.item("17")
-HEADERS = [("Content-Type", "application/json"), ("Content-Length", str(len(BODY)))]
+ITEMS = "/items/"
 
 
 def bare(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """The same bytes every time, whatever is asked for."""
-    start_response("200 OK", list(HEADERS))
-    return [BODY]
+    """The item as the service finds and encodes it, and readiness; nothing else is asked for."""
+    path = environ["PATH_INFO"]
+    body = work.item(path.removeprefix(ITEMS)) if path.startswith(ITEMS) else work.READY
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
 
 
 class BareGunicorn(ConfiguredGunicorn):

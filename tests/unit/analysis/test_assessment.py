@@ -41,11 +41,29 @@ def test_a_quiet_run_finds_the_knee_and_says_so_with_its_settings() -> None:
     assert (found.verdict.kind, found.verdict.exit_code) == ("diverges", EXIT_CONCLUSIVE)
     assert found.claim.answer == "refuted_later"
     assert found.verdict.sentence == (
-        "Above 50 and by 58 concurrent users pool starts to take more than 1.10x the time of loop for a good request, "
-        "so the claim of 50 users is refuted: it starts later, if at all (pool: 1 worker x 48 threads, pooled_urllib3; "
-        "loop: pooled_aiohttp; IoBoundUser, think time 0 s; this machine); doubts: the load generator is uncalibrated."
+        "Above 50 and by 58 concurrent users pool starts to take more than 1.10x the time of loop for a good request: "
+        "1.209x at 58 users (1.202x to 1.216x); the claim of 50 users is refuted: it starts later, if at all "
+        "(pool: 1 worker x 48 threads, pooled_urllib3; loop: pooled_aiohttp; IoBoundUser, think time 0 s; "
+        "this machine); doubts: the load generator is uncalibrated."
     )
+    assert found.verdict.sentence.startswith(found.verdict.answer.rstrip("."))
+    assert all(part in found.verdict.sentence for part in (*found.verdict.settings, *found.verdict.doubts))
     assert found.aa.fired is False
+
+
+@pytest.mark.parametrize(("ratio", "users"), [(1.0, 70), (1.5, 37), (1.1, 70)])
+def test_by_how_much_is_said_at_the_end_of_the_bracket_or_at_the_top_level(ratio: float, users: int) -> None:
+    found = _assess(make_run(make_windows(level(ratio), levels=LEVELS)))
+    shown = next(c for c in found.comparisons if c.users == users and c.statistic == "goodput")
+    assert shown.lower_ratio is not None
+    assert shown.upper_ratio is not None
+    words = f"{shown.ratio:.3f}x at {users} users ({shown.lower_ratio:.3f}x to {shown.upper_ratio:.3f}x)"
+    assert words in found.verdict.answer
+
+
+def test_without_an_interval_the_answer_says_so() -> None:
+    found = _assess(make_run(make_windows(level(1.2), levels=LEVELS, blocks=1)))
+    assert "at 70 users (no interval)" in found.verdict.answer
 
 
 def test_every_statistic_has_its_comparisons_and_the_decided_one_comes_first() -> None:
@@ -90,7 +108,7 @@ def test_counts_of_everything_that_fared_badly_are_published() -> None:
     assert (counts.missing_pairs, counts.invalid_levels, counts.blocks) == (2, (58,), 4)
     assert counts.reasons == {"note": 3}
     assert counts.requests == sum(w.load.ok for w in spoilt)
-    assert found.verdict.kind == "invalid"
+    assert (found.bracket.lower_users, found.bracket.upper_users) == (50, 70)
     assert "2 pairs of windows are missing" in found.verdict.sentence
     assert "1 interrupted block is left out" in found.verdict.sentence
 

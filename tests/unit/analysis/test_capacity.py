@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from builders_pool import simulated_rps
-from loadlab.analysis.capacity import Pool, operating_point, throughput_rps
+from loadlab.analysis.capacity import Pool, throughput_rps
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,6 @@ def test_throughput_never_exceeds_an_asymptote_and_never_falls(slots: int | None
 def test_one_user_never_waits() -> None:
     pool = Pool(service_s=0.2, cpu_s=0.05, slots=3, think_s=0.3)
     assert throughput_rps(pool, 1) == pytest.approx(2.0)
-    assert operating_point(pool, 1).response_s == pytest.approx(0.2)
 
 
 def test_large_pools_and_populations_stay_exact_at_their_limits() -> None:
@@ -71,24 +70,10 @@ def test_large_pools_and_populations_stay_exact_at_their_limits() -> None:
     assert throughput_rps(Pool(service_s=0.2, cpu_s=1e-5, slots=None), 10_000) == pytest.approx(50_000, rel=1e-3)
 
 
-def test_little_s_law_ties_throughput_response_and_users() -> None:
-    pool = Pool(service_s=0.2, cpu_s=0.002, slots=16, think_s=0.5)
-    point = operating_point(pool, 60)
-    assert point.throughput_rps * (point.response_s + 0.5) == pytest.approx(60)
-    assert point.cpu_ratio == pytest.approx(point.throughput_rps * 0.002)
-    assert point.slots_busy is not None
-    assert 0.9 * 16 < point.slots_busy <= 16
-
-
-def test_busy_slots_are_absent_without_a_pool() -> None:
-    assert operating_point(Pool(service_s=0.2, cpu_s=0.002, slots=None), 10).slots_busy is None
-
-
 @pytest.mark.parametrize(("cores", "most_rps"), [(0.5, 50), (1.0, 100), (1.5, 150), (3.0, 300)])
 def test_the_processor_is_full_at_its_cores_whole_or_not(cores: float, most_rps: float) -> None:
     quota = Pool(service_s=0.2, cpu_s=0.01, slots=None, cores=cores)
     assert throughput_rps(quota, 500) == pytest.approx(most_rps)
-    assert operating_point(quota, 500).cpu_ratio == pytest.approx(1.0)
 
 
 def test_a_real_number_of_users_lies_between_its_neighbours() -> None:

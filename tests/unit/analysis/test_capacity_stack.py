@@ -6,7 +6,7 @@ import pytest
 
 from builders_pool import simulated_rps
 from loadlab.analysis.capacity import Pool, throughput_rps
-from loadlab.analysis.spread import EvenSpread, HashedSpread, MeasuredSpread, Spread, workers_by_connections
+from loadlab.analysis.spread import EvenSpread, MeasuredSpread, Spread, workers_by_connections
 from loadlab.analysis.stack_capacity import StackModel, stack_throughput_rps
 
 
@@ -60,7 +60,6 @@ def test_an_uneven_spread_leaves_slots_idle() -> None:
     "spread",
     [
         EvenSpread(),
-        HashedSpread(seed=3),
         MeasuredSpread(shares=((0.4, 0.3, 0.2, 0.1), (0.55, 0.25, 0.2))),
     ],
 )
@@ -69,18 +68,6 @@ def test_every_connection_is_counted_once(spread: Spread, users: int) -> None:
     held = workers_by_connections(spread, users, 4)
     assert sum(connections * workers for connections, workers in held.items()) == pytest.approx(users)
     assert 0 not in held
-
-
-def test_hashed_connections_have_the_mean_and_variance_of_equal_odds() -> None:
-    held = workers_by_connections(HashedSpread(seed=9, draws=4000), 48, 4)
-    square = sum(workers * (connections - 12) ** 2 for connections, workers in held.items()) / 4
-    assert square == pytest.approx(48 * 0.25 * 0.75, rel=0.05)
-
-
-def test_the_same_seed_hashes_alike_and_another_does_not() -> None:
-    first = workers_by_connections(HashedSpread(seed=1, draws=8), 40, 4)
-    assert workers_by_connections(HashedSpread(seed=1, draws=8), 40, 4) == first
-    assert workers_by_connections(HashedSpread(seed=2, draws=8), 40, 4) != first
 
 
 def test_a_measured_spread_without_connections_is_refused() -> None:

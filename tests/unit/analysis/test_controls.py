@@ -29,8 +29,21 @@ def test_a_stack_against_itself_stays_quiet_and_tells_the_resolution() -> None:
     assert found.ratio is not None
     assert found.ratio.interval is not None
     width = math.log(found.ratio.interval.upper / found.ratio.interval.lower)
-    assert found.resolution_ratio == pytest.approx(math.expm1(width / 2))
+    assert found.half_width_ratio == pytest.approx(math.expm1(width / 2))
+    assert found.resolution_ratio == found.half_width_ratio
     assert aa_findings(found) == ()
+
+
+@pytest.mark.parametrize("aa_ratio", [1.02, 1 / 1.02])
+def test_a_bias_larger_than_the_half_width_is_the_resolution(aa_ratio: float) -> None:
+    """A twin that is 2 % off cannot resolve 0.3 %, however narrow its interval is."""
+    found = _control(aa_ratio, sd_log=0.002)
+    assert found.ratio is not None
+    assert found.half_width_ratio is not None
+    assert found.half_width_ratio < 0.005
+    assert found.bias_ratio == pytest.approx(math.expm1(abs(math.log(found.ratio.value))))
+    assert found.resolution_ratio == found.bias_ratio
+    assert found.bias_ratio == pytest.approx(0.02, abs=0.003)
 
 
 @pytest.mark.parametrize("aa_ratio", [1.1, 1 / 1.1])

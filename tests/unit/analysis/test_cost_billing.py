@@ -23,7 +23,7 @@ HOUR = Use(
     span_s=Fraction(3600),
     requests=Fraction(0),
     active_s=Fraction(3600),
-    duration_ms=Fraction(3_600_000),
+    held_s=Fraction(3600),
     cpu_s=Fraction(3600),
     memory_bytes=Fraction(2 * 1024**3),
 )
@@ -71,11 +71,17 @@ def test_request_billing_rounds_the_active_time_up_and_charges_every_request_tha
     assert tariff.usd(use) == Fraction("0.000029") * Fraction("2.7") + 1050 * Fraction("0.4") / 10**6
 
 
-def test_per_request_memory_bills_each_duration_and_the_larger_memory() -> None:
+def test_per_request_memory_bills_the_time_environments_are_held_and_the_larger_memory() -> None:
     tariff = make_tariff(load_price_list("aws-lambda-x86"), "per_request_memory", ONE_AND_TWO)
-    use = window_use(window(good=1000, failed=10, ceil_ms=202_000))
+    use = replace(HOUR, requests=Fraction(1010), held_s=Fraction(202))
     assert tariff.size == BilledSize(vcpu=Decimal(1), gib=Decimal(2))
     assert tariff.usd(use) == 202 * 2 * Fraction("0.0000166667") + 1010 * Fraction("0.2") / 10**6
+
+
+def test_per_request_memory_never_bills_a_window_of_a_shared_replica() -> None:
+    """Its requests waited for each other, which no platform of this kind bills."""
+    tariff = make_tariff(load_price_list("aws-lambda-x86"), "per_request_memory", ONE_AND_TWO)
+    assert tariff.usd(window_use(window(good=1000, ceil_ms=202_000))) is None
 
 
 @pytest.mark.parametrize(
@@ -117,6 +123,14 @@ def test_processor_seconds_are_scaled_from_the_samples_to_the_window() -> None:
     use = window_use(window(measure_s=3.0, resources=samples))
     assert use.cpu_s == Fraction(3, 2)
     assert use.memory_bytes == 200
+
+
+def test_the_lab_s_own_looks_at_a_service_are_not_on_its_bill() -> None:
+    """Three samples hold two looks between them."""
+    samples = [sample(at_s, cpu_s=cpu_s, pss_bytes=100) for at_s, cpu_s in ((10.0, 5.0), (11.0, 5.5), (12.0, 6.0))]
+    looked_at = replace(window(measure_s=2.0, resources=tuple(samples)), scrape_cpu_s=0.25)
+    assert window_use(looked_at).cpu_s == Fraction(1, 2)
+    assert window_use(replace(looked_at, scrape_cpu_s=2.0)).cpu_s == 0
 
 
 @pytest.mark.parametrize(
@@ -178,7 +192,7 @@ def test_tariffs_come_in_the_order_asked_and_an_unknown_list_is_refused() -> Non
         ("aws-fargate-x86", "provisioned", "each start is billed for at least 60 s"),
         ("gke-autopilot", "provisioned", "the cluster costs another 0.1 USD an hour, not in the bill"),
         ("cloud-run-request", "request_billed", "idle instance costs 0.0000025 USD per vCPU-s"),
-        ("aws-lambda-x86", "per_request_memory", "its waiting is billed in full"),
+        ("aws-lambda-x86", "per_request_memory", "is billed for the time it takes alone"),
     ],
 )
 def test_what_is_not_in_the_bill_is_said(list_id: str, billing: Billing, note: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from builders_cost import demand
 from loadlab.analysis.prediction import Conditions, first_crossing, predict, with_measurement
-from loadlab.analysis.spread import HashedSpread
 from loadlab.model.result import Bracket, Prediction, VerdictKind
 from loadlab.model.run import Demand
 
@@ -49,15 +49,13 @@ def test_an_accept_race_moves_four_workers_to_33_users() -> None:
     assert prediction.textbook_users == pytest.approx(52.8)
 
 
-def test_hashed_connections_move_four_workers_to_the_high_forties() -> None:
-    prediction = predict(pool(12, workers=4, cpu_s=0.001), ASYNC, CONDITIONS, unmeasured=HashedSpread(seed=1))
+def test_connections_hashed_over_four_workers_move_them_to_the_high_forties() -> None:
+    """The kernel's hash under ``reuse_port``: each of 48 connections lands on a worker with equal odds."""
+    landed = np.random.default_rng(1).multinomial(48, [0.25] * 4, size=64)
+    shares = tuple(tuple(float(held) / 48 for held in probe) for probe in landed)
+    prediction = predict(pool(12, workers=4, cpu_s=0.001, shares=shares), ASYNC, CONDITIONS)
     assert prediction.users is not None
     assert 46 < prediction.users < 50
-
-
-def test_a_measured_spread_wins_over_an_assumed_one() -> None:
-    even = pool(12, workers=4, shares=((0.25, 0.25, 0.25, 0.25),))
-    assert predict(even, FREE_ASYNC, CONDITIONS, unmeasured=HashedSpread(seed=1)).users == pytest.approx(52.8)
 
 
 @pytest.mark.parametrize(("first_s", "second_s"), [(0.025, 0.025), (0.025, 0.033), (0.033, 0.025)])
@@ -142,3 +140,26 @@ def test_the_miss_is_measured_over_predicted(
     judged = with_measurement(predicted(users), measured)
     assert judged.inside is inside
     assert judged.miss_ratio == (None if miss is None else pytest.approx(miss))
+
+
+@pytest.mark.parametrize(
+    ("measured", "ends"),
+    [
+        (bracket("diverges", 48, 58, 50.16), (48 / 52.8, 58 / 52.8)),
+        (bracket("diverged_at_first", None, 40), (None, 40 / 52.8)),
+        (bracket("no_divergence", 83, None), (83 / 52.8, None)),
+        (bracket("inconclusive", 48, None), (None, None)),
+        (bracket("no_divergence", None, None), (None, None)),
+    ],
+)
+def test_what_the_data_support_of_the_miss_is_the_bracket_over_the_prediction(
+    measured: Bracket, ends: tuple[float | None, float | None]
+) -> None:
+    """A point of 0.95 is interpolated inside one step: anything from 0.91 to 1.10 gives the same bracket."""
+    judged = with_measurement(predicted(52.8), measured)
+    assert (judged.lower_ratio, judged.upper_ratio) == ends
+
+
+def test_a_bill_that_no_number_of_users_can_part_does_not_judge_the_law() -> None:
+    judged = with_measurement(predicted(52.8), bracket("no_divergence", None, None))
+    assert judged.inside is None

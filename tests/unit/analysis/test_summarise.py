@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import UNIX_S, make_experiment, make_sample, make_window, make_worker
+from builders import UNIX_S, histogram, make_experiment, make_load_window, make_sample, make_window, make_worker
 from builders_stats import goodput_experiment, level, make_run, make_windows
 from loadlab.analysis.resources import window_resources
 from loadlab.analysis.summarise import judge, level_summaries
@@ -51,6 +51,21 @@ def test_a_clock_that_jumped_leaves_cores_absent_and_time_per_request_known() ->
     assert found.cpu_s_per_request == pytest.approx(0.01)
 
 
+def test_spans_follow_the_clock_that_never_jumps() -> None:
+    first, last = make_sample(cpu_s=1.0), make_sample(UNIX_S + 1.4, cpu_s=1.5)
+    found = window_resources(_with(replace(first, monotonic_s=7.0), replace(last, monotonic_s=8.0)))
+    assert found.cpu_cores == pytest.approx(0.5)
+
+
+def test_what_the_lab_s_own_looks_cost_is_taken_off() -> None:
+    samples = [make_sample(UNIX_S + at, cpu_s=1.0 + at / 4, served=100 + 50 * at) for at in (0, 1, 2)]
+    window = replace(_with(*samples), load=make_load_window(measure_s=2.0), scrape_cpu_s=0.05)
+    found = window_resources(window)
+    assert found.cpu_cores == pytest.approx(0.2)
+    assert found.cpu_s_per_request == pytest.approx(0.004)
+    assert window_resources(replace(window, scrape_cpu_s=9.0)).cpu_cores == 0.0
+
+
 def test_memory_is_the_peak_and_slots_are_means_by_worker_largest_first() -> None:
     one, two = make_worker(pid=1), make_worker(pid=2)
     first = replace(make_sample(), pss_bytes=5, workers=(one, replace(two, slots_busy=2.0)))
@@ -89,3 +104,24 @@ def test_levels_are_estimates_over_blocks_with_absent_figures_left_out() -> None
     assert pool.goodput_rps.interval is not None
     assert loop.goodput_rps is not None
     assert loop.goodput_rps.interval is None
+
+
+def test_windows_too_short_for_a_p99_have_one_together() -> None:
+    """Four blocks of 400 requests at 200 ms; the fourth's take 900 ms: 25 % of all, so that p99 is theirs."""
+    windows = tuple(
+        replace(w, load=replace(w.load, histogram=histogram(900_000 if w.block == 4 else 200_000, 400)))
+        for w in make_windows(level(1.0), levels=(30,), blocks=4)
+    )
+    pool, _ = level_summaries(judge(make_run(windows), goodput_experiment()), goodput_experiment())
+    assert pool.p99_s is None
+    assert pool.pooled_requests == 1600
+    assert pool.p99_pooled_s == pytest.approx(0.9, rel=1e-3)
+
+
+def test_fewer_than_a_thousand_requests_together_have_no_p99() -> None:
+    windows = tuple(
+        replace(w, load=replace(w.load, histogram=histogram(200_000, 249)))
+        for w in make_windows(level(1.0), levels=(30,), blocks=4)
+    )
+    pool, _ = level_summaries(judge(make_run(windows), goodput_experiment()), goodput_experiment())
+    assert (pool.p99_pooled_s, pool.pooled_requests) == (None, 996)

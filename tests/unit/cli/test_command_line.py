@@ -13,42 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
-from builders import make_experiment
-from loadlab.cli import main
 from loadlab.errors import Interrupted
-from loadlab.pipeline.finish import analyse_bundle
-from loadlab.pipeline.layout import checkout
-from simulated_lab import make_lab
 
 Type = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def type_(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Type:
-    """Run the command line in this process: exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["loadlab", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        sys.stdout.flush()
-        out, err = capfd.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
-
-
-@pytest.fixture
-def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A reported run in runs/."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    lab = make_lab(make_experiment(blocks=4, measure_s=8.0), runs / "unit-run")
-    lab.run()
-    analyse_bundle(lab.folder, checkout(runs))
-    return lab.folder
 
 
 def _one_line(err: str) -> str:
@@ -134,10 +101,10 @@ def test_a_run_compared_with_itself_is_the_same(type_: Type, bundle: Path) -> No
     assert orjson.loads(out)
 
 
-def test_a_complete_run_is_not_resumed(type_: Type, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_run_is_not_resumed(type_: Type, bundle: Path) -> None:
     code, _, err = type_("run", "--resume", "unit-run")
     assert code == 2
-    assert "another machine" in _one_line(err), "the simulated machine is not this one"
+    assert f"this run is complete; show it with: .venv/bin/loadlab report {bundle}" in _one_line(err)
 
 
 def test_a_bundle_of_a_newer_loadlab_is_refused(type_: Type, bundle: Path) -> None:

@@ -31,6 +31,15 @@ def make_targets(root: Path) -> set[str]:
     return set(re.findall(r"^([a-z0-9-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
+def verbs_and_options(group: object, before: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Every command with its options; one of a group of commands as `lab images`."""
+    for name, verb in getattr(group, "commands").items():  # noqa: B009 - click's Group, typer returns it as a Command
+        if hasattr(verb, "commands"):
+            yield from verbs_and_options(verb, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", {opt for param in verb.params for opt in param.opts}
+
+
 def test_every_make_target_that_is_named_is_in_the_makefile(pages: Pages, root: Path) -> None:
     targets = make_targets(root)
     named = [(page, words) for page, text in pages.items() for words in commands(text, "make")]
@@ -49,14 +58,14 @@ def test_the_table_of_targets_lists_all_of_them(pages: Pages, root: Path) -> Non
 
 
 def test_every_loadlab_command_and_option_that_is_named_exists(pages: Pages, root: Path) -> None:
-    group = typer.main.get_command(app)
-    verbs = getattr(group, "commands")  # noqa: B009 - click's Group, which typer returns as a Command
-    options = {name: {opt for param in verb.params for opt in param.opts} for name, verb in verbs.items()}
+    options = dict(verbs_and_options(typer.main.get_command(app)))
     named = [(page, words) for page, text in pages.items() for words in commands(text, "loadlab")]
     unknown = []
-    for page, (verb, *rest) in named:
-        wrong = {word.split("=")[0] for word in rest if word.startswith("--")} - options.get(verb, set()) - {"--help"}
-        if (verb not in verbs and verb != "--help") or wrong:
+    for page, words in named:
+        verb = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in options), words[0])
+        given = {word.split("=")[0] for word in words if word.startswith("--")}
+        wrong = given - options.get(verb, set()) - {"--help"}
+        if (verb not in options and verb != "--help") or wrong:
             unknown.append(f"{page.relative_to(root)}: loadlab {verb} {' '.join(sorted(wrong))}")
     assert named
     assert unknown == []

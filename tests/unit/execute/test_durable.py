@@ -80,14 +80,15 @@ def test_a_write_that_is_cut_short_keeps_what_was_there_and_says_how_to_go_on(tm
         timeout=30,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert done.stdout.count("File too large") == 2
-    assert done.stdout.count(f"loadlab run --resume {tmp_path}") == 2
+    assert done.stdout.count("the limit on the size of files is reached (ulimit -f); every window finished") == 2
     assert (tmp_path / "plan.json").read_bytes() == b"old"
     assert (tmp_path / "events.jsonl").read_bytes() == b"{}\n[]\n"
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk quota is used up")]
+)
+def test_a_full_disk_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str) -> None:
     (tmp_path / "events.jsonl").touch()
     (tmp_path / "windows").mkdir()
 
@@ -95,9 +96,8 @@ def test_a_full_disk_is_named_as_such(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreFull, match=r"windows/w.json: the disk is full; .*Free some space, then .*--resume") as got:
+    with pytest.raises(StoreFull, match=rf"windows/w.json: {said}; .*Free some space, then do it again") as got:
         write_whole(tmp_path / "windows" / "w.json", b"x")
-    assert str(got.value).endswith(str(tmp_path))
     assert "\n" not in str(got.value)
 
 

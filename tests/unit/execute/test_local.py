@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -10,17 +11,20 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import urllib3
 
 from builders import make_experiment
 from loadlab.errors import DeployError
+from loadlab.execute import local
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.local import LocalDeployer, split_cores
 from loadlab.execute.process_probe import ProcessProbe
-from loadlab.execute.processes import ChildProcesses
+from loadlab.execute.processes import ChildProcesses, free_port
 from loadlab.execute.prometheus import MetricsProbe
 from loadlab.model.experiment import (
     CommandService,
@@ -163,6 +167,60 @@ def test_a_service_that_dies_before_it_is_ready_is_told_at_once(deploy: Deploy) 
         deployer.prepare(1)
 
 
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """A port that somebody else answers on."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch, stranger: int) -> Callable[[int], None]:
+    """The first so many ports that are found free are taken by the stranger the moment after."""
+
+    def first(count: int) -> None:
+        ports = itertools.chain([stranger] * count, iter(free_port, None))
+        monkeypatch.setattr(local, "free_port", lambda: next(ports))
+
+    return first
+
+
+@pytest.mark.parametrize(
+    "service",
+    [_server(), OurService(service="fastapi_uvicorn"), OurService(service="flask_gunicorn")],
+    ids=["command", "uvicorn", "gunicorn"],
+)
+def test_a_port_that_is_taken_in_the_last_moment_is_given_up_for_another(
+    deploy: Deploy, taken: Callable[[int], None], stranger: int, service: Service
+) -> None:
+    deployer = deploy(replace(_pair(mine=service), upstream=None))
+    taken(1)
+    endpoint = deployer.prepare(1)["mine"]
+    assert f":{stranger}" not in endpoint.url
+    assert deployer.fallen() == []
+
+
+def test_ports_that_are_always_taken_are_told_after_a_few_tries(
+    deploy: Deploy, taken: Callable[[int], None], stranger: int
+) -> None:
+    deployer = deploy(replace(_pair(mine=OurService(service="fastapi_uvicorn")), upstream=Upstream()))
+    taken(99)
+    with pytest.raises(DeployError, match=rf"upstream.* port {stranger}.*(end|End) that, or run again"):
+        deployer.prepare(1)
+
+
 def test_a_service_that_dies_later_is_found(deploy: Deploy) -> None:
     deployer = deploy(_pair(mine=_server(), other=_server()))
     deployer.prepare(1)
@@ -190,7 +248,7 @@ def test_a_service_that_runs_elsewhere_is_not_started_and_not_ended(deploy: Depl
 
 
 def test_a_service_elsewhere_that_has_no_page_at_its_root_is_ready(deploy: Deploy) -> None:
-    mine = deploy(_pair(mine=_server("404", ready_path="/")), ready_timeout_s=0.5)
+    mine = deploy(_pair(mine=_server("404", ready_path="/")), ready_timeout_s=3.0)
     with pytest.raises(DeployError, match="last: status 404"):
         mine.prepare(1)
     deploy(_pair(theirs=UrlService(url=mine.endpoint("mine").url))).prepare(1)

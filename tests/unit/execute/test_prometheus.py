@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -145,7 +145,7 @@ def test_what_is_no_exposition_gives_absent_figures(answer: tuple[int, str]) -> 
     clock = FakeClock()
     with _serving([answer]) as url:
         sample = _probe(url).sample("loop")
-    assert sample == absent_sample(clock.unix_s())
+    assert sample == replace(absent_sample(clock.unix_s()), monotonic_s=clock.monotonic_s())
 
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:1/metrics"])

@@ -27,11 +27,11 @@ class Bomb:
         self._at = at
         self._error = error
 
-    def write_whole(self, path: Path, content: bytes) -> None:
+    def write_whole(self, path: Path, content: bytes, *, private: bool = False) -> None:
         if self._goes_off():
             path.with_name(f".{path.name}.tmp").write_bytes(content[: len(content) // 2])
             raise self._error
-        durable.write_whole(path, content)
+        durable.write_whole(path, content, private=private)
 
     def append_line(self, path: Path, line: bytes) -> None:
         if self._goes_off():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import orjson
 import pytest
 
 from builders import make_experiment
+from loadlab.config import load_experiment
 from loadlab.errors import BundleError, LoadError
-from loadlab.model.experiment import Experiment
+from loadlab.model.experiment import Experiment, PriceRef
 from loadlab.pipeline.finish import analyse_bundle, render
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.listing import listing
@@ -28,7 +30,7 @@ def _results(lab: Lab) -> dict[str, Any]:
     return found
 
 
-def _answer(results: dict[str, Any]) -> tuple[str, int | None, int | None, str]:
+def _answer(results: dict[str, Any]) -> tuple[str, int | None, int | None, str | None]:
     bracket = results["bracket"]
     return results["verdict"]["kind"], bracket["lower_users"], bracket["upper_users"], results["claim"]["answer"]
 
@@ -44,6 +46,78 @@ def test_a_pool_of_eight_slots_diverges_where_the_law_says(tmp_path: Path) -> No
     assert results["verdict"]["exit_code"] == 0
     assert results["prediction"]["users"] == pytest.approx(8.8, rel=0.02)
     assert results["aa"]["fired"] is False
+
+
+AGREED: Mapping[str, tuple[str, ...]] = {
+    "schema": (),
+    "experiment": (),
+    "verdict": ("kind", "sentence"),
+    "bracket": ("lower_users", "upper_users"),
+    "claim": ("users", "answer"),
+    "prediction": ("users", "miss_ratio"),
+    "aa": ("fired", "resolution_ratio"),
+    "comparisons": (
+        *("users", "statistic", "list", "billing", "ratio", "lower_ratio", "upper_ratio", "blocks", "repeats"),
+    ),
+    "stacks": (),
+    "windows": (
+        *("id", "stack", "users", "block", "valid", "reasons", "sent", "ok", "failed", "p50_s", "p95_s", "p99_s"),
+        *("goodput_rps", "cpu_s_per_request", "pss_bytes"),
+    ),
+    "cost": (),
+    "findings": (),
+    "provenance": (),
+}
+"""The keys that other programs may rely on: the least that results.json has (docs/run-bundle.md has all)."""
+
+
+def test_results_json_has_every_key_that_was_agreed(tmp_path: Path) -> None:
+    lab = make_lab(_experiment(), tmp_path / "unit-run")
+    lab.run()
+    results = _results(lab)
+    assert set(AGREED) <= set(results)
+    for key, wanted in AGREED.items():
+        rows = results[key] if isinstance(results[key], list) else [results[key]]
+        assert rows, key
+        if wanted:
+            assert all(set(wanted) <= set(row) for row in rows), key
+
+
+def test_the_queue_of_a_pool_is_on_no_bill_of_one_request_per_environment(tmp_path: Path) -> None:
+    """On a shared replica the pool of 8 parts between 8 and 10 users; one request each costs 200 ms at any number."""
+    fargate = PriceRef(list_id="aws-fargate-x86", billing="provisioned")
+    alone = PriceRef(list_id="aws-lambda-x86", billing="per_request_memory")
+    lab = make_lab(make_experiment(blocks=4, measure_s=8.0, prices=(fargate, alone)), tmp_path / "unit-run")
+    lab.run()
+    results = _results(lab)
+    assert _answer(results) == TRUTH
+    curves = {(c["statistic"], c["billing"]): c for c in results["brackets"]}
+    per_request = curves["cost_per_million_good", "per_request_memory"]
+    assert per_request["bracket"]["kind"] == "no_divergence"
+    assert per_request["constant_ratio"]["value"] == pytest.approx(1.0, abs=0.01)
+    assert per_request["constant_ratio"]["interval"] is not None
+    billed = {c["usd_per_million_good"] for c in results["cost"] if c["billing"] == "per_request_memory"}
+    assert min(billed) >= 6.866680
+    assert max(billed) <= 6.933347
+    assert len({(c["stack"], c["usd_per_million_good"]) for c in results["cost"] if c["list"] == alone.list_id}) == 2
+
+
+def test_the_shipped_plan_of_replicas_decides_dollars_per_hour(tmp_path: Path) -> None:
+    """Truth: flask answers 240/s and holds 300 ms up to 72 users, fastapi 1300/s and up to 390.
+
+    So a replica is filled to 40 and to 160 users, and whole replicas part between 40 and 80 users.
+    """
+    experiment = load_experiment("replicas-at-objective")
+    truths = {"flask": Truth(slots=48), "fastapi": Truth(slots=260)}
+    lab = make_lab(experiment, tmp_path / "unit-run", truths)
+    lab.run()
+    results = _results(lab)
+    assert _answer(results) == ("diverges", 40, 80, None)
+    cost = {(c["stack"], c["users"]): c for c in results["cost"] if c["list"] == "aws-fargate-x86"}
+    assert {stack: cost[stack, 40]["users_per_replica"] for stack in truths} == {"flask": 40, "fastapi": 160}
+    hourly = {key: c["usd_per_hour_at_users"] for key, c in cost.items()}
+    assert hourly["flask", 480] == pytest.approx(12 * 0.04937)
+    assert hourly["fastapi", 480] == pytest.approx(3 * 0.04937)
 
 
 def test_two_equal_stacks_do_not_diverge(tmp_path: Path) -> None:
@@ -82,6 +156,14 @@ def test_trouble_on_the_way_is_repeated_counted_and_does_not_change_the_verdict(
     assert counts["reasons"] == {"partial": 1, "note": 1}
     assert counts["repeated"] > 0
     assert counts["missing_pairs"] == 0
+    mishaps = {f["code"]: f for f in results["findings"] if f["level"] == "warning" and f["expected"] == "none"}
+    assert {code: f["got"] for code, f in mishaps.items()} == {
+        "stacks_restarted": "1 time",
+        "trial_lost": "1 time",
+        "generator_healed": "1 time",
+    }
+    assert "loop was killed by SIGKILL" in mishaps["stacks_restarted"]["message"]
+    assert "b03-006-pool: load generator: POST /swarm" in mishaps["trial_lost"]["message"]
 
 
 def test_a_report_is_rendered_again_byte_for_byte(tmp_path: Path) -> None:
@@ -102,9 +184,9 @@ def test_a_run_without_a_finished_block_says_how_to_go_on(tmp_path: Path) -> Non
     lab.world.refusals[""] = 99
     with pytest.raises(LoadError):
         lab.run()
-    with pytest.raises(BundleError, match=f"no block was finished, .* loadlab run --resume {lab.folder}"):
+    with pytest.raises(BundleError, match=f"no block was finished, .*loadlab run --resume {lab.folder}"):
         analyse_bundle(lab.folder, checkout(tmp_path))
-    with pytest.raises(BundleError, match=f"results.json: there is none; .* --resume {lab.folder}"):
+    with pytest.raises(BundleError, match=f"results.json: there is none; .*loadlab report {lab.folder}"):
         render(lab.folder)
 
 
@@ -126,4 +208,4 @@ def test_the_listing_tells_reported_runs_from_unfinished_and_damaged_ones(tmp_pa
     ]
     assert runs[0].experiment == "unit"
     assert runs[0].verdict == "inconclusive, claim of 9 inconclusive"
-    assert runs[1].next_step == "loadlab run --resume b-unfinished"
+    assert runs[1].next_step == ".venv/bin/loadlab run --resume b-unfinished"

@@ -12,8 +12,7 @@ from builders import make_experiment, make_load_window
 from loadlab.errors import AbortedByRule, DeployError, LoadError
 from loadlab.execute.ports import LiveStatus
 from loadlab.model.experiment import AbortRule
-from loadlab.model.run import RunData
-from loadlab.pipeline.session import run_session
+from loadlab.model.run import RunData, seconds_between
 from simulated import SimulatedGenerator, Truth
 from simulated_lab import Lab, make_lab
 
@@ -88,6 +87,10 @@ def test_a_stack_that_falls_is_noted_started_again_and_its_pair_repeated_once(la
     assert [w.id for w in windows.values() if w.notes] == ["b01-008-loop"]
     assert lab.world.prepared == [0, 1, 1, 2]
     assert _events(lab, "stacks_restarted")[0]["reason"] == ["loop was killed by SIGKILL; its log is empty"]
+    last_warm_up = len(lab.world.swarmed) - lab.world.swarmed[::-1].index("b01-warmup-pool-t1")
+    both = ["b01-warmup-pool-t1", "b01-warmup-loop-t1"]
+    assert [t for t in lab.world.swarmed if t.startswith("b01-warmup")] == both * 2, "restarted stacks are cold again"
+    assert lab.world.swarmed[last_warm_up - 2] == "b01-008-loop"
     assert ("loop, 8 users", False) in [(label, valid) for label, valid, _ in lab.watcher.windows]
 
 
@@ -177,23 +180,65 @@ def test_errors_above_the_bound_end_the_run(tmp_path: Path) -> None:
         lab.run()
 
 
-def test_the_drain_after_an_abort_may_fail_without_hiding_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_abort_ends_the_generator_at_once_and_waits_for_no_drain(tmp_path: Path) -> None:
     lab = _aborting(tmp_path, AbortRule(p99_s=2.0, after_s=1.0))
     _slow(9.0, "b01-010-pool")(lab)
-    with lab.opened() as store:
-        rig = lab.rig(store)
-        stop = rig.generator.stop
+    with pytest.raises(AbortedByRule, match="p99"):
+        lab.run()
+    assert lab.world.closed_generators == 1
 
-        def stuck(trial: str) -> object:
-            if trial == "b01-010-pool":
-                raise LoadError("trial b01-010-pool still has requests in flight")
-            return stop(trial)
 
-        monkeypatch.setattr(rig.generator, "stop", stuck)
-        with pytest.raises(AbortedByRule, match="p99"):
-            run_session(rig, store.progress())
+@pytest.mark.parametrize("measure_s", [1.0, 3.0])
+def test_a_bound_passed_in_windows_shorter_than_after_s_ends_the_run(tmp_path: Path, measure_s: float) -> None:
+    rule = AbortRule(p99_s=2.0, after_s=6.0)
+    lab = make_lab(make_experiment(abort=rule, measure_s=measure_s, blocks=2), tmp_path / "unit-run")
+    for users in (6, 8, 10, 12):
+        for role in ("", "-aa"):
+            _slow(9.0, f"b01-{users:03d}-pool{role}")(lab)
+    with pytest.raises(AbortedByRule, match=r"\[abort\]: pool: p99 of 9.00 s .* for 6 s of load"):
+        lab.run()
+    assert _measured(lab).ended_by
+
+
+def test_what_hurts_in_one_window_and_not_in_the_next_of_the_same_stack_does_not_add_up(tmp_path: Path) -> None:
+    rule = AbortRule(p99_s=2.0, after_s=4.0)
+    lab = make_lab(make_experiment(abort=rule, measure_s=2.0, blocks=4), tmp_path / "unit-run")
+    for block in range(1, 5):
+        _slow(9.0, f"b{block:02d}-006-pool")(lab)
+    lab.run()
+    assert _measured(lab).complete
+
+
+@pytest.mark.parametrize(
+    "trial", ["demand-pool-peek", "demand-loop-cpu", "b01-warmup-loop-t1", "b01-010-pool", "b02-006-loop"]
+)
+def test_a_hang_ends_the_run_wherever_load_is_on(tmp_path: Path, trial: str) -> None:
+    rule = AbortRule(p99_s=6.0, after_s=5.0)
+    lab = make_lab(make_experiment(abort=rule), tmp_path / "unit-run")
+    lab.world.hanging.add(trial)
+    before_s = lab.world.clock.monotonic_s()
+    match = r"no answer to any of \d+ requests in flight, which is beyond p99_s = 6 s, for 5 s of load"
+    with pytest.raises(AbortedByRule, match=match):
+        lab.run()
+    assert lab.world.swarmed[-1] == trial
+    assert lab.world.clock.monotonic_s() - before_s < 300
+    assert "no answer" in (_measured(lab).ended_by or "")
+    assert lab.world.closed_generators == 1
+
+
+def test_a_hang_is_seen_by_a_rule_about_errors_alone(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(abort=AbortRule(error_ratio=0.5, after_s=2.0)), tmp_path / "unit-run")
+    lab.world.hanging.add("b01-warmup-pool-t1")
+    with pytest.raises(AbortedByRule, match="beyond 30 s, for 2 s of load"):
+        lab.run()
+
+
+def test_answers_that_take_their_time_are_no_hang(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(abort=AbortRule(p99_s=6.0, after_s=1.0)), tmp_path / "unit-run")
+    lab.world.hanging.add("b01-006-pool")
+    lab.world.during["b01-006-pool"] = lambda: lab.world.clock.after(5.0, lab.world.hanging.clear)
+    lab.run()
+    assert _measured(lab).complete
 
 
 def test_what_a_foreign_stack_does_not_tell_is_absent_and_not_zero(tmp_path: Path) -> None:
@@ -228,3 +273,43 @@ def test_one_stack_alone_runs_without_law_and_idle_figures(tmp_path: Path) -> No
     run = _measured(lab)
     assert run.complete
     assert {w.idle_cpu_cores for w in run.windows} == {None}
+
+
+def test_a_stack_that_falls_in_its_warm_up_is_warmed_up_again_before_it_is_measured(lab: Lab) -> None:
+    lab.world.on_swarm["b02-warmup-loop-t1"] = lambda: lab.world.kill("loop")
+    lab.run()
+    started = [t for t in lab.world.swarmed if t.startswith("b02-")]
+    both = ["b02-warmup-pool-t1", "b02-warmup-loop-t1"]
+    assert started[:4] == both * 2
+    assert not [w.id for w in _measured(lab).windows if w.notes]
+
+
+def test_a_process_of_the_idle_stack_that_ends_is_noted_and_its_processor_time_is_unknown(lab: Lab) -> None:
+    def lose() -> None:
+        lab.world.served["loop"] -= 5
+
+    lab.world.during["b01-010-pool"] = lose
+    lab.run()
+    windows = {w.id: w for w in _measured(lab).windows}
+    lost = windows["b01-010-pool"]
+    assert lost.notes == ("loop: a process of this stack, which was to be idle, ended",)
+    assert lost.idle_cpu_cores is None, "a sum that fell says nothing of how busy the stack was"
+    assert [w.id for w in windows.values() if w.notes] == ["b01-010-pool"]
+
+
+def test_what_a_scrape_costs_is_measured_and_goes_with_every_window(lab: Lab) -> None:
+    lab.world.scrape_cpu_s = 0.004
+    lab.run()
+    run = _measured(lab)
+    assert [d.scrape_cpu_s for d in run.demands] == [pytest.approx(0.004)] * 2
+    assert {w.scrape_cpu_s for w in run.windows} == {run.demands[0].scrape_cpu_s}
+    assert [d.cpu_s_per_request for d in run.demands] == [pytest.approx(0.001, rel=0.05)] * 2
+
+
+def test_a_wall_clock_that_jumps_a_little_does_not_stretch_the_spans(lab: Lab) -> None:
+    lab.world.during["b01-008-pool"] = lambda: lab.world.clock.jump(0.4)
+    lab.run()
+    window = next(w for w in _measured(lab).windows if w.id == "b01-008-pool")
+    first, last = window.resources[0], window.resources[-1]
+    assert last.unix_s - first.unix_s == pytest.approx(1.4)
+    assert seconds_between(first, last) == pytest.approx(1.0)

@@ -159,7 +159,13 @@ def test_every_number_on_the_page_is_a_number_of_the_results(name: str, request:
 @pytest.mark.parametrize(
     ("path", "value", "shown"),
     [
-        (("verdict", "sentence"), "A sentence of its own.", "A sentence of its own."),
+        (("verdict", "answer"), "An answer of its own.", "An answer of its own."),
+        (("verdict", "settings", 1), "another stack", "another stack"),
+        (("verdict", "doubts", 0), "a doubt of its own", "<b>Doubts:</b> a doubt of its own"),
+        (("prediction", "upper_ratio"), 1.33, "measured over predicted (0.83x, 1.33x], about 1.04x"),
+        (("aa", "bias_ratio"), 0.0123, "1.2 %"),
+        (("levels", 0, "p99_pooled_s"), 0.654, "654 ms"),
+        (("brackets", 2, "constant_ratio", "value"), 1.0456, "at no number of users (1.046x at any)"),
         (("bracket", "upper_users"), 61, "(44, 61] users"),
         (("prediction", "users"), 57.3, "predicted 57.3"),
         (("aa", "resolution_ratio"), 0.0333, "3.3 %"),
@@ -243,17 +249,19 @@ def test_a_run_without_a_valid_window_says_so_instead_of_drawing(invalid_results
 def test_the_declared_statistic_is_drawn_on_every_list_and_the_others_are_folded(results: dict[str, Any]) -> None:
     text = render_html(results)
     lists = text[text.index('id="prices"') : text.index("by other statistics")]
-    assert lists.count('<svg class="chart') == 2 * 3
+    assert lists.count('<svg class="chart') == 2 * 3 - 1
+    assert "at no number of users (1.004x at any)" in lists
+    assert "No chart of Ratio flask over fastapi: 1.004x at any number of users" in lists
     assert "<h3>Google Cloud Run, us-east-1, as of 2026-09-30, request-billed" in lists
     assert "OpenCost default prices, undated, usage" in lists
     assert "<details" not in lists
     rest = text[text.index("by other statistics") : text.index('id="load"')]
-    assert "<summary>95th percentile of latency<" in rest
+    assert "<summary>95th percentile of latency, closed loop<" in rest
 
 
 def test_curves_that_are_absent_take_one_line_with_the_reason(results: dict[str, Any]) -> None:
     line = (
-        "US dollars per hour at N users (aws-fargate-x86, cloud-run-request, aws-lambda-x86, opencost-default): "
+        "US dollars per hour at N users (aws-fargate-x86, cloud-run-request, opencost-default): "
         "absent, because no tested level breaks the objective."
     )
     assert render_html(results).count(line) == 1
@@ -317,3 +325,45 @@ def test_an_invalid_level_is_drawn_hollow_and_named(results: dict[str, Any]) -> 
     text = render_html(results)
     assert "dot hollow" in text
     assert "level invalid" in text
+
+
+def test_percentiles_stand_beside_the_words_closed_loop(results: dict[str, Any]) -> None:
+    text = render_html(results)
+    for title in ("Latency, p50", "Latency, p95", "Latency, p99", "Median response time"):
+        assert re.search(rf"<figcaption>{title}<small>closed loop", text), title
+    assert "coordinated omission" in text
+    assert "What was measured at each level (closed loop)" in text
+    assert "All windows (closed loop)" in text
+
+
+def test_a_pooled_p99_is_labelled_as_such_and_has_no_interval(results: dict[str, Any]) -> None:
+    text = render_html(results)
+    assert "<small>closed loop; all windows of a level pooled, so without an interval</small>" in text
+    picture = re.search(r'<svg class="chart panel"[^>]*p99-pooled.*?</svg>', text, re.DOTALL)
+    assert picture is not None
+    assert "whisker" not in picture[0]
+
+
+def test_requests_are_called_what_they_count(results: dict[str, Any]) -> None:
+    results["counts"]["requests"] = 123_456
+    assert re.search(r"<dt>Requests that ended in a window</dt><dd>123\u202f456", render_html(results))
+
+
+def test_no_line_of_a_mark_runs_through_a_label(full_results: dict[str, Any], results: dict[str, Any]) -> None:
+    """The claim stands inside the bracket, whose label its line would cross."""
+    results["claim"]["users"] = 49
+    for run in (full_results, results):
+        pictures = re.findall(r'<svg class="chart (?:wide|narrow)".*?</svg>', render_html(run), re.DOTALL)
+        assert len(pictures) == 4
+        for picture in pictures:
+            root = ElementTree.fromstring(picture)
+            lines = [line.attrib for line in root.iter("line") if line.attrib["class"].startswith("mark-")]
+            labels = [text for text in root.iter("text") if text.attrib["class"].startswith("mark-")]
+            assert len(labels) == 3
+            assert lines
+            for label in labels:
+                left, right = (float(label.attrib["x"]) + side * 3.2 * len(label.text or "") for side in (-1, 1))
+                base = float(label.attrib["y"])
+                for line in lines:
+                    beside = not left < float(line["x1"]) < right
+                    assert beside or float(line["y1"]) >= base - 1 or float(line["y2"]) <= base - 9, label.text

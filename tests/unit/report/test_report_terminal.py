@@ -19,7 +19,16 @@ def printed(results: dict[str, Any], width: int = 140) -> str:
 
 def test_the_answer_comes_before_the_evidence_and_the_doubts_last(results: dict[str, Any]) -> None:
     text = printed(results)
-    order = ("▲ Diverges", "costs more", "flask / fastapi", "On other price lists", "Why", "Run", "Invalid (1)")
+    order = (
+        "▲ Diverges",
+        "cost more",
+        "Doubts: the load",
+        "flask / fastapi",
+        "On other price lists",
+        "Why",
+        "Run",
+        "Invalid (1)",
+    )
     places = [text.index(part) for part in order]
     assert places == sorted(places)
 
@@ -55,7 +64,7 @@ def test_a_summary_stays_within_about_forty_lines_whatever_the_run_was_like(
 
 
 def test_square_brackets_in_texts_are_shown_as_they_are(results: dict[str, Any]) -> None:
-    results["verdict"]["sentence"] = "stack [bold red]x[/] and [link=file:///etc]y"
+    results["verdict"]["answer"] = "stack [bold red]x[/] and [link=file:///etc]y"
     assert "stack [bold red]x[/] and [link=file:///etc]y" in printed(results)
 
 

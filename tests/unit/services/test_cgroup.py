@@ -107,6 +107,21 @@ def test_a_path_of_the_host_falls_back_to_the_mount(tree: Tree) -> None:
     assert read(tree(inside)).memory_usage_bytes == 5000
 
 
+def test_version_1_in_a_container_without_links_to_the_shared_mount(tree: Tree) -> None:
+    inside = {
+        name.replace("sys/cpu/svc/", "sys/cpu,cpuacct/").replace("sys/cpuacct/svc/", "sys/cpu,cpuacct/"): text
+        for name, text in V1.items()
+    }
+    host = "4:memory:/svc\n2:cpu,cpuacct:/kubepods/burstable/pod1/abc\n0::/\n"
+    reading = read(tree(inside | {"self": host}))
+    assert (reading.cpu_usage_s, reading.cpu_limit_cores, reading.cpu_throttled_periods) == (12.345678901, 0.8, 7)
+
+
+def test_a_path_outside_of_the_namespace_falls_back_to_the_mount(tree: Tree) -> None:
+    inside = {name.replace("/pod/", "/"): text for name, text in V2.items()} | {"self": "0::/../other\n"}
+    assert read(tree(inside | {"other/memory.current": "1\n"})).memory_usage_bytes == 5000
+
+
 def test_what_is_not_there_is_absent(tree: Tree) -> None:
     assert read(tree({"other": ""})) == NOTHING
     top = tree({"sys/cgroup.controllers": "", "self": "0::/\n"})

@@ -28,7 +28,6 @@ from gunicorn.app.base import BaseApplication
 settings = load_or_exit("sync")
 
 def application(environ, start_response):
-    environ["svc.route"] = "/work"
     if environ["PATH_INFO"] == "/slow":
         time.sleep(30)
     start_response("200 OK", [("Content-Length", "2")])
@@ -54,7 +53,7 @@ class Service(BaseApplication):
     def load(self):
         from svc_common.metrics import ServiceMetrics
         from svc_common.wsgi_metrics import WsgiMetrics
-        return WsgiMetrics(application, ServiceMetrics(stack="sync"))
+        return WsgiMetrics(application, ServiceMetrics(stack="sync"), lambda environ: "/work")
 
 with fresh_multiprocess_dir() as folder:
     print(folder, flush=True)

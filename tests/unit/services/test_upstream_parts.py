@@ -111,7 +111,11 @@ def test_the_burst_is_the_rate_rounded_up_unless_told() -> None:
         ({"UPSTREAM_ERROR_RATIO": "1.1"}, "UPSTREAM_ERROR_RATIO=1.1: expected a number from 0 to 1"),
         ({"UPSTREAM_QUOTA_RPS": "0"}, "UPSTREAM_QUOTA_RPS=0: expected a number from 0.001"),
         ({"UPSTREAM_QUOTA_BURST": "3"}, "UPSTREAM_QUOTA_BURST=3: expected UPSTREAM_QUOTA_RPS"),
-        ({"UPSTREAM_PORT": "tcp://10.0.0.1:80"}, "UPSTREAM_PORT=tcp://10.0.0.1:80: expected a whole"),
+        ({"UPSTREAM_PORT": "tcp://10.0.0.1:80"}, "UPSTREAM_PORT=tcp://10.0.0.1:80: expected a whole.*ServiceLinks: f"),
+        (
+            {"UPSTREAM_SERVICE_HOST": "10.0.0.1", "UPSTREAM_PORT_80_TCP": "tcp://10.0.0.1:80"},
+            "UPSTREAM_PORT_80_TCP is not a known setting.*set enableServiceLinks: false in the pod",
+        ),
     ],
 )
 def test_a_bad_upstream_setting_is_one_line(environ: dict[str, str], message: str) -> None:

@@ -84,6 +84,21 @@ def test_only_get_is_answered_and_own_pages_are_not_counted(serve_asgi: Callable
     assert app.counters.arrivals == 0
 
 
+def test_a_reset_starts_the_schedule_anew_and_leaves_the_counts_alone(
+    serve_asgi: Callable[[Any], int], fetch: Fetch
+) -> None:
+    now_s = [100.0]
+    settings = UpstreamSettings.from_env({"UPSTREAM_LATENCY": "steps(0ms@0s, 60s@30s)"})
+    app = UpstreamApp(settings, clock=lambda: now_s[0])
+    port = serve_asgi(app)
+    now_s[0] += 31.0
+    assert statuses(port, ["/schedule/reset"], "POST") == [200]
+    assert statuses(port, ["/quote", "/quote"]) == [200, 200]
+    assert (app.counters.arrivals, app.counters.answered) == (2, 2)
+    assert "upstream_schedule_resets_total 1" in fetch(f"http://127.0.0.1:{port}/metrics").splitlines()
+    assert statuses(port, ["/schedule", "/counters"], "POST") == [405, 405]
+
+
 def test_a_client_that_leaves_is_neither_answered_nor_in_flight(
     serve_asgi: Callable[[Any], int], eventually: Callable[..., None]
 ) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from svc_common.metrics import ServiceMetrics
-from svc_common.wsgi_metrics import ROUTE_KEY, WsgiMetrics
+from svc_common.wsgi_metrics import WsgiMetrics
 
 
 @pytest.fixture
@@ -20,11 +20,6 @@ def metrics() -> ServiceMetrics:
 
 def build_app() -> Flask:
     app = Flask(__name__)
-
-    @app.before_request
-    def name_route() -> None:
-        if request.url_rule is not None:
-            request.environ[ROUTE_KEY] = request.url_rule.rule.replace("<int:item_id>", "{item_id}")
 
     @app.get("/items/<int:item_id>")
     def item(item_id: int) -> dict[str, int]:
@@ -39,6 +34,15 @@ def build_app() -> Flask:
         return Response(iter(["a", "b", "c"]))
 
     return app
+
+
+def flask_route(environ: dict[str, Any]) -> str:
+    rule = environ["werkzeug.request"].url_rule
+    return "" if rule is None else str(rule.rule).replace("<int:item_id>", "{item_id}")
+
+
+def no_route(_environ: dict[str, Any]) -> str:
+    return ""
 
 
 def busy(metrics: ServiceMetrics) -> float | None:
@@ -68,7 +72,7 @@ def close(body: Iterable[bytes]) -> None:
 
 def test_every_ending_is_counted_once(metrics: ServiceMetrics) -> None:
     app = build_app()
-    app.wsgi_app = WsgiMetrics(app.wsgi_app, metrics)  # type: ignore[method-assign]
+    app.wsgi_app = WsgiMetrics(app.wsgi_app, metrics, flask_route)  # type: ignore[method-assign]
     client = app.test_client()
     sent = [
         ("GET", "/items/1", 200),
@@ -105,7 +109,7 @@ def streaming(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
 
 
 def test_a_slot_is_busy_until_the_response_is_closed(metrics: ServiceMetrics) -> None:
-    body = open_request(WsgiMetrics(streaming, metrics))
+    body = open_request(WsgiMetrics(streaming, metrics, no_route))
     assert busy(metrics) == 1
     assert list(body) == [b"a", b"b"]
     assert totals(metrics) == {}
@@ -116,14 +120,14 @@ def test_a_slot_is_busy_until_the_response_is_closed(metrics: ServiceMetrics) ->
 
 
 def test_a_response_closed_before_its_end_is_499(metrics: ServiceMetrics) -> None:
-    body = open_request(WsgiMetrics(streaming, metrics))
+    body = open_request(WsgiMetrics(streaming, metrics, no_route))
     assert next(iter(body)) == b"a"
     close(body)
     assert totals(metrics) == {("GET", "(unmatched)", "499"): 1}
 
 
 def test_an_error_in_the_middle_of_a_response_is_500(metrics: ServiceMetrics) -> None:
-    body = open_request(WsgiMetrics(streaming, metrics), {"fail": True})
+    body = open_request(WsgiMetrics(streaming, metrics, no_route), {"fail": True})
     with pytest.raises(ValueError, match="on purpose"):
         list(body)
     close(body)
@@ -135,7 +139,7 @@ def test_an_error_before_the_response_is_500(metrics: ServiceMetrics) -> None:
         raise ValueError("on purpose")
 
     with pytest.raises(ValueError, match="on purpose"):
-        open_request(WsgiMetrics(broken, metrics))
+        open_request(WsgiMetrics(broken, metrics, no_route))
     assert totals(metrics) == {("GET", "(unmatched)", "500"): 1}
     assert busy(metrics) == 0
 
@@ -151,14 +155,14 @@ def test_the_body_of_the_application_is_closed(metrics: ServiceMetrics) -> None:
         start_response("200 OK", [])
         return Body([b"x"])
 
-    body = open_request(WsgiMetrics(app, metrics))
+    body = open_request(WsgiMetrics(app, metrics, no_route))
     assert list(body) == [b"x"]
     close(body)
     assert closed == [True]
 
 
 def test_the_queue_is_measured_from_the_header(metrics: ServiceMetrics) -> None:
-    app = WsgiMetrics(streaming, metrics)
+    app = WsgiMetrics(streaming, metrics, no_route)
     for header in (f"t={time.time() - 0.4}", "t=soon", f"t={time.time() + 60}"):
         close(open_request(app, {"HTTP_X_REQUEST_START": header}))
     assert metrics.registry.get_sample_value("request_queue_seconds_count") == 1

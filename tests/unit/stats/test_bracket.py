@@ -54,7 +54,7 @@ def test_a_curve_that_falls_back_is_said_to_do_so() -> None:
     assert _find(_rows([1.0, 1.3, 1.0, 1.0, 1.3])).back_under == (40, 50)
 
 
-def test_the_variance_is_pooled_with_the_neighbours_by_hand() -> None:
+def test_the_variance_is_pooled_with_noisier_neighbours_by_hand() -> None:
     """Level 2 of 3, two blocks each: sums of squares .02, .0002 and .5 give 3 degrees of freedom."""
     rows: Rows = [[0.1, 0.01, 0.5], [-0.1, -0.01, -0.5]]
     middle = find_bracket((1, 2, 3), rows, margin_ratio=0.1).levels[1]
@@ -62,6 +62,23 @@ def test_the_variance_is_pooled_with_the_neighbours_by_hand() -> None:
     assert middle.sd_log == pytest.approx(sd)
     assert middle.lower_log == pytest.approx(-stats.t.ppf(1 - 0.025 / 3, 3) * sd / math.sqrt(2))
     assert middle.upper_log == pytest.approx(stats.t.ppf(0.975, 3) * sd / math.sqrt(2))
+
+
+def test_a_level_noisier_than_its_neighbours_has_its_own_variance_and_degrees_of_freedom_by_hand() -> None:
+    """Three blocks of .3, 0, -.3: variance .09 with 2 degrees of freedom, not the 6 of three levels."""
+    rows: Rows = [[0.01, 0.3, 0.01], [0.0, 0.0, 0.0], [-0.01, -0.3, -0.01]]
+    middle = find_bracket((1, 2, 3), rows, margin_ratio=0.1).levels[1]
+    assert middle.sd_log == pytest.approx(0.3)
+    assert middle.upper_log == pytest.approx(stats.t.ppf(0.975, 2) * 0.3 / math.sqrt(3))
+    assert middle.lower_log == pytest.approx(-stats.t.ppf(1 - 0.025 / 3, 2) * 0.3 / math.sqrt(3))
+
+
+def test_the_wider_of_both_bounds_counts_by_hand() -> None:
+    """Own SD .1 with 2 degrees of freedom is wider than the pooled .1061 with 6, though the smaller deviation."""
+    rows: Rows = [[0.11, 0.1, 0.108], [0.0, 0.0, 0.0], [-0.11, -0.1, -0.108]]
+    middle = find_bracket((1, 2, 3), rows, margin_ratio=0.1).levels[1]
+    assert middle.sd_log == pytest.approx(math.sqrt((0.0121 + 0.01 + 0.011664) / 3))
+    assert middle.upper_log == pytest.approx(stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(3))
 
 
 @pytest.mark.parametrize("rows", [[], [[0.0] * 5], [[None] * 5] * 6])
@@ -92,13 +109,13 @@ def test_blocks_without_any_spread_count_by_their_number(blocks: int, kind: str)
         assert found.blocks_needed == 8
 
 
-def test_the_sign_method_does_not_lend_a_step_its_neighbours_calm() -> None:
-    """One level of eight blocks jumps; its neighbours stand still. Pooling would call it, ranks do not."""
+def test_no_method_lends_a_step_its_neighbours_calm() -> None:
+    """One level of eight blocks jumps; its neighbours stand still. Pooling alone would call it."""
     rows: Rows = [[0.0, math.log(2) if block else -0.5, 0.0] for block in range(8)]
     by_sign = find_bracket((10, 20, 30), rows, margin_ratio=0.1, method="sign")
     by_t = find_bracket((10, 20, 30), rows, margin_ratio=0.1, method="t")
     assert by_sign.levels[1].answer == "straddles"
-    assert by_t.levels[1].answer == "over"
+    assert by_t.levels[1].answer == "straddles"
 
 
 LOGS = st.one_of(st.none(), st.integers(-500, 800).map(lambda thousandths: thousandths / 1000))
@@ -119,12 +136,15 @@ def _naive(rows: Rows, margin_ratio: float, alpha: float = 0.025) -> tuple[int, 
             bounds.append((-math.inf, math.inf))
             continue
         pooled = sum(float(np.var(c, ddof=1)) * (len(c) - 1) for c in near) / df
-        variance = max(pooled, float(np.var(column, ddof=1)))
-        if variance < 1e-12:
+        own = float(np.var(column, ddof=1))
+        if max(pooled, own) < 1e-12:
             return None
-        error = math.sqrt(variance / len(column))
-        mean = float(np.mean(column))
-        bounds.append((mean - stats.t.ppf(1 - alpha / levels, df) * error, mean + stats.t.ppf(1 - alpha, df) * error))
+        mean, n = float(np.mean(column)), len(column)
+        down, up = (
+            max(stats.t.ppf(1 - error, f) * math.sqrt(v / n) for v, f in ((own, n - 1), (pooled, df)))
+            for error in (alpha / levels, alpha)
+        )
+        bounds.append((mean - down, mean + up))
     margin = math.log(1 + margin_ratio)
     low = -1
     while low + 1 < levels and bounds[low + 1][1] < margin:

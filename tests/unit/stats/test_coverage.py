@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from loadlab.stats.bracket import find_bracket
+from loadlab.stats.level_bounds import level_bounds
 from loadlab.stats.simulation import (
+    Noise,
     PlanShape,
     kink,
     least_favourable_curves,
@@ -36,12 +38,35 @@ def test_brackets_of_usual_curves_are_right_and_cry_no_wolf(users: tuple[int, ..
 
 
 @pytest.mark.parametrize(("users", "blocks"), PLANS)
-def test_on_the_margin_itself_errors_are_as_many_as_alpha_allows(users: tuple[int, ...], blocks: int) -> None:
-    """Neither more (anti-conservative) nor far fewer (a simulation that could not fail)."""
+def test_on_the_margin_itself_errors_are_no_more_than_alpha_allows(users: tuple[int, ...], blocks: int) -> None:
+    """And some there are: a simulation that could not fail would show none."""
     plan = PlanShape(users=users, blocks=blocks, sd_log=0.03)
     for name, curve in least_favourable_curves(users).items():
         seen = simulate(curve, plan, runs=RUNS, seed=12)
-        assert 0.975 - SLACK <= seen.covered_ratio <= 0.99, name
+        assert 0.975 - SLACK <= seen.covered_ratio <= 0.997, name
+
+
+@pytest.mark.parametrize("noise", ["heavy", "growing", "lone", "shared"])
+@pytest.mark.parametrize(("users", "blocks"), PLANS)
+def test_noise_that_differs_between_levels_costs_no_coverage(users: tuple[int, ...], blocks: int, noise: Noise) -> None:
+    """Pooled degrees of freedom for a level's own variance covered 94.7 % where one level had three times the SD."""
+    plan = PlanShape(users=users, blocks=blocks, sd_log=0.02, noise=noise)
+    for name, curve in {**usual_curves(users), **least_favourable_curves(users)}.items():
+        seen = simulate(curve, plan, runs=RUNS, seed=16)
+        assert seen.covered_ratio >= 0.975 - SLACK, name
+        assert seen.false_alarm_ratio <= 0.025 + SLACK, name
+
+
+@pytest.mark.parametrize("factor", [1.5, 3.0, 10.0])
+def test_a_noisy_level_errs_no_more_than_alpha_however_noisy_it_is(factor: float) -> None:
+    """One-sided errors of the middle of three levels, four blocks, truth on the margin: against the nominal."""
+    runs = 20_000
+    drawn = np.random.default_rng(17).standard_normal((runs, 4, 3)) * np.array([1.0, factor, 1.0])
+    bounds = level_bounds(drawn, 0.025)
+    slack = 3 * math.sqrt(0.025 * 0.975 / runs)
+    assert np.mean(bounds.upper[:, 1] < 0) <= 0.025 + slack
+    assert np.mean(bounds.lower[:, 1] > 0) <= 0.025 / 3 + slack
+    assert np.mean(bounds.upper[:, 1] < 0) >= 0.015
 
 
 @pytest.mark.parametrize("sd_log", [0.01, 0.02])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from loadlab.stats.sign import blocks_for_unanimous, median_bounds, order_rank
+from loadlab.stats.sign import median_bounds, order_rank
 
 
 @given(st.integers(1, 60), st.floats(0.0005, 0.4))
@@ -24,6 +24,5 @@ def test_tabled_bounds_of_the_median() -> None:
 
 @pytest.mark.parametrize(("alpha", "blocks"), [(0.025, 6), (0.005, 8), (0.5, 1)])
 def test_how_many_equal_blocks_are_enough(alpha: float, blocks: int) -> None:
-    assert blocks_for_unanimous(alpha) == blocks
     assert order_rank(blocks, alpha) == 1
     assert order_rank(blocks - 1, alpha) == 0

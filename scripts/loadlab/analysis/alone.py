@@ -1,0 +1,140 @@
+"""What a request costs where it has an environment to itself: the same at any number of users.
+
+Under per-request memory billing nothing is shared, so nothing that users do to each other on a shared replica (a
+queue in front of a pool, turns on the processor) is in the bill. What is billed is the time that a request takes
+alone, which the demand at one user measured. Windows of many users say nothing of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from loadlab.analysis.billing import Tariff
+from loadlab.analysis.money import ceil_to, exact
+from loadlab.analysis.use import Use
+from loadlab.model.experiment import Objective, Statistic
+from loadlab.model.price import PerRequestMemory
+from loadlab.model.result import Estimate, Interval
+from loadlab.model.run import Demand
+from loadlab.stats.welch import Mean, difference_interval
+
+_HOUR_S = 3600
+_MILLION = 10**6
+NOT_MEASURED = "the time of a request alone was not measured"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AloneBill:
+    """One stack. usd_per_request: of the mean request, its time rounded up as the platform rounds.
+
+    requests_per_hour: what one user sends, each answered before the next. service_error: relative standard error
+    of the time of a request, over the ``n`` that were measured; None where their scatter is not known.
+    time_share: the part of a request's cost that is its time; cycle_share: the part of a user's time that is it.
+    """
+
+    stack: str
+    usd_per_request: Fraction
+    requests_per_hour: Fraction
+    service_error: float | None
+    n: int
+    time_share: float
+    cycle_share: float
+    within_objective: bool
+
+    @property
+    def usd_per_million_good(self) -> Fraction | None:
+        """None where even a request alone takes longer than the objective allows."""
+        return self.usd_per_request * _MILLION if self.within_objective else None
+
+    def usd_per_hour(self, users: int) -> Fraction | None:
+        """What ``users`` in a closed loop cost an hour; None where the objective does not hold."""
+        return self.usd_per_request * self.requests_per_hour * users if self.within_objective else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConstantRatio:
+    """A cost ratio that cannot depend on the number of users. first and second: log cost, with its error."""
+
+    first: Mean
+    second: Mean
+    has_errors: bool
+
+    def estimate(self, level: float) -> Estimate:
+        """The ratio with its two-sided interval over requests; none where their scatter is not known."""
+        log = difference_interval(self.first, self.second, level)
+        interval = Interval(lower=math.exp(log.lower), upper=math.exp(log.upper), level=level)
+        ratio = math.exp(self.first.value - self.second.value)
+        return Estimate(value=ratio, interval=interval if self.has_errors else None, n=min(self.first.n, self.second.n))
+
+
+def is_alone(tariff: Tariff) -> bool:
+    """Whether each request has an environment to itself under this tariff."""
+    return isinstance(tariff.model, PerRequestMemory)
+
+
+def alone_bills(
+    tariff: Tariff, demands: Sequence[Demand], objective: Objective, think_s: float
+) -> dict[str, AloneBill]:
+    """The bill of each stack whose demand was measured, by stack; empty under any other billing model."""
+    if not isinstance(tariff.model, PerRequestMemory):
+        return {}
+    model = tariff.model
+    return {demand.stack: _bill(tariff, model, demand, objective, think_s) for demand in demands}
+
+
+def constant_ratio(
+    bills: Mapping[str, AloneBill], stacks: tuple[str, str], statistic: Statistic
+) -> ConstantRatio | None:
+    """First over second stack; None where one of them has no such cost."""
+    one, two = (bills.get(stack) for stack in stacks)
+    if one is None or two is None or not (one.within_objective and two.within_objective):
+        return None
+    hourly = statistic == "usd_per_hour_at_users"
+    known = one.service_error is not None and two.service_error is not None
+    return ConstantRatio(first=_log_mean(one, hourly), second=_log_mean(two, hourly), has_errors=known)
+
+
+def absence(bills: Mapping[str, AloneBill], stack: str) -> str | None:
+    """Why a stack has no cost under this billing; None where it has one."""
+    bill = bills.get(stack)
+    if bill is None:
+        return NOT_MEASURED
+    return None if bill.within_objective else "a request alone takes longer than the objective allows"
+
+
+def _bill(tariff: Tariff, model: PerRequestMemory, demand: Demand, objective: Objective, think_s: float) -> AloneBill:
+    service_s = exact(demand.service_s)
+    held_s = ceil_to(service_s, exact(model.rounding_s))
+    usd = tariff.usd(_use(held_s))
+    assert usd is not None
+    return AloneBill(
+        stack=demand.stack,
+        usd_per_request=usd,
+        requests_per_hour=_HOUR_S / (service_s + exact(think_s)),
+        service_error=_relative_error(demand),
+        n=demand.service_requests,
+        time_share=1 - float((tariff.usd(_use(Fraction(0))) or 0) / usd),
+        cycle_share=float(service_s / (service_s + exact(think_s))),
+        within_objective=demand.service_s <= objective.latency_s,
+    )
+
+
+def _relative_error(demand: Demand) -> float | None:
+    if demand.service_sd_s is None or demand.service_requests < 2:
+        return None
+    return demand.service_sd_s / math.sqrt(demand.service_requests) / demand.service_s
+
+
+def _use(held_s: Fraction) -> Use:
+    """One request that holds its environment for so long."""
+    return Use(span_s=Fraction(1), requests=Fraction(1), active_s=held_s, held_s=held_s, cpu_s=None, memory_bytes=None)
+
+
+def _log_mean(bill: AloneBill, hourly: bool) -> Mean:
+    """Log cost with its error to first order: a slower request costs more, and in an hour there are fewer of it."""
+    usd = bill.usd_per_request * (bill.requests_per_hour if hourly else 1)
+    slope = abs(bill.time_share - (bill.cycle_share if hourly else 0.0))
+    return Mean(value=math.log(usd), error=slope * (bill.service_error or 0.0), n=max(2, bill.n))

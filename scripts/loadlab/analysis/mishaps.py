@@ -1,0 +1,47 @@
+"""What broke and was mended during a run, out of its events, and where the program itself came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from loadlab.analysis.codes import RunCode, finding
+from loadlab.model.result import Finding
+from loadlab.model.run import RunData
+
+MISHAPS: Mapping[str, RunCode] = {
+    "stacks_restarted": "stacks_restarted",
+    "trial_lost": "trial_lost",
+    "generator_healed": "generator_healed",
+}
+"""Event to code."""
+_NEXT = "see events.jsonl and logs/ in the bundle; what was measured meanwhile is not counted"
+
+
+def mishap_findings(run: RunData) -> tuple[Finding, ...]:
+    """One finding for each kind of mishap, with how often it happened and why it did first."""
+    found = []
+    for event, code in MISHAPS.items():
+        reasons = [_reason(each) for each in run.events if each.get("event") == event]
+        if reasons:
+            times = f"{len(reasons)} time{'' if len(reasons) == 1 else 's'}"
+            found.append(
+                finding(code, "warning", "run", got=times, expected="none", next_step=_NEXT, detail=reasons[0])
+            )
+    return tuple(found)
+
+
+def origin_findings(run: RunData) -> tuple[Finding, ...]:
+    """A checkout that differs from its revision cannot be gone back to."""
+    if not run.provenance.git_dirty:
+        return ()
+    revision = run.provenance.git_revision or "no revision"
+    return (
+        finding("dirty_tree", "info", "run", got=f"files differ from {revision[:12]}", expected="a clean checkout"),
+    )
+
+
+def _reason(event: Mapping[str, object]) -> str:
+    reason = event.get("reason")
+    told = "; ".join(map(str, reason)) if isinstance(reason, list | tuple) else str(reason)
+    trial = event.get("trial")
+    return told if trial is None else f"{trial}: {told}"

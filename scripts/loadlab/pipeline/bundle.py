@@ -1,0 +1,81 @@
+"""A run bundle as a run begins it, and as it is found and read back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from loadlab.config import Catalogue, dump_experiment, load_experiment, redacted
+from loadlab.errors import PROGRAM, BundleError
+from loadlab.execute.store import BundleStore
+from loadlab.model.experiment import Experiment
+from loadlab.model.run import Provenance
+from loadlab.pipeline.layout import Layout
+from loadlab.report.render import REPORT_FILES
+
+EXPERIMENT = "experiment.toml"
+FOR_RESUME = ".resume.toml"
+"""The experiment with its secrets, readable by its owner alone, while the run is not complete."""
+PRICES = "prices"
+RESULTS = "results.json"
+
+
+def find_run(name: str, layout: Layout) -> Path:
+    """The folder of a run given by path or by its name below runs/. Raises BundleError."""
+    for folder in (Path(name), layout.runs / name):
+        if (folder / EXPERIMENT).exists():
+            return folder.resolve()
+    raise BundleError(f"{name}: no run bundle there (no {EXPERIMENT}); `{PROGRAM} list` names the runs here")
+
+
+def begin(store: BundleStore, experiment: Experiment, fresh: Provenance, layout: Layout) -> None:
+    """What a bundle starts with; experiment.toml comes last and makes it one, so that no half of it is ever found."""
+    for list_id in sorted({ref.list_id for ref in experiment.prices}):
+        text = (layout.prices / f"{list_id}.toml").read_text(encoding="utf-8")
+        store.put_text(f"{PRICES}/{list_id}.toml", text)
+    kept = redacted(experiment)
+    if kept != experiment:
+        store.put_text(FOR_RESUME, dump_experiment(experiment), private=True)
+    store.put_provenance(fresh)
+    store.put_text(EXPERIMENT, dump_experiment(kept))
+
+
+def begin_again(store: BundleStore, fresh: Provenance) -> None:
+    """A resume: on the same machine only, and what was reported before does not hold any more."""
+    old = store.provenance()
+    if old.machine_id != fresh.machine_id:
+        raise BundleError(
+            f"{store.folder}: this run was begun on another machine; blocks of two machines cannot be one run. "
+            "Resume it there, or start a new run here"
+        )
+    store.put_provenance(replace(old, resumed=(*old.resumed, fresh.started_unix_s), allowed_hosts=fresh.allowed_hosts))
+    store.drop(RESULTS, *REPORT_FILES)
+
+
+def catalogue_of(folder: Path) -> Catalogue:
+    """Names as the bundle means them."""
+    repository = Catalogue.of_repository()
+    return replace(repository, prices=prices_of(folder, repository.prices))
+
+
+def prices_of(folder: Path, otherwise: Path) -> Path:
+    """The bundle's own price lists, where it has some; bundles of before have none."""
+    own = folder / PRICES
+    return own if any(own.glob("*.toml")) else otherwise
+
+
+def experiment_of(folder: Path) -> Experiment:
+    """The experiment for judging: nothing outside the bundle is looked at."""
+    return load_experiment(str(folder / EXPERIMENT), catalogue=catalogue_of(folder), check_files=False)
+
+
+def experiment_to_resume(folder: Path) -> Experiment:
+    """The experiment for going on, with the values that only its owner may read."""
+    private = folder / FOR_RESUME
+    path = private if private.exists() else folder / EXPERIMENT
+    return load_experiment(str(path), catalogue=catalogue_of(folder))
+
+
+def resume_command(folder: Path, allowed_hosts: tuple[str, ...]) -> str:
+    """What to type to go on."""
+    return " ".join([f"{PROGRAM} run --resume {folder}", *(f"--allow-target {host}" for host in allowed_hosts)])

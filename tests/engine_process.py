@@ -1,0 +1,117 @@
+"""`loadlab` as a process of its own, with its bundle: for tests that break it or what it starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import orjson
+import psutil
+
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.store import BundleStore
+from loadlab.model.run import RunData
+
+WAIT_S = 150.0
+MARK = "LOADLAB_TEST_MARK"
+SHORT_DEMANDS = "import loadlab.pipeline.demand as demand; demand.CPU_WINDOW_S = 0.5; demand.PEEK_S = 0.5"
+"""What a test does not look at is measured briefly."""
+
+
+class Engine:
+    """One `loadlab` process. prelude: Python that runs in it before the command line does."""
+
+    def __init__(self, folder: Path, *words: str, prelude: str = "", env: Mapping[str, str] | None = None) -> None:
+        self.runs = folder / "runs"
+        self._mark = uuid.uuid4().hex
+        self._lines: list[str] = []
+        script = f"{prelude}\nfrom loadlab.cli import main\nmain()"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", script, *words, "--runs", str(self.runs)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), MARK: self._mark, **(env or {})},
+            start_new_session=True,
+        )
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            self._lines.extend(stream)
+
+    @property
+    def bundle(self) -> Path:
+        return next(p for p in self.runs.iterdir() if not p.is_symlink())
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    @property
+    def last_line(self) -> str:
+        return self.output.rstrip().rsplit("\n", 1)[-1]
+
+    def events(self) -> list[dict[str, Any]]:
+        try:
+            lines = (self.bundle / "events.jsonl").read_bytes().split(b"\n")[:-1]
+        except (OSError, StopIteration):
+            return []
+        return [orjson.loads(line) for line in lines]
+
+    def until(self, done: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while not done():
+            assert self.process.poll() is None, f"ended before {what}:\n{self.output}"
+            assert time.monotonic() < deadline, f"no {what} in {WAIT_S} s:\n{self.output}"
+            time.sleep(0.02)
+
+    def until_event(self, kind: str, count: int = 1) -> None:
+        self.until(lambda: sum(e["event"] == kind for e in self.events()) >= count, f"event {kind}")
+
+    def tree(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ended(self) -> int:
+        code = self.process.wait(WAIT_S)
+        self._reader.join(WAIT_S)
+        return code
+
+    def measured(self) -> RunData:
+        return BundleStore(self.bundle, SystemClock()).load()
+
+    def results(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads((self.bundle / "results.json").read_bytes())
+        return found
+
+    def orphans(self) -> list[str]:
+        """Command lines of what it started and left behind, after some time to go."""
+        deadline = time.monotonic() + 20.0
+        while (left := [*self._left()]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return left
+
+    def _left(self) -> list[str]:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == self._mark and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue
+        return found
+
+
+def none_left(processes: list[psutil.Process]) -> None:
+    """Fail unless all of these have ended."""
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []

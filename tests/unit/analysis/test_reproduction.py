@@ -1,0 +1,37 @@
+"""What is printed to make a run again can be typed as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from builders import make_experiment, make_provenance
+from loadlab.analysis.mishaps import origin_findings
+from loadlab.analysis.reproduction import reproduction
+from loadlab.model.experiment import CommandService
+from loadlab.model.run import Provenance, RunData
+
+
+def _run(provenance: Provenance) -> RunData:
+    return RunData(run_id="unit-run", windows=(), demands=(), provenance=provenance, complete=True)
+
+
+def test_the_commands_name_the_revision_the_program_and_the_hosts() -> None:
+    provenance = replace(make_provenance(), git_revision="abc", git_dirty=False, allowed_hosts=("api.example.org",))
+    assert reproduction(make_experiment(), _run(provenance)) == (
+        "git checkout abc",
+        ".venv/bin/loadlab run runs/unit-run/experiment.toml --target local --allow-target api.example.org",
+    )
+
+
+def test_values_that_a_bundle_does_not_keep_are_to_be_filled_in() -> None:
+    services = {"mine": CommandService(command=("serve",), env={"KEY": "(not kept)"})}
+    (command,) = reproduction(make_experiment(services=services), _run(make_provenance()))
+    assert command.endswith("--set stack.mine.env.KEY=...")
+
+
+def test_a_checkout_with_changes_is_told_and_not_checked_out() -> None:
+    run = _run(replace(make_provenance(), git_revision="abcdef0123456789", git_dirty=True))
+    assert reproduction(make_experiment(), run)[0].startswith(".venv/bin/loadlab")
+    (found,) = origin_findings(run)
+    assert (found.code, found.level, found.got) == ("dirty_tree", "info", "files differ from abcdef012345")
+    assert origin_findings(_run(make_provenance())) == ()

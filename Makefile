@@ -5,10 +5,10 @@ TARGET ?= local
 OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run images bench manifests lock
+.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e bench manifests lock
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
 
 venv: ## make .venv from requirements.lock (others call it)
 	@scripts/venv.sh
@@ -16,7 +16,7 @@ venv: ## make .venv from requirements.lock (others call it)
 quick: venv ## a real threshold experiment on this machine, about five minutes, report at the end
 	@$(LOADLAB) run quick
 
-test: check ## the whole test suite, after lint, types and layers
+test: check tools ## the whole test suite, after lint, types and layers
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup
 
 check: venv ## lint, types and layers alone
@@ -27,6 +27,27 @@ run: venv ## one experiment: make run EXP=threshold-50
 
 images: venv ## the container images, built where their content changed (REGISTRY=host/path pushes them)
 	@$(LOADLAB) lab images $(if $(REGISTRY),--push $(REGISTRY))
+
+tools: venv ## kubectl and kind into .tools/bin, where PATH has none that is good enough
+	@$(LOADLAB) lab tools >/dev/null
+
+lab-up: venv ## the lab on a kind cluster, raised or mended (WORKERS=2; REGISTRY=host/path for another cluster)
+	@$(LOADLAB) lab up $(if $(WORKERS),--workers $(WORKERS)) $(if $(REGISTRY),--push $(REGISTRY))
+
+lab-run: venv ## one experiment on the lab's cluster: make lab-run EXP=quick (WORKERS=2)
+	@LAB_WORKERS=$(WORKERS) $(LOADLAB) run $(EXP) --target kubernetes
+
+lab-status: venv ## what runs in the lab, versions, drift
+	@$(LOADLAB) lab status $(ARGS)
+
+lab-logs: venv ## one file with logs, events and states for a bug report
+	@$(LOADLAB) lab logs $(ARGS)
+
+lab-down: venv ## everything that lab-up made is removed (ARGS=--images: its images too)
+	@$(LOADLAB) lab down $(ARGS)
+
+e2e: venv tools ## the tests on a real kind cluster; needs Docker, takes about half an hour
+	@.venv/bin/python -m pytest tests/e2e -m e2e -p no:randomly $(ARGS)
 
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)

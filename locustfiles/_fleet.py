@@ -10,7 +10,7 @@ last rounds the shortest counts. Wall clocks never enter, so a step of one canno
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
@@ -34,6 +34,8 @@ class Worker:
 
     id: str
     pid: int
+    name: str
+    """Its host's, which in a cluster is its pod's; every process id there is 1."""
     heard_s: float
     gone: str | None = None
     users: int = 0
@@ -46,7 +48,7 @@ class Worker:
     @property
     def label(self) -> str:
         """How messages name it."""
-        return f"worker {self.id} (pid {self.pid})"
+        return f"worker {self.name} (pid {self.pid})"
 
     @property
     def offset_s(self) -> float:
@@ -153,11 +155,16 @@ class Fleet:
             "throttled_s": self.ledger.throttled_s,
         }
 
-    def _on_hello(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
-        self._join(msg.node_id, msg.data["pid"])
+    def compare_clocks(self) -> None:
+        """Ask every living worker for its clock, so often that the shortest of the rounds is a short one."""
+        for _ in range(ECHO_ROUNDS):
+            self.ask("echo")
 
-    def _join(self, worker_id: str, pid: int) -> None:
-        worker = Worker(worker_id, pid, perf_counter())
+    def _on_hello(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
+        self._join(msg.node_id, msg.data)
+
+    def _join(self, worker_id: str, identity: Mapping[str, Any]) -> None:
+        worker = Worker(worker_id, identity["pid"], identity["name"], perf_counter())
         self.workers[worker_id] = worker
         gevent.spawn(self._echo, worker)
 
@@ -177,8 +184,8 @@ class Fleet:
     def _on_pulse(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
         pulse = msg.data
         worker = self._hear(msg.node_id)
-        if worker is None:  # its hello came before this master listened
-            self._join(msg.node_id, pulse["pid"])
+        if worker is None:
+            self._meet(msg.node_id, pulse)
             return
         worker.users, worker.in_flight = pulse["users"], pulse["in_flight"]
         self.ledger.note(worker.id, pulse["totals"])
@@ -186,6 +193,17 @@ class Fleet:
         worker.pulses.append((worker.heard_s, pulse))
         while worker.heard_s - worker.pulses[0][0] > RECENT_S:
             worker.pulses.popleft()
+
+    def _meet(self, worker_id: str, pulse: Mapping[str, Any]) -> None:
+        """A worker that never said hello here: it did so before this master listened, or to the master before it.
+
+        Locust gives the latter no users, and would leave it alone for a minute: it is told to end.
+        """
+        known = getattr(self._runner, "clients", None)
+        if known is None or worker_id in known:
+            self._join(worker_id, pulse)
+        else:
+            self._runner.send_message("quit", None, client_id=worker_id)
 
     def _on_reply(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
         worker, question = self._hear(msg.node_id), self._questions.get(msg.data["seq"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import gevent
 from _health import CpuMeter, CpuReading, probe_lag
 from _histogram import LatencyCounts
 from _recorder import Recorder
+from _roster import Roster
 from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, WindowTally
 from _totals import Totals
 from gevent.event import Event
@@ -42,9 +44,10 @@ class OpenWindow:
 class Generator:
     """One process that makes load. ``runner`` is a WorkerRunner or a LocalRunner."""
 
-    def __init__(self, runner: Any, recorder: Recorder) -> None:
+    def __init__(self, runner: Any, recorder: Recorder, roster: Roster) -> None:
         self._runner = runner
         self._recorder = recorder
+        self._roster = roster
         self._meter = CpuMeter()
         self._windows: dict[str, OpenWindow] = {}
         self._totals = Totals(float(runner.environment.parsed_options.good_within_s))
@@ -61,7 +64,7 @@ class Generator:
         self._runner.register_message("lab_ask", self._on_ask)
         self._runner.register_message("lab_open", self._on_open)
         self._runner.register_message("lab_close", self._on_close)
-        self._send("lab_hello", {"pid": os.getpid()})
+        self._send("lab_hello", self._identity())
         gevent.spawn(probe_lag, self._recorder)
         gevent.spawn(self._pulse)
 
@@ -73,6 +76,11 @@ class Generator:
             self._finish(window, early=True)
         self._send("lab_bye", self._figures())
 
+    @staticmethod
+    def _identity() -> dict[str, Any]:
+        """Who this worker is: in a cluster the host's name is the pod's, and every process id is 1."""
+        return {"pid": os.getpid(), "name": socket.gethostname()}
+
     def _send(self, kind: str, data: dict[str, Any]) -> None:
         self._runner.send_message(kind, data)
 
@@ -80,7 +88,7 @@ class Generator:
         return {
             "users": self._runner.user_count,
             "books": self._recorder.books(),
-            "totals": self._totals.message(self._recorder.name_of),
+            "totals": self._totals.message(self._recorder.outcomes.name_of),
         }
 
     def _on_ask(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
@@ -127,12 +135,13 @@ class Generator:
         self._fold()
         del self._windows[window.id]
         now = self._meter.read()
-        part = tally.part(recorder.name_of)
+        part = tally.part(recorder.outcomes.name_of)
         part["id"] = window.id
         part["ended_s"] = ended_s - tally.opens_s
         part["early"] = early
         part["late_s"] = window.late_s
         part["unjudged"] = unjudged
+        part["own_waits"] = sorted(self._roster.own_waits)
         part["health"] = self._meter.between(window.at_open or now, now)
         self._send("lab_part", part)
 
@@ -164,7 +173,7 @@ class Generator:
         since_s, self._pulsed_s = self._pulsed_s, self._recorder.cut_s
         before, self._pulse_reading = self._pulse_reading, self._meter.read()
         pulse = {
-            "pid": os.getpid(),
+            **self._identity(),
             "span_s": self._pulsed_s - since_s,
             "users": self._runner.user_count,
             "in_flight": len(self._recorder.in_flight),
@@ -174,7 +183,7 @@ class Generator:
             "lags": self._recent_lags.sparse(),
             "health": self._meter.between(before, self._pulse_reading),
             "throttled_total_s": self._pulse_reading.throttled_s,
-            "totals": self._totals.message(self._recorder.name_of),
+            "totals": self._totals.message(self._recorder.outcomes.name_of),
         }
         self._recent_lags = LatencyCounts()
         self._recent_ended = self._recent_failed = 0

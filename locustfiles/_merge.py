@@ -45,6 +45,12 @@ def merge_parts(parts: Sequence[Part], measure_s: float) -> dict[str, Any]:
     ]
     merged["active_s"] = _active_s(parts, measure_s)
     merged["histogram"] = latencies.encode()
+    merged["own_waits"] = sorted({name for part in parts for name in part["own_waits"]})
+    dispatch_lags = LatencyCounts()
+    for part in parts:
+        dispatch_lags.merge(part["dispatch_lags"])
+    merged["dispatch_lag_p50_s"] = dispatch_lags.quantile_s(0.50)
+    merged["dispatch_lag_p99_s"] = dispatch_lags.quantile_s(0.99)
     merged["health"] = _merge_health(parts)
     return merged
 
@@ -56,6 +62,11 @@ def notes_of(part: Part, label: str) -> list[str]:
         notes.append(
             f"{label}: idle gaps of together {part['gaps_dropped_s']:.3f} s were too many to keep; with other"
             " workers they count as active"
+        )
+    if part["own_waits"]:
+        notes.append(
+            f"{label}: {', '.join(part['own_waits'])} waits as its own wait_time says, because think_s is 0; what it"
+            " waited is user_time_s less request_time_s"
         )
     if part["unjudged"]:
         notes.append(

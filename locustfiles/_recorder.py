@@ -1,13 +1,23 @@
-"""Every request of this process: when it was sent, when it ended, what came of it.
+"""Every request of this process: when it was due, when it was sent, when it ended, what came of it.
 
 ``watch_requests`` wraps methods of Locust's classes, so that any User class is recorded, also one that knows
 nothing of this. The hot path only appends numbers; ``cut`` turns them into a slice for numpy.
-In a closed loop a request is intended when it is sent, so the intended start of a row is its start.
 
-Times are of ``time.perf_counter`` (monotonic). A latency is Locust's own ``response_time``; a span in flight is
-what the wrapper saw, a few microseconds longer. A user waits where Locust makes it wait (``wait_time``,
-``self.wait()``); a plain ``gevent.sleep`` inside a task counts neither as request nor as thinking.
+A row keeps three times of ``time.perf_counter`` (monotonic):
+
+* the intended start: in a closed loop the moment when its user was due, which is when the wait before it was to end
+  (a phase, a think time, the last answer where there is no think time); for a further request of one task, when the
+  task asked for it. An arrival of an open loop puts its planned time into ``due``;
+* the send: the bytes are ready and the generator has given way to whoever else was ready (``_transport.py``), so no
+  work of its own is in the latency; a new connection belongs to the latency;
+* the end: the answer is read, before Locust's statistics and other listeners hear of it.
+
+The latency is the end less the send. What the generator does for a user before the send and after the end is in
+``chores``, so that every moment of a user is a request, a wait or a chore. A user waits where Locust makes it wait
+(``wait_time``, ``self.wait()``); a plain ``gevent.sleep`` inside a task counts as none of them.
 """
+
+# mypy: allow-untyped-calls
 
 from __future__ import annotations
 
@@ -18,21 +28,15 @@ from typing import Any
 
 import numpy as np
 from _histogram import Floats
+from _outcomes import FIRST_ERROR, FIRST_FAILURE, UNJUDGED_NAME, Outcomes
 from _tally import CODE, FAILED, OK, ROW_WIDTH, START, UNJUDGED, Slice
-from gevent import getcurrent
+from gevent import GreenletExit, getcurrent
+from geventhttpclient.useragent import RetriesExceeded
 
-FIRST_FAILURE = 400
-FIRST_ERROR = 1000
-"""Codes below are HTTP statuses; 0 is a success of something that is not HTTP; from here on they are errors."""
 MAX_UNJUDGED = 5000
 NAN = float("nan")
-UNJUDGED_NAME = "error:unjudged"
-
-
-def error_name(error: BaseException | None) -> str:
-    """The class of an error, looking through geventhttpclient's RetriesExceeded to its cause."""
-    original = getattr(error, "original", None)
-    return f"error:{type(original if isinstance(original, BaseException) else error).__name__}"
+UNSENT = float("inf")
+"""Stands in ``in_flight`` for the send of a request that is being prepared; compared by identity."""
 
 
 def _taken(buffer: list[float], width: int) -> Floats:
@@ -49,33 +53,24 @@ class Recorder:
         self.clock = clock
         self.rows: list[float] = []
         self.thinks: list[float] = []
-        self.yields: list[float] = []
+        self.chores: list[float] = []
         self.lags: list[float] = []
         self.in_flight: dict[Any, float] = {}
         self.thinking: dict[Any, float] = {}
-        self.last_report: dict[str, Any] = {"response": None, "exception": None, "response_time": 0.0}
-        """What Locust's request event said last; its ``update`` is a listener that costs no Python frame."""
+        self.due: dict[Any, float] = {}
+        """Of a greenlet: when its next request is intended."""
+        self.last_report: dict[str, Any] = {"response": None, "exception": None, "at_s": 0.0}
+        """What Locust's request event said last, and when."""
         self.sent = 0
         self.answered = 0
         self.failed = 0
         self.redirected = 0
         self.codes: Counter[int] = Counter()
         self.cut_s = clock()
-        self._names: list[str] = []
+        self.outcomes = Outcomes()
         self._unjudged: dict[int, tuple[float, float, float, Any]] = {}
         self._reporting: set[Any] = set()
-
-    def name_of(self, code: int) -> str:
-        """The outcome of a code: "200", "ok" for what is not HTTP, "error:TimeoutError" and so on."""
-        if code >= FIRST_ERROR:
-            return self._names[code - FIRST_ERROR]
-        return str(code) if code else "ok"
-
-    def code_of(self, name: str) -> int:
-        """The code of an outcome that is not an HTTP status."""
-        if name not in self._names:
-            self._names.append(name)
-        return FIRST_ERROR + self._names.index(name)
+        self._followed: dict[Any, list[int]] = {}
 
     def watch_requests(self, request: Callable[..., Any], plain: Any = None) -> Callable[..., Any]:
         """Wrap the ``request`` method of an HTTP session class.
@@ -84,30 +79,61 @@ class Recorder:
         status is in ``_response`` (FastHttpSession); anything else takes the longer way.
         """
         in_flight, last, clock, append = self.in_flight, self.last_report, self.clock, self.rows.extend
+        due, followed, chore = self.due, self._followed, self.chores.extend
 
         def watched(session: Any, *args: Any, **kwargs: Any) -> Any:
             me = getcurrent()
             if me in in_flight:
                 return self._nested(me, watched, (session, *args), kwargs)
             self.sent += 1
-            in_flight[me] = start_s = clock()
+            in_flight[me] = UNSENT
+            begun_s = clock()
+            due_s = due.pop(me, begun_s)
             try:
                 result: Any = request(session, *args, **kwargs)
             except BaseException as error:
-                self._broken(start_s, error)
+                self._settle_error(me, (due_s, begun_s), error)
                 raise
-            finally:
-                del in_flight[me]
-            if result.__class__ is plain and last["response"] is result:
-                verdict = OK if last["exception"] is None else FAILED
-                append((start_s, clock(), last["response_time"], result._response.get_code(), verdict))
-                if result._history:
-                    self._redirects(result._history)
-            else:
-                self._settle(start_s, result)
+            if followed:
+                self._count_followed(me, getattr(result, "error", None))
+            if result.__class__ is not plain or last["response"] is not result:
+                self._settle(me, (due_s, begun_s), result)
+                return result
+            send_s, end_s = in_flight.pop(me), last["at_s"]
+            if send_s is UNSENT:
+                send_s = begun_s
+            verdict = OK if last["exception"] is None else FAILED
+            append((due_s, send_s, end_s, (end_s - send_s) * 1e3, result._response.get_code(), verdict))
+            chore((begun_s, send_s, end_s, clock()))
             return result
 
         return watched
+
+    def send(self) -> None:
+        """The request that this greenlet prepares goes out now; a resend or a followed redirect changes nothing."""
+        me = getcurrent()
+        if self.in_flight.get(me) is UNSENT:
+            self.in_flight[me] = self.clock()
+
+    def watch_events(self) -> Callable[..., None]:
+        """A listener of Locust's request event; its arguments are spelt out because that is faster."""
+        last, clock = self.last_report, self.clock
+
+        def note(
+            request_type: Any = None,  # noqa: ARG001
+            name: Any = None,  # noqa: ARG001
+            response_time: Any = None,  # noqa: ARG001
+            response_length: Any = None,  # noqa: ARG001
+            response: Any = None,
+            context: Any = None,  # noqa: ARG001
+            exception: Any = None,
+            start_time: Any = None,  # noqa: ARG001
+            url: Any = None,  # noqa: ARG001
+            **_: Any,
+        ) -> None:
+            last["response"], last["exception"], last["at_s"] = response, exception, clock()
+
+        return note
 
     def watch_reports(self, report: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap ``_report_request`` of a response that its scenario judges (catch_response)."""
@@ -135,21 +161,28 @@ class Recorder:
         start_s = max(end_s - response_time / 1e3, self.cut_s)
         code = getattr(response, "status_code", None) or 0
         if exception is not None and not code:
-            code = self.code_of(error_name(exception))
+            code = self.outcomes.code_of_error(exception)
         self.sent += 1
-        self.rows.extend((start_s, end_s, response_time, code, OK if exception is None else FAILED))
+        due_s = self.due.pop(me, start_s)
+        self.rows.extend((due_s, start_s, end_s, response_time, code, OK if exception is None else FAILED))
+
+    def follow(self, code: int) -> None:
+        """The request that this greenlet has in flight was answered by a redirect, which its client now follows."""
+        me = getcurrent()
+        if me in self.in_flight:
+            self._followed.setdefault(me, []).append(code)
 
     def cut(self) -> Slice:
         """Everything since the last cut; the counts of the trial's books are brought up to date."""
         self._limit_unjudged()
         hi_s = self.clock()
         rows = _taken(self.rows, ROW_WIDTH)
-        thinks, yields, lags = (_taken(buffer, 2) for buffer in (self.thinks, self.yields, self.lags))
-        flights = np.array(list(self.in_flight.values()), dtype=np.float64)
+        thinks, chores, lags = (_taken(buffer, 2) for buffer in (self.thinks, self.chores, self.lags))
+        flights = np.array([send_s for send_s in self.in_flight.values() if send_s is not UNSENT], dtype=np.float64)
         thinking = np.array(list(self.thinking.values()), dtype=np.float64)
         lo_s, self.cut_s = self.cut_s, hi_s
         self._book(rows)
-        return Slice(lo_s, hi_s, rows, flights, thinks, thinking, yields, lags)
+        return Slice(lo_s, hi_s, rows, flights, thinks, thinking, chores, lags)
 
     def awaits_verdict(self, from_s: float, until_s: float) -> bool:
         """Whether a request that ended in [from_s, until_s) has not been judged by its scenario yet."""
@@ -169,7 +202,7 @@ class Recorder:
 
     def _nested(self, me: Any, watched: Any, args: Any, kwargs: Any) -> Any:
         """A request that a listener makes while its greenlet has another one in flight."""
-        outer_s = self.in_flight.pop(me)
+        outer_s, followed = self.in_flight.pop(me), self._followed.pop(me, None)
         aside = object()
         self.in_flight[aside] = outer_s
         try:
@@ -177,46 +210,63 @@ class Recorder:
         finally:
             del self.in_flight[aside]
             self.in_flight[me] = outer_s
+            if followed:
+                self._followed[me] = followed
 
-    def _broken(self, start_s: float, error: BaseException) -> None:
-        end_s = self.clock()
-        row = (start_s, end_s, (end_s - start_s) * 1e3, self.code_of(error_name(error)), FAILED)
+    def _taken_off(self, me: Any, begun_s: float) -> float:
+        """The send of the request that this greenlet has no longer in flight."""
+        send_s = self.in_flight.pop(me)
+        return begun_s if send_s is UNSENT else send_s
+
+    def _settle_error(self, me: Any, starts_s: tuple[float, float], error: BaseException) -> None:
+        if self.in_flight[me] is UNSENT and isinstance(error, GreenletExit):
+            del self.in_flight[me]
+            self.sent -= 1  # a user that was killed before its request went out
+            return
+        due_s, begun_s = starts_s
+        end_s, send_s = self.clock(), self._taken_off(me, begun_s)
+        self._count_followed(me, error)
+        row = (due_s, send_s, end_s, (end_s - send_s) * 1e3, self.outcomes.code_of_error(error), FAILED)
         self.rows.extend(row)
+        self.chores.extend((begun_s, send_s))
 
-    def _settle(self, start_s: float, result: Any) -> None:
-        end_s, last = self.clock(), self.last_report
+    def _settle(self, me: Any, starts_s: tuple[float, float], result: Any) -> None:
+        (due_s, begun_s), last = starts_s, self.last_report
+        now_s, send_s = self.clock(), self._taken_off(me, begun_s)
         meta = getattr(result, "request_meta", None)
         response = meta["response"] if meta else result
         reported = last["response"] is response
         error = last["exception"] if reported else getattr(response, "error", None)
-        code = response.status_code or self.code_of(error_name(error))
-        if reported:
-            row = (start_s, end_s, last["response_time"], code, OK if error is None else FAILED)
-        elif meta:
-            self._unjudged[id(response)] = (start_s, end_s, code, response)
-            row = (start_s, end_s, NAN, code, UNJUDGED)
-        else:
-            row = (start_s, end_s, (end_s - start_s) * 1e3, code, OK if code < FIRST_FAILURE else FAILED)
-        self.rows.extend(row)
-        history = getattr(response, "history", None)
-        if history and code < FIRST_ERROR:
-            self._redirects(history)
+        code = response.status_code or self.outcomes.code_of_error(error)
+        end_s = last["at_s"] if reported else now_s
+        latency_ms, verdict = (end_s - send_s) * 1e3, OK if error is None else FAILED
+        if not reported and meta:
+            self._unjudged[id(response)] = (send_s, end_s, code, response)
+            latency_ms, verdict = NAN, UNJUDGED
+        elif not reported:
+            verdict = OK if code < FIRST_FAILURE else FAILED
+        self.rows.extend((due_s, send_s, end_s, latency_ms, code, verdict))
+        self.chores.extend((begun_s, send_s, end_s, now_s))
 
     def _judge(self, meta: Any) -> None:
         waiting = self._unjudged.pop(id(meta["response"]), None)
         if waiting is not None:
             verdict = OK if meta["exception"] is None else FAILED
-            self.rows.extend((NAN, waiting[1], meta["response_time"], waiting[2], verdict))
+            send_s, end_s, code, _ = waiting
+            self.rows.extend((NAN, NAN, end_s, (end_s - send_s) * 1e3, code, verdict))
 
-    def _redirects(self, history: Any) -> None:
+    def _count_followed(self, me: Any, error: BaseException | None) -> None:
         """A followed redirect was a request of its own to whoever answered it."""
-        self.redirected += len(history)
-        self.codes.update(step.status_code for step in history)
+        codes = self._followed.pop(me, [])
+        if codes and isinstance(error, RetriesExceeded) and getattr(error, "original", None) is None:
+            codes.pop()  # the limit of redirects was reached: the last one is the request's own failure
+        self.redirected += len(codes)
+        self.codes.update(codes)
 
     def _give_up(self, key: int) -> None:
-        start_s, end_s, _, _ = self._unjudged.pop(key)
-        code = self.code_of(UNJUDGED_NAME)
-        self.rows.extend((NAN, end_s, (end_s - start_s) * 1e3, code, FAILED))
+        send_s, end_s, _, _ = self._unjudged.pop(key)
+        code = self.outcomes.code_of(UNJUDGED_NAME)
+        self.rows.extend((NAN, NAN, end_s, (end_s - send_s) * 1e3, code, FAILED))
 
     def _limit_unjudged(self) -> None:
         while len(self._unjudged) > MAX_UNJUDGED:
@@ -239,5 +289,5 @@ class Recorder:
             "answered": self.answered + self.redirected,
             "failed": self.failed,
             "in_flight": len(self.in_flight),
-            "outcomes": {self.name_of(code): count for code, count in sorted(self.codes.items())},
+            "outcomes": {self.outcomes.name_of(code): count for code, count in sorted(self.codes.items())},
         }

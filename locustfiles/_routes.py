@@ -48,6 +48,7 @@ class Lab:
             number_field(body, "opens_in_s", 0.0, LONGEST_DELAY_S),
             number_field(body, "measure_s", 0.01, LONGEST_WINDOW_S),
             self._trials.good_within_s,
+            self._trials.crew,
             stack=str(self._phase.get("stack", "")),
             users=int(self._phase.get("users", 0)),
         )
@@ -88,6 +89,7 @@ class Lab:
             "in_flight": sum(worker.in_flight for worker in living),
             **self._fleet.recent(),
             "worker_pids": sorted(worker.pid for worker in living),
+            "worker_names": sorted(worker.name for worker in living),
             "trial": self._trials.active,
         }
 

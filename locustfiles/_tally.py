@@ -16,8 +16,8 @@ import numpy as np
 from _histogram import Floats, LatencyCounts
 from _spans import GapList, clipped_sum_s, peak_and_gaps
 
-ROW_WIDTH = 5
-START, END, LATENCY_MS, CODE, VERDICT = range(ROW_WIDTH)
+ROW_WIDTH = 6
+INTENDED, START, END, LATENCY_MS, CODE, VERDICT = range(ROW_WIDTH)
 OK, FAILED, UNJUDGED = 1.0, 0.0, -1.0
 
 
@@ -25,10 +25,10 @@ OK, FAILED, UNJUDGED = 1.0, 0.0, -1.0
 class Slice:
     """What happened in [lo_s, hi_s) of the worker's clock.
 
-    rows: n x 5 (start_s, end_s, latency_ms, code, verdict). A request that its scenario judges later has a row
-    with verdict UNJUDGED when it ends and one with a start that is NaN when it is judged.
-    flights: starts of the requests in flight at hi_s. thinks: m x 2, ended sleeps between tasks; thinking: starts
-    of those that go on. yields: k x 2, ended waits of zero length, noted only when they are over.
+    rows: n x 6 (intended_s, send_s, end_s, latency_ms, code, verdict). A request that its scenario judges later
+    has a row with verdict UNJUDGED when it ends and one with starts that are NaN when it is judged.
+    flights: sends of the requests in flight at hi_s. thinks: m x 2, ended sleeps between tasks; thinking: starts
+    of those that go on. chores: k x 2, what the generator did for a user outside of both, noted when it is over.
     lags: p x 2 (at_s, late_s) of the health probe.
     """
 
@@ -38,7 +38,7 @@ class Slice:
     flights: Floats
     thinks: Floats
     thinking: Floats
-    yields: Floats
+    chores: Floats
     lags: Floats
 
 
@@ -65,6 +65,7 @@ class WindowTally:
     gaps: GapList = field(default_factory=GapList.empty)
     latencies: LatencyCounts = field(default_factory=LatencyCounts)
     lags: LatencyCounts = field(default_factory=LatencyCounts)
+    dispatch_lags: LatencyCounts = field(default_factory=LatencyCounts)
 
     def __post_init__(self) -> None:
         self.middle_s = (self.opens_s + self.closes_s) / 2
@@ -72,7 +73,7 @@ class WindowTally:
     def fold(self, piece: Slice) -> None:
         """Add what of a slice belongs to the window. Slices must come in order and without gaps."""
         self._count_ended(piece.rows)
-        self.user_time_s += self._yielded_s(piece.yields)
+        self.user_time_s += self._chores_s(piece.chores)
         lo_s, hi_s = max(self.opens_s, piece.lo_s), min(self.closes_s, piece.hi_s)
         if hi_s <= lo_s:
             return
@@ -80,6 +81,8 @@ class WindowTally:
         starts = np.concatenate((spans[:, START], piece.flights))
         ends = np.concatenate((spans[:, END], np.full(len(piece.flights), np.inf)))
         self.sent += int(np.count_nonzero((starts >= lo_s) & (starts < hi_s)))
+        begun = spans[self._inside(spans[:, START])]
+        self.dispatch_lags.record(begun[:, START] - begun[:, INTENDED])
         in_requests_s = clipped_sum_s(starts, ends, lo_s, hi_s)
         self.request_time_s += in_requests_s
         self.user_time_s += in_requests_s + self._thought_s(piece, lo_s, hi_s)
@@ -93,8 +96,8 @@ class WindowTally:
         ended = clipped_sum_s(piece.thinks[:, 0], piece.thinks[:, 1], lo_s, hi_s)
         return ended + clipped_sum_s(piece.thinking, np.full(len(piece.thinking), np.inf), lo_s, hi_s)
 
-    def _yielded_s(self, yields: Floats) -> float:
-        return clipped_sum_s(yields[:, 0], yields[:, 1], self.opens_s, self.closes_s)
+    def _chores_s(self, chores: Floats) -> float:
+        return clipped_sum_s(chores[:, 0], chores[:, 1], self.opens_s, self.closes_s)
 
     def _inside(self, times_s: Floats) -> Any:
         return (times_s >= self.opens_s) & (times_s < self.closes_s)
@@ -142,4 +145,5 @@ class WindowTally:
             "gaps_dropped_s": self.gaps.dropped_s,
             "latencies": self.latencies.sparse(),
             "lags": self.lags.sparse(),
+            "dispatch_lags": self.dispatch_lags.sparse(),
         }

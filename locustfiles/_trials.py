@@ -19,6 +19,8 @@ class Trials:
         self._fleet = fleet
         self._finished: dict[str, dict[str, Any]] = {}
         self._members: set[str] = set()
+        self.crew: frozenset[str] = frozenset()
+        """The workers that were there when the active trial began."""
         self.active: str | None = None
         self.good_within_s = good_within_s
 
@@ -32,7 +34,9 @@ class Trials:
         if good_within_s is not None:
             self.good_within_s = good_within_s
         self._fleet.ask("reset", good_within_s=self.good_within_s)
+        self._fleet.compare_clocks()
         self._members = {worker.id for worker in self._fleet.living}
+        self.crew = frozenset(self._members)
         self.active = trial_id
         return {"id": trial_id, "good_within_s": self.good_within_s, "workers": len(self._members)}
 
@@ -49,6 +53,8 @@ class Trials:
             if worker.id in answers:
                 books.append(answers[worker.id]["books"])
                 users += answers[worker.id]["users"]
+                if worker.id not in self.crew:
+                    holes.append(f"{worker.label} joined after the trial had begun")
             elif worker.id in self._members:
                 books += self._last_books(worker, holes)
         return {
@@ -82,8 +88,8 @@ class Trials:
             why = worker.gone or "did not answer"
             holes.append(f"{worker.label} {why}; what it sent in this trial is unknown")
             return []
-        if books["in_flight"]:
-            holes.append(f"{worker.label} quit with {books['in_flight']} requests in flight")
+        with_it = f" with {books['in_flight']} requests in flight" if books["in_flight"] else ""
+        holes.append(f"{worker.label} quit during the trial{with_it}")
         return [{**books, "in_flight": 0}]
 
 

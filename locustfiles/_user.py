@@ -1,47 +1,22 @@
 """The base of the lab's User classes: one keep-alive connection, no retries, no redirects, nothing cut short."""
 
-# mypy: allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-calls
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from itertools import count
-from random import Random
 from typing import Any
 
-import _window  # noqa: F401
-from locust import events
+from _roster import randomness
+from _window import WAITS
 from locust.contrib.fasthttp import FastHttpUser
-from locust.exception import StopUser
 
 LONGEST_ANSWER_S = 120.0
-_ordinals = count()
-
-
-@events.test_start.add_listener
-def _count_users_anew(**_: Any) -> None:
-    global _ordinals
-    _ordinals = count()
-
-
-def headers_from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Headers of every request out of LAB_HEADERS_JSON, an object of names and values."""
-    text = environ.get("LAB_HEADERS_JSON", "{}")
-    try:
-        headers = json.loads(text)
-    except ValueError as error:
-        raise SystemExit(f"LAB_HEADERS_JSON: not JSON ({error}); expected an object of names and values") from None
-    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
-        raise SystemExit("LAB_HEADERS_JSON: expected an object whose values are texts")
-    return headers
 
 
 class LabUser(FastHttpUser):
-    """A user that thinks ``--think-s`` between tasks and starts at a seeded random phase."""
+    """A user with what the lab's scenarios need; how it begins, thinks and ends is in ``_life.py``, as for any user."""
 
     abstract = True
     concurrency = 1
@@ -49,34 +24,15 @@ class LabUser(FastHttpUser):
     max_retries = 0
     connection_timeout = LONGEST_ANSWER_S
     network_timeout = LONGEST_ANSWER_S
-    default_headers = headers_from_environment(os.environ)
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        options, worker = environment.parsed_options, environment.runner.worker_index
-        self.options = options
-        self.random = Random(f"{options.lab_seed}/{worker}/{next(_ordinals)}")
-        self._pause_s: float | None = None
-
-    def on_start(self) -> None:
-        """Wait for this user's phase; a swarm that starts at once would stay in step."""
-        if self.options.phase_s:
-            with suppress(StopUser):  # the task set sees the stop itself before its first task
-                self.pause(self.random.uniform(0.0, self.options.phase_s))
-
-    def on_stop(self) -> None:
-        """Close this user's connection: a server would keep it, and count it, until its keep-alive ran out."""
-        self.client.client.close()
-
-    def wait_time(self) -> float:
-        """Seconds until the next task."""
-        pause_s, self._pause_s = self._pause_s, None
-        return float(self.options.think_s) if pause_s is None else pause_s
+        self.options = environment.parsed_options
+        self.random = randomness(self)
 
     def pause(self, pause_s: float) -> None:
         """Think for so long inside a task; like any wait it counts as thinking and ends when the swarm stops."""
-        self._pause_s = pause_s
-        self.wait()
+        WAITS.pause(self, pause_s)
 
     def get(self, path: str, *, name: str | None = None, headers: Mapping[str, str] | None = None) -> Any:
         """GET a path of the host. ``name`` groups requests in Locust's own statistics."""

@@ -1,26 +1,35 @@
 """Installs the lab into Locust: arguments, recorder, windows, routes. Importing it is all that a locustfile does.
 
-Works in a plain `locust` process, which is its own worker, and with a master and workers. Wrapped at class level:
-the request methods of FastHttpSession and HttpSession, their reports, TaskSet._sleep and User.stop.
+Works in a plain `locust` process, which is its own worker, and with a master and workers. Methods of Locust's
+classes are wrapped, so that a locustfile that knows nothing of the lab is led and recorded as the lab's own are.
 """
 
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import gevent
 from _drain import forget_stop_timeout
 from _fleet import Fleet
 from _generator import Generator
-from _graceful import recorded_sleep, wake_to_stop
+from _graceful import Waits, wake_to_stop
+from _headers import headers_from_environment, sent_by_fast_session, sent_by_session
+from _life import Life
+from _master_watch import MasterWatch
 from _options import add_options
 from _recorder import Recorder
+from _redirects import counted_sends, followed_by_fast_session, followed_by_session
+from _roster import Roster, deal_ranks
 from _routes import Lab, add_routes
 from _transport import make_exact
 from _trials import Trials
 from _windows import Windows
+from geventhttpclient.useragent import CompatRequest
 from locust import HttpUser, TaskSet, User, argument_parser, events
 from locust.clients import HttpSession
 from locust.clients import ResponseContextManager as Report
@@ -29,28 +38,42 @@ from locust.contrib.fasthttp import ResponseContextManager as FastReport
 from locust.runners import MasterRunner, WorkerRunner
 
 RECORDER = Recorder()
+WAITS = Waits(RECORDER)
+ROSTER = Roster()
 
 
-def wrap_classes(recorder: Recorder) -> None:
-    """Have every HTTP session and every wait of this process recorded."""
-    make_exact()
+def wrap_classes() -> None:
+    """Have every user, HTTP session and wait of this process led and recorded."""
+    make_exact(RECORDER)
+    headers = headers_from_environment(os.environ)
     # Locust builds its argument parser anew for each of its options whenever a worker is told to spawn or stop
     # users, 0.1 to 0.4 s of processor time in which nothing else runs. The result never changes.
     argument_parser.default_args_dict = lru_cache(argument_parser.default_args_dict)
-    for owner, name, stand_in in (
-        (FastHttpSession, "request", recorder.watch_requests(FastHttpSession.request, FastResponse)),
-        (HttpSession, "request", recorder.watch_requests(HttpSession.request)),
-        (FastReport, "_report_request", recorder.watch_reports(FastReport._report_request)),
-        (Report, "_report_request", recorder.watch_reports(Report._report_request)),
-        (TaskSet, "_sleep", recorded_sleep(recorder)),
-        (User, "stop", wake_to_stop(User.stop)),
-    ):
-        setattr(owner, name, stand_in)
-    events.request.add_listener(recorder.last_report.update)
+    User.lab_think_s = None  # type: ignore[attr-defined]
+    wrapped: list[tuple[Any, str, Callable[[Any], Any]]] = [
+        (FastHttpSession, "request", lambda it: RECORDER.watch_requests(it, FastResponse)),
+        (FastHttpSession, "__init__", lambda it: sent_by_fast_session(it, headers)),
+        (HttpSession, "request", RECORDER.watch_requests),
+        (HttpSession, "__init__", lambda it: sent_by_session(it, headers)),
+        (HttpSession, "send", lambda it: counted_sends(it, RECORDER)),
+        (HttpSession, "rebuild_auth", lambda it: followed_by_session(it, headers)),
+        (CompatRequest, "redirect", lambda it: followed_by_fast_session(it, RECORDER, headers)),
+        (FastReport, "_report_request", RECORDER.watch_reports),
+        (Report, "_report_request", RECORDER.watch_reports),
+        (TaskSet, "_sleep", lambda _: WAITS.between_tasks()),
+        (User, "__init__", ROSTER.enrols),
+        (User, "run", Life(WAITS, ROSTER).lived),
+        (User, "stop", wake_to_stop),
+    ]
+    for owner, name, wrap in wrapped:
+        setattr(owner, name, wrap(getattr(owner, name)))
+    events.request.add_listener(RECORDER.watch_events())
 
 
 def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> None:
     """Listener of Locust's init event: this process is a master, a worker, or both."""
+    if isinstance(runner, MasterRunner):
+        environment.events.test_start.add_listener(deal_ranks)
     if not isinstance(runner, WorkerRunner):
         fleet = Fleet(runner)
         fleet.listen()
@@ -60,15 +83,19 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
         if web_ui is not None:
             add_routes(web_ui, Lab(runner, fleet, trials, windows))
     if not isinstance(runner, MasterRunner):
+        environment.events.test_start.add_listener(ROSTER.begin)
         if not all(issubclass(kind, FastHttpUser | HttpUser) for kind in environment.user_classes):
             environment.events.request.add_listener(RECORDER.on_other_request)
-        generator = Generator(runner, RECORDER)
+        generator = Generator(runner, RECORDER, ROSTER)
         generator.start()
         environment.events.quitting.add_listener(lambda **_: generator.flush())
     if isinstance(runner, WorkerRunner):
         environment.events.test_stop.add_listener(forget_stop_timeout)
+        watch = MasterWatch()
+        environment.events.heartbeat_received.add_listener(watch.heard)
+        gevent.spawn(watch.run)
 
 
-wrap_classes(RECORDER)
+wrap_classes()
 events.init_command_line_parser.add_listener(add_options)
 events.init.add_listener(start_roles)

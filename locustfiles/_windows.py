@@ -28,6 +28,8 @@ class MasterWindow:
     opens_unix_s: float
     good_within_s: float
     workers_expected: int
+    crew: frozenset[str]
+    """The workers that were there when its trial began; without a trial, when it was ordered."""
     stack: str = ""
     users: int = 0
     joined_late_s: dict[str, float] = field(default_factory=dict)
@@ -71,11 +73,15 @@ class Windows:
         opens_in_s: float,
         measure_s: float,
         good_within_s: float,
+        crew: frozenset[str] = frozenset(),
         *,
         stack: str = "",
         users: int = 0,
     ) -> dict[str, Any]:
-        """Order a window from every living worker. stack, users: what the engine says that it measures."""
+        """Order a window from every living worker.
+
+        crew: those that were there when its trial began; stack, users: what the engine says that it measures.
+        """
         if window_id in self._windows:
             raise Refusal(409, f"window {window_id!r} exists already; choose another id")
         if not self._fleet.living:
@@ -88,6 +94,7 @@ class Windows:
             opens_unix_s=time.time() + opens_in_s,
             good_within_s=good_within_s,
             workers_expected=self._fleet.expected,
+            crew=crew or frozenset(worker.id for worker in self._fleet.living),
             stack=stack,
             users=users,
         )
@@ -170,11 +177,17 @@ class Windows:
             "notes": [note for key, part in window.parts.items() for note in notes_of(part, self._label(key))],
             "opened_unix_s": window.opens_unix_s,
             "measure_s": window.measure_s,
+            "workers_from_first_to_last": self._from_first_to_last(window),
             **figures,
         }
         window.parts = {}
         if window.stack and not holes:
             self.levels[window.stack, window.users] = window.result
+
+    def _from_first_to_last(self, window: MasterWindow) -> list[str]:
+        """Names of the workers that were there from the trial's beginning to the window's end."""
+        lasting = [key for key in window.crew if key in window.parts and not window.parts[key]["early"]]
+        return sorted(self._fleet.workers[key].name for key in lasting)
 
     def _label(self, worker_id: str) -> str:
         return self._fleet.workers[worker_id].label
@@ -183,6 +196,11 @@ class Windows:
         holes = [self._missing(worker_id) for worker_id in sorted(missing)]
         for worker_id, part in window.parts.items():
             holes += self._flaws(window, worker_id, part)
+            if worker_id not in window.crew and worker_id not in window.joined_late_s:
+                holes.append(f"{self._label(worker_id)} joined after the trial had begun")
+        for worker_id in sorted(window.crew - window.ordered):
+            why = self._fleet.workers[worker_id].gone or "was gone"
+            holes.append(f"{self._label(worker_id)} {why} before the window was ordered; its users left with it")
         if len(window.ordered) < window.workers_expected:
             holes.append(
                 f"{len(window.ordered)} of {window.workers_expected} expected workers were there when the window"

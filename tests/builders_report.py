@@ -102,7 +102,7 @@ def build_analysis(shape: Shape | None = None) -> Analysis:
         provenance=_provenance(shape),
         reproduce=("make quick", "loadlab run runs/synthetic/experiment.toml"),
         price_lists=tuple(_price_list(price, billing) for price, billing in PRICES),
-        explanation=explain(stacks, levels, 1.0),
+        explanation=explain(stacks, levels, {stack.name: 1.0 for stack in stacks}),
     )
 
 

@@ -32,7 +32,9 @@ class Engine:
         self.runs = folder / "runs"
         self._mark = uuid.uuid4().hex
         self._lines: list[str] = []
-        script = f"{prelude}\nfrom loadlab.cli import main\nmain()"
+        # A shell starts its background jobs with SIGINT ignored, which children inherit: here Ctrl-C is always heard.
+        heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
+        script = f"{heard}\n{prelude}\nfrom loadlab.cli import main\nmain()"
         self.process = subprocess.Popen(
             [sys.executable, "-c", script, *words, "--runs", str(self.runs)],
             stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -64,6 +65,9 @@ class Stub:
         self.process.kill()
         self.process.wait()
 
+    def log(self) -> list[dict[str, Any]]:
+        return list(ask("GET", f"{self.url}/log")[1])
+
     def counters(self) -> dict[str, Any]:
         return dict(ask("GET", f"{self.url}/counters")[1])
 
@@ -71,21 +75,23 @@ class Stub:
 class Cluster:
     """A Locust with its web interface: a master and workers, or one plain process."""
 
-    def __init__(self, files: str, folder: Path, workers: int) -> None:
+    def __init__(self, files: str, folder: Path, workers: int, headers: dict[str, str] | None = None) -> None:
         self.web = f"http://127.0.0.1:{(port := free_port())}"
         self.bus_port = free_port()
         self.folder = folder
+        self.env = {**os.environ, "LAB_HEADERS_JSON": json.dumps(headers or {})}
         self.common = [sys.executable, "-m", "locust", "-f", files, "--stop-timeout", "150"]
         web = ["--class-picker", "--web-host", "127.0.0.1", "--web-port", str(port)]
         bus = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(self.bus_port)]
-        self.processes = [self.start("master", [*web, *(bus if workers else [])])]
+        self.master = [*web, *(bus if workers else [])]
+        self.processes = [self.start("master", self.master)]
         self.workers = {process.pid: process for process in (self.worker() for _ in range(workers))}
         wait_until(lambda: self.get("status")[0] == 200, "the web interface")
         wait_until(lambda: self.status()["workers"] == max(1, workers), "the workers")
 
     def start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen([*self.common, *arguments], stdout=log, stderr=log)
+            return subprocess.Popen([*self.common, *arguments], stdout=log, stderr=log, env=self.env)
 
     def worker(self) -> subprocess.Popen[bytes]:
         bus = ["--worker", "--master-host", "127.0.0.1", "--master-port", str(self.bus_port)]

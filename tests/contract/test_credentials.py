@@ -91,7 +91,7 @@ def test_a_valid_token_is_accepted(post: Post, guarded_by_token: tuple[Any, Any]
         jwt.encode({"exp": int(time.time()) + 600}, None, algorithm="none"),
         _token(SECRET * 2, algorithm="HS512"),
         jwt.encode({"sub": "me"}, SECRET, algorithm="HS256"),
-        _token(nbf=int(time.time()) + 300),
+        _token(nbf=int(time.time()) + 86_400),
         _token()[:-4],
         "not.a.token",
     ],

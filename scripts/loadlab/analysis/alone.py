@@ -23,7 +23,7 @@ from loadlab.stats.welch import Mean, difference_interval
 
 _HOUR_S = 3600
 _MILLION = 10**6
-NOT_MEASURED = "the time of a request alone was not measured"
+NOT_MEASURED = "the time of a request alone was not measured in a window that passed its gates"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +78,12 @@ def is_alone(tariff: Tariff) -> bool:
 def alone_bills(
     tariff: Tariff, demands: Sequence[Demand], objective: Objective, think_s: float
 ) -> dict[str, AloneBill]:
-    """The bill of each stack whose demand was measured, by stack; empty under any other billing model."""
+    """The bill of each stack whose demand was measured without doubt, by stack; empty under any other billing model."""
     if not isinstance(tariff.model, PerRequestMemory):
         return {}
     model = tariff.model
-    return {demand.stack: _bill(tariff, model, demand, objective, think_s) for demand in demands}
+    settled = (demand for demand in demands if not demand.doubts)
+    return {demand.stack: _bill(tariff, model, demand, objective, think_s) for demand in settled}
 
 
 def constant_ratio(

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from loadlab.analysis.assessment import Assessment, assess
 from loadlab.analysis.billing import Tariff, make_tariffs
 from loadlab.analysis.bills import priced_figures
+from loadlab.analysis.cluster import cluster_evidence
 from loadlab.analysis.cost import cost_estimates
 from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
@@ -57,7 +58,8 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         provenance=asdict(run.provenance),
         reproduce=reproduction(experiment, run),
         price_lists=describe_price_lists(tariffs, prices),
-        explanation=explain(stacks, parts.levels, float(experiment.resources.cpu)),
+        explanation=explain(stacks, parts.levels, _cores(experiment, run.demands)),
+        cluster=cluster_evidence(experiment, run),
     )
 
 
@@ -91,3 +93,10 @@ def _cost(tariffs: Sequence[Tariff], experiment: Experiment, run: RunData, judge
     used = {window.id for window in judged.windows if window.used}
     counted = [window for window in run.windows if window.id in used]
     return cost_estimates(tariffs, counted, experiment.objective, run.demands, think_s_of(experiment))
+
+
+def _cores(experiment: Experiment, demands: Sequence[Demand]) -> Mapping[str, float]:
+    """What each stack was given, all its replicas together."""
+    given = {demand.stack: demand.cores for demand in demands}
+    asked = float(experiment.resources.cpu)
+    return {stack.name: (given.get(stack.name) or asked) * stack.replicas for stack in experiment.stacks}

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadlab.analysis.cluster import cross_check_findings
 from loadlab.analysis.codes import finding
 from loadlab.analysis.compare import Figures, Value, make_curve, plain_figures
 from loadlab.analysis.controls import aa_control, aa_findings
-from loadlab.analysis.mishaps import mishap_findings, origin_findings
+from loadlab.analysis.mishaps import load_findings, mishap_findings, origin_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
 from loadlab.analysis.summarise import Judged, level_summaries
 from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
@@ -30,7 +31,7 @@ from loadlab.model.result import (
     StackDescription,
     Verdict,
 )
-from loadlab.model.run import RunData
+from loadlab.model.run import Provenance, RunData
 
 UNCALIBRATED = "uncalibrated"
 
@@ -81,6 +82,8 @@ def assess(
         findings=(
             *run_findings(run, len(plan.blocks)),
             *mishap_findings(run),
+            *load_findings(run),
+            *cross_check_findings(run),
             *origin_findings(run),
             *(result.findings if result is not None else ()),
             *aa_findings(aa),
@@ -112,7 +115,17 @@ def _grounds(
         complete=run.complete,
         ended_by=run.ended_by,
         calibrated=_calibrated(run),
+        where=place(run.provenance),
     )
+
+
+def place(provenance: Provenance) -> str:
+    """What the stacks ran on, as the verdict's settings say it."""
+    facts = provenance.cluster
+    if facts is not None:
+        what = "a kind cluster on this machine" if facts.kind == "kind" else "a Kubernetes cluster"
+        return f"{what}, {round(facts.cpu_limit_cores * 1000)}m of processor a replica"
+    return f"services on {', '.join(provenance.allowed_hosts)}" if provenance.allowed_hosts else "this machine"
 
 
 def effect_of(bracket: Bracket, comparisons: Sequence[Comparison]) -> Comparison | None:

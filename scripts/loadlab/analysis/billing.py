@@ -43,21 +43,20 @@ def billing_model(price: PriceList, billing: Billing) -> BillingModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tariff:
-    """One price list and billing model applied to the resources of one replica, ``replicas`` of which ran."""
+    """One price list and billing model applied to the resources of one replica."""
 
     list_id: str
     billing: Billing
     model: BillingModel
     size: BilledSize
     notes: tuple[str, ...]
-    replicas: int = 1
 
-    def usd(self, use: Use, replicas: int | None = None) -> Fraction | None:
-        """Dollars for the span of ``use`` by the replicas that ran, or by another number of them."""
-        return bill_usd(self.model, self.size, use, replicas=replicas or self.replicas)
+    def usd(self, use: Use) -> Fraction | None:
+        """Dollars for the span of ``use`` by its replicas."""
+        return bill_usd(self.model, self.size, use)
 
 
-def make_tariff(price: PriceList, billing: Billing, asked: Resources, *, replicas: int = 1) -> Tariff:
+def make_tariff(price: PriceList, billing: Billing, asked: Resources) -> Tariff:
     """The tariff of a deployment.
 
     Raises:
@@ -79,13 +78,10 @@ def make_tariff(price: PriceList, billing: Billing, asked: Resources, *, replica
         model=model,
         size=size,
         notes=billing_notes(model, size, asked),
-        replicas=replicas,
     )
 
 
-def make_tariffs(
-    refs: Iterable[PriceRef], lists: Mapping[str, PriceList], asked: Resources, *, replicas: int = 1
-) -> tuple[Tariff, ...]:
+def make_tariffs(refs: Iterable[PriceRef], lists: Mapping[str, PriceList], asked: Resources) -> tuple[Tariff, ...]:
     """The tariffs that an experiment asks for, in its order.
 
     Raises:
@@ -96,7 +92,7 @@ def make_tariffs(
         if ref.list_id not in lists:
             known = ", ".join(sorted(lists))
             raise ConfigError(f"no price list {ref.list_id!r}; expected one of: {known}")
-        tariffs.append(make_tariff(lists[ref.list_id], ref.billing, asked, replicas=replicas))
+        tariffs.append(make_tariff(lists[ref.list_id], ref.billing, asked))
     return tuple(tariffs)
 
 
@@ -107,21 +103,21 @@ def prices_cancel(tariff: Tariff, uses: Iterable[Use]) -> bool:
     return len(rates) == 1 and None not in rates
 
 
-def bill_usd(model: BillingModel, size: BilledSize, use: Use, *, replicas: int = 1) -> Fraction | None:
-    """Dollars for the span of ``use``; None where the bill depends on what was not measured.
+def bill_usd(model: BillingModel, size: BilledSize, use: Use) -> Fraction | None:
+    """Dollars for the span of ``use`` by all its replicas; None where the bill depends on what was not measured.
 
     A window is a stretch of a deployment that keeps running, so that the shortest time billed for a start does
     not come into it.
     """
     match model:
         case Provisioned():
-            return _hourly_usd(model, exact(size.vcpu), exact(size.gib), use.span_s) * replicas
+            return _hourly_usd(model, exact(size.vcpu), exact(size.gib), use.span_s) * use.replicas
         case RequestBilled():
-            return _request_billed_usd(model, size, use) * replicas + _fees_usd(model, use)
+            return _request_billed_usd(model, size, use) * use.replicas + _fees_usd(model, use)
         case PerRequestMemory():
             return _held_usd(model, size, use)
         case Usage():
-            return _usage_usd(model, size, use, replicas)
+            return _usage_usd(model, size, use)
 
 
 def _hourly_usd(model: Provisioned | Usage, vcpu: Fraction, gib: Fraction, span_s: Fraction) -> Fraction:
@@ -145,9 +141,9 @@ def _fees_usd(model: RequestBilled | PerRequestMemory, use: Use) -> Fraction:
     return use.requests * exact(model.usd_per_million_requests) / _MILLION
 
 
-def _usage_usd(model: Usage, size: BilledSize, use: Use, replicas: int) -> Fraction | None:
+def _usage_usd(model: Usage, size: BilledSize, use: Use) -> Fraction | None:
     if use.cpu_s is None or use.memory_bytes is None:
         return None
-    vcpu = max(exact(size.vcpu) * replicas, use.cpu_s / use.span_s)
-    gib = max(exact(size.gib) * replicas, use.memory_bytes / _BYTES_PER_GIB)
+    vcpu = max(exact(size.vcpu) * use.replicas, use.cpu_s / use.span_s)
+    gib = max(exact(size.gib) * use.replicas, use.memory_bytes / _BYTES_PER_GIB)
     return _hourly_usd(model, vcpu, gib, use.span_s)

@@ -35,10 +35,13 @@ RunCode = Literal[
     "resumed",
     "uncalibrated",
     "shared_machine",
+    "cross_check_missing",
     "stacks_restarted",
     "trial_lost",
     "generator_healed",
     "dirty_tree",
+    "own_wait",
+    "demand_unsettled",
 ]
 Code = GateCode | RunCode
 
@@ -70,10 +73,13 @@ MEANING: Mapping[Code, str] = {
     "interrupted_blocks": "blocks were interrupted; they are kept, left out, and redone whole",
     "resumed": "the run was interrupted and resumed",
     "uncalibrated": "the load generator was not calibrated against the golden server on this machine",
+    "cross_check_missing": "the cluster's own figures were not there to check the services' by",
     "shared_machine": "the service and the load generator shared processor cores",
     "stacks_restarted": "a stack or the upstream ended by itself; all were started again and warmed up anew",
     "trial_lost": "the load generator broke in a trial, which was done again",
     "generator_healed": "a process of the load generator ended by itself and was replaced",
+    "own_wait": "users waited as their own wait_time says; prediction and sentence know only of think_s",
+    "demand_unsettled": "what a stack asks of the machine was measured while the machine or generator was disturbed",
     "dirty_tree": "the lab's own files were not those of a revision, so that nobody can go back to them",
 }
 """What each code says, in one sentence."""

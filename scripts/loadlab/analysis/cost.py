@@ -112,7 +112,7 @@ def _stack_estimates(tariff: Tariff, own: Sequence[Window], objective: Objective
 def _estimate(
     tariff: Tariff, held: HeldLevel, windows: Sequence[Window], hourly: Fraction | None, cancels: bool
 ) -> CostEstimate:
-    users = windows[0].users
+    users, ran = windows[0].users, windows[0].replicas
     usd = usd_per_million_good(tariff, windows)
     lower, upper = _interval(tariff, windows, usd)
     return CostEstimate(
@@ -124,8 +124,8 @@ def _estimate(
         usd_per_million_good_lower=lower,
         usd_per_million_good_upper=upper,
         usd_per_hour_at_users=_rounded(hourly),
-        replicas_at_users=None if held.users is None else replicas_needed(users, held.users, tariff.replicas),
-        users_per_replica=None if held.users is None else held.users // tariff.replicas,
+        replicas_at_users=None if held.users is None else replicas_needed(users, held.users, ran),
+        users_per_replica=None if held.users is None else held.users // ran,
         billed_size=tariff.size.label,
         notes=(*tariff.notes, *_absences(usd, held, hourly)),
         is_inverse_throughput=cancels,

@@ -11,6 +11,7 @@ from loadlab.model.experiment import (
     ImageService,
     OurService,
     Service,
+    Spread,
     Stack,
     UrlService,
 )
@@ -19,6 +20,8 @@ from loadlab.model.result import CostEstimate, ExperimentDescription, StackDescr
 from loadlab.model.run import RunData
 
 DEFAULT_CLIENTS: Mapping[str, str] = {"flask_gunicorn": "pooled_urllib3", "fastapi_uvicorn": "pooled_aiohttp"}
+
+SPREADS: Mapping[Spread, str] = {"even": "address, evenly", "service": "the Service"}
 
 
 def describe_experiment(experiment: Experiment, plan: Plan, toml: str) -> ExperimentDescription:
@@ -60,7 +63,7 @@ def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate]) -> Stack
         service=_service(stack.service),
         settings=run.provenance.stack_settings.get(stack.name, {}),
         label=", ".join((_service(stack.service), *_details(stack))),
-        slots=stack.workers * stack.slots_per_worker if stack.slots_per_worker else None,
+        slots=stack.processes * stack.slots_per_worker if stack.slots_per_worker else None,
         slots_per_worker=stack.slots_per_worker,
         demand_service_s=demand.service_s if demand else None,
         demand_cpu_s_per_request=demand.cpu_s_per_request if demand else None,
@@ -82,7 +85,7 @@ def _service(service: Service) -> str:
 
 def _details(stack: Stack) -> list[str]:
     """Pool and client first, then every other setting that the experiment chose."""
-    details = []
+    details = [] if stack.replicas == 1 else [f"{stack.replicas} replicas, load spread by {SPREADS[stack.spread]}"]
     if stack.slots_per_worker:
         plural = "worker" if stack.workers == 1 else "workers"
         details.append(f"{stack.workers} {plural} x {stack.slots_per_worker} threads")

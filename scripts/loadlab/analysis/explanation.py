@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadlab.model.result import LevelSummary, StackDescription, StackExplanation
@@ -18,19 +18,24 @@ Figure = Callable[[LevelSummary], float | None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fill:
-    """How far one resource filled: its limit, the most that was in use, and from how many users on it stayed full."""
+    """How far one resource filled: its limit, the most that was in use, and from how many users on it stayed full.
+
+    last_users: the highest level at which it is known; beyond it nothing is said.
+    """
 
     limit: float
     peak: float
     peak_users: int
+    last_users: int
     full_from_users: int | None
 
 
 def explain(
-    stacks: Sequence[StackDescription], levels: Sequence[LevelSummary], cores: float
+    stacks: Sequence[StackDescription], levels: Sequence[LevelSummary], cores: Mapping[str, float]
 ) -> tuple[StackExplanation, ...]:
-    """Say for each stack what filled up. ``cores``: what one stack was given."""
-    return tuple(_explain(stack, [level for level in levels if level.stack == stack.name], cores) for stack in stacks)
+    """Say for each stack what filled up. ``cores``: what each stack was given."""
+    own = {stack.name: [level for level in levels if level.stack == stack.name] for stack in stacks}
+    return tuple(_explain(stack, own[stack.name], cores[stack.name]) for stack in stacks)
 
 
 def fill(levels: Sequence[LevelSummary], figure: Figure, limit: float, full_ratio: float) -> Fill | None:
@@ -45,7 +50,7 @@ def fill(levels: Sequence[LevelSummary], figure: Figure, limit: float, full_rati
             break
         full_from_users = users
     peak_users, peak = max(known, key=lambda pair: pair[1])
-    return Fill(limit=limit, peak=peak, peak_users=peak_users, full_from_users=full_from_users)
+    return Fill(limit=limit, peak=peak, peak_users=peak_users, last_users=known[-1][0], full_from_users=full_from_users)
 
 
 def _explain(stack: StackDescription, levels: Sequence[LevelSummary], cores: float) -> StackExplanation:
@@ -75,7 +80,8 @@ def _slot_words(stack: StackDescription, levels: Sequence[LevelSummary], slots: 
     elif slots is None:
         yield f"it does not tell how many of its {stack.slots_per_worker} slots per worker are busy"
     elif slots.full_from_users is None:
-        yield f"its slots never fill: at most {_of(slots)} of a worker are busy, at {format_users(slots.peak_users)}"
+        most = f"at most {_of(slots)} of a worker are busy, at {format_users(slots.peak_users)}"
+        yield f"its slots do not fill at the levels that count, up to {format_users(slots.last_users)}: {most}"
     else:
         full = next(level for level in levels if level.users == slots.full_from_users)
         yield _full_words(stack.slots_per_worker, full)
@@ -97,7 +103,7 @@ def _core_words(used: Fill | None) -> Iterator[str]:
     if used is None:
         yield "its processor time was not measured"
     elif used.full_from_users is None:
-        yield f"its processor does not fill (at most {_cores(used)})"
+        yield f"its processor does not fill up to {format_users(used.last_users)} (at most {_cores(used)})"
     else:
         yield f"its processor is full from {format_users(used.full_from_users)} on ({_cores(used)})"
 

@@ -40,6 +40,30 @@ def origin_findings(run: RunData) -> tuple[Finding, ...]:
     )
 
 
+def load_findings(run: RunData) -> tuple[Finding, ...]:
+    """What of the load was not as the experiment says, or not to be relied on."""
+    return (*own_wait_findings(run), *demand_findings(run))
+
+
+def demand_findings(run: RunData) -> tuple[Finding, ...]:
+    """Demands whose windows failed gates twice: prediction and placing of levels rest on them, no bill does."""
+    step = "run again on a quiet machine (`loadlab doctor` names what disturbs), or give load.users by hand"
+    return tuple(
+        finding("demand_unsettled", "warning", d.stack, got=", ".join(d.doubts), expected="none", next_step=step)
+        for d in run.demands
+        if d.doubts
+    )
+
+
+def own_wait_findings(run: RunData) -> tuple[Finding, ...]:
+    """Users whose own wait_time ruled, because the experiment's think_s is 0."""
+    names = sorted({name for window in run.windows for name in window.load.own_waits})
+    if not names:
+        return ()
+    step = "set load.think_s to what they wait on average, or take wait_time out of the class"
+    return (finding("own_wait", "warning", "load", got=", ".join(names), expected="none", next_step=step),)
+
+
 def _reason(event: Mapping[str, object]) -> str:
     reason = event.get("reason")
     told = "; ".join(map(str, reason)) if isinstance(reason, list | tuple) else str(reason)

@@ -49,7 +49,7 @@ def stack_model(demand: Demand, conditions: Conditions) -> StackModel:
         cpu_s=demand.cpu_s_per_request or 0.0,
         slots=demand.slots_per_worker,
         think_s=conditions.think_s,
-        cores=conditions.cores,
+        cores=(demand.cores or conditions.cores) * demand.replicas,
     )
     return StackModel(pool=pool, workers=demand.workers, spread=measured or EvenSpread())
 
@@ -80,7 +80,7 @@ def predict(
     two = stack_model(second, conditions)
     law = textbook_users(one, conditions.margin_ratio)
     limit = users_max or max(_LEAST_SCAN_USERS, math.ceil(4 * (law or 0)))
-    ratio = cost_ratio(one, two)
+    ratio = cost_ratio(one, two, replicas_ratio=first.replicas / second.replicas)
     crossing = first_crossing(ratio, 1 + conditions.margin_ratio, limit)
     users, attribution, reason = _explain(one, two, crossing, conditions.margin_ratio, limit)
     curve = _curve_users(users or crossing, limit)
@@ -97,9 +97,9 @@ def predict(
     )
 
 
-def cost_ratio(first: StackModel, second: StackModel) -> Ratio:
-    """Cost of the first over cost of the second stack as a function of the users, at one fixed price."""
-    return lambda users: stack_throughput_rps(second, users) / stack_throughput_rps(first, users)
+def cost_ratio(first: StackModel, second: StackModel, *, replicas_ratio: float = 1.0) -> Ratio:
+    """Cost of the first over cost of the second stack as a function of the users, at one fixed price of a replica."""
+    return lambda users: replicas_ratio * stack_throughput_rps(second, users) / stack_throughput_rps(first, users)
 
 
 def first_crossing(ratio: Ratio, level: float, users_max: int) -> float | None:

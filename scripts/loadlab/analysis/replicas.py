@@ -61,14 +61,8 @@ def usd_per_hour(tariff: Tariff, users: int, level: int, use: Use) -> Fraction |
 
     Whatever is billed by use is that of ``level``, in proportion to the users.
     """
-    replicas = replicas_needed(users, level, tariff.replicas)
-    hour = scaled_use(
-        use,
-        span_s=_HOUR_S,
-        load_ratio=Fraction(users, level),
-        replicas_ratio=Fraction(replicas, tariff.replicas),
-    )
-    return tariff.usd(hour, replicas)
+    replicas = replicas_needed(users, level, use.replicas)
+    return tariff.usd(scaled_use(use, span_s=_HOUR_S, load_ratio=Fraction(users, level), replicas=replicas))
 
 
 def usd_per_hour_by_block(

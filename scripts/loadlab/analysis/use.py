@@ -25,6 +25,7 @@ class Use:
     held_s: Fraction | None
     cpu_s: Fraction | None
     memory_bytes: Fraction | None
+    replicas: int = 1
 
 
 def window_use(window: Window) -> Use:
@@ -37,6 +38,7 @@ def window_use(window: Window) -> Use:
         held_s=None,
         cpu_s=_cpu_s(window.resources, exact(load.measure_s), exact(window.scrape_cpu_s or 0.0)),
         memory_bytes=_mean_pss_bytes(window.resources),
+        replicas=window.replicas,
     )
 
 
@@ -58,7 +60,7 @@ def _mean_pss_bytes(samples: Sequence[ResourceSample]) -> Fraction | None:
 
 
 def total_use(uses: Sequence[Use]) -> Use:
-    """Several stretches of one deployment as one; memory is the mean over time. None stays None."""
+    """Several stretches of one deployment as one; memory is the mean over time, replicas the first's. None stays."""
     span_s = sum((use.span_s for use in uses), Fraction(0))
     return Use(
         span_s=span_s,
@@ -67,6 +69,7 @@ def total_use(uses: Sequence[Use]) -> Use:
         held_s=_sum_known([use.held_s for use in uses]),
         cpu_s=_sum_known([use.cpu_s for use in uses]),
         memory_bytes=_mean_known([(use.memory_bytes, use.span_s / span_s) for use in uses]),
+        replicas=uses[0].replicas,
     )
 
 
@@ -79,8 +82,8 @@ def _mean_known(weighted: Sequence[tuple[Fraction | None, Fraction]]) -> Fractio
     return _sum_known([None if value is None else value * weight for value, weight in weighted])
 
 
-def scaled_use(use: Use, *, span_s: int, load_ratio: Fraction, replicas_ratio: Fraction) -> Use:
-    """The use in ``span_s`` seconds under ``load_ratio`` times the load, by ``replicas_ratio`` times the replicas.
+def scaled_use(use: Use, *, span_s: int, load_ratio: Fraction, replicas: int) -> Use:
+    """The use in ``span_s`` seconds under ``load_ratio`` times the load, by another number of replicas.
 
     Requests, held time and processor time grow with the load, memory with the replicas; the time with a request
     in flight keeps its share of the span.
@@ -92,5 +95,6 @@ def scaled_use(use: Use, *, span_s: int, load_ratio: Fraction, replicas_ratio: F
         active_s=use.active_s * time_ratio,
         held_s=None if use.held_s is None else use.held_s * load_ratio * time_ratio,
         cpu_s=None if use.cpu_s is None else use.cpu_s * load_ratio * time_ratio,
-        memory_bytes=None if use.memory_bytes is None else use.memory_bytes * replicas_ratio,
+        memory_bytes=None if use.memory_bytes is None else use.memory_bytes * Fraction(replicas, use.replicas),
+        replicas=replicas,
     )

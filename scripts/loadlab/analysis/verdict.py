@@ -50,6 +50,8 @@ class Grounds:
     complete: bool
     ended_by: str | None
     calibrated: bool
+    where: str = "this machine"
+    """What the stacks ran on."""
 
     @property
     def trusted(self) -> bool:
@@ -65,7 +67,7 @@ def decide(experiment: Experiment, grounds: Grounds) -> Verdict:
     """
     kind = _kind(grounds)
     answer = _answer(experiment, grounds, kind) + _effect_words(grounds, kind) + _claim_words(grounds, kind)
-    settings, doubts = _settings(experiment, grounds.stacks), _doubts(grounds)
+    settings, doubts = (*_settings(experiment, grounds.stacks), grounds.where), _doubts(grounds)
     limits = f"; doubts: {', '.join(doubts)}" if doubts else ""
     return Verdict(
         kind=kind,
@@ -155,7 +157,7 @@ def _settings(experiment: Experiment, stacks: Sequence[StackDescription]) -> tup
         parts[-1] += f", think time {format_s(load.think_s)}"
     if experiment.upstream is not None:
         parts[-1] += f", upstream {experiment.upstream.latency}"
-    return (*parts, "this machine")
+    return tuple(parts)
 
 
 def _capacity_words(experiment: Experiment, grounds: Grounds) -> str:

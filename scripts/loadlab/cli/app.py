@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from loadlab.cli.lab import lab
+from loadlab.cli.lab import lab as lab_verbs
 from loadlab.errors import EXIT_INTERRUPTED, EXIT_USAGE, LoadlabError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-app.add_typer(lab)
+app.add_typer(lab_verbs)
 
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder that run bundles go to.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
@@ -109,11 +109,17 @@ def list_(as_json: AsJson = False, runs: RunsFolder = RUNS) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False, runs: RunsFolder = RUNS) -> None:
+def doctor(
+    lab: Annotated[
+        bool, typer.Option("--lab", help="Look at what the lab on Kubernetes needs too; so it is where Docker is.")
+    ] = False,
+    as_json: AsJson = False,
+    runs: RunsFolder = RUNS,
+) -> None:
     """Say what this machine can and cannot do for a result, and what to do about it."""
     from loadlab.cli.commands import doctor_command
 
-    doctor_command(as_json=as_json, runs=runs)
+    doctor_command(with_lab=lab, as_json=as_json, runs=runs)
 
 
 def main() -> NoReturn:

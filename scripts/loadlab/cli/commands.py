@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -91,14 +93,22 @@ def list_command(*, as_json: bool, runs: Path) -> None:
         show_listing(found, Console())
 
 
-def doctor_command(*, as_json: bool, runs: Path) -> None:
-    """`loadlab doctor`."""
-    checks = run_checks(_layout(runs).root)
+def doctor_command(*, with_lab: bool, as_json: bool, runs: Path) -> None:
+    """`loadlab doctor`. What the lab needs is looked at where Docker is; it fails a machine only when asked for."""
+    from loadlab.pipeline.lab_doctor import lab_doctor
+
+    layout = _layout(runs)
+    checks = run_checks(layout.root)
+    of_lab = lab_doctor(layout, os.environ) if with_lab or shutil.which("docker") else []
     if as_json:
-        _print_json(checks)
+        _print_json([*checks, *of_lab])
     else:
         _show_checks(checks)
-    raise typer.Exit(2 if any(check.status == "fail" for check in checks) else 0)
+        if of_lab:
+            typer.echo("for the lab on Kubernetes:")
+            _show_checks(of_lab)
+    judged = [*checks, *(of_lab if with_lab else ())]
+    raise typer.Exit(2 if any(check.status == "fail" for check in judged) else 0)
 
 
 def _show_checks(checks: Sequence[Check]) -> None:
@@ -121,6 +131,8 @@ def _check_out(out: Sequence[Path]) -> None:
     for path in out:
         if path.suffix not in OUT_KINDS:
             raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
+        if path.is_dir():
+            raise UsageError(f"--out {path}: it is a folder; name a file")
         if not path.absolute().parent.is_dir():
             raise UsageError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
 

@@ -60,12 +60,17 @@ def _lines(header: str | None, entries: Sequence[Entry]) -> str:
 
 def _stack(stack: Stack) -> Sequence[Entry]:
     own_pool = () if isinstance(stack.service, OurService) else tuple(_pool(stack))
-    return [("name", stack.name), *_service(stack.service), *own_pool]
+    return [("name", stack.name), *_service(stack.service), *own_pool, *_copies(stack)]
 
 
 def _pool(stack: Stack) -> Iterator[Entry]:
     yield "workers", stack.workers
     yield "slots_per_worker", stack.slots_per_worker
+
+
+def _copies(stack: Stack) -> Sequence[Entry]:
+    """Replicas where there are several; one is what a file without the key means."""
+    return [("replicas", stack.replicas), ("spread", stack.spread)] if stack.replicas > 1 else []
 
 
 def _service(service: Service) -> Sequence[Entry]:

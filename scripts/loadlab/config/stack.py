@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from loadlab.config.nearest import suggestion
 from loadlab.config.service_settings import SERVICES, read_settings, settings_known_to, workers_and_slots
 from loadlab.config.table import Table
-from loadlab.config.values import checked, environment_name, integer, mapping, matching, sequence, text
-from loadlab.model.experiment import CommandService, ImageService, OurService, Service, Stack, UrlService
+from loadlab.config.values import checked, choice, environment_name, integer, mapping, matching, sequence, text
+from loadlab.model.experiment import CommandService, ImageService, OurService, Service, Spread, Stack, UrlService
 
 MAX_STACKS = 2
 
 _OWN_POOL = ("workers", "slots_per_worker")
+_COPIES = ("replicas", "spread")
+_SPREADS: tuple[Spread, ...] = ("even", "service")
 _KEYS_OF: Mapping[str, tuple[str, ...]] = {
-    "service": ("settings",),
+    "service": ("settings", *_COPIES),
     "command": ("env", "cwd", "ready_path", "metrics_url", *_OWN_POOL),
-    "image": ("port", "env", "ready_path", *_OWN_POOL),
+    "image": ("port", "env", "ready_path", *_OWN_POOL, *_COPIES),
     "url": ("metrics_url", *_OWN_POOL),
 }
 STACK_KEYS = tuple(dict.fromkeys(["name", *_KEYS_OF, *(key for keys in _KEYS_OF.values() for key in keys)]))
@@ -47,7 +50,17 @@ def read_stack(table: Table, folder: Path) -> Stack:
     else:
         workers = table.optional("workers", integer(1, 1_000), 1)
         slots = table.optional("slots_per_worker", integer(1, 100_000), None)
-    return Stack(name=name, service=service, workers=workers, slots_per_worker=slots)
+    replicas = table.optional("replicas", integer(1, 1_000), 1)
+    if "spread" in table and replicas == 1:
+        table.fail("spread", "counts only with replicas = 2 or more; remove it or raise replicas")
+    return Stack(
+        name=name,
+        service=service,
+        workers=workers,
+        slots_per_worker=slots,
+        replicas=replicas,
+        spread=cast(Spread, table.optional("spread", choice(_SPREADS), "even")),
+    )
 
 
 def _kind(table: Table) -> str:

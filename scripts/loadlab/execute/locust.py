@@ -48,6 +48,9 @@ class LocustHost(Protocol):
     def worker_pids(self) -> frozenset[int] | None:
         """The processes that shall be the workers; None where their ids are not known here."""
 
+    def worker_names(self) -> frozenset[str] | None:
+        """Names of the hosts that the workers run on; None where all run on one."""
+
     def close(self) -> None:
         """End them."""
 
@@ -201,8 +204,12 @@ class LocustGenerator:
             status = self._call("GET", "/lab/status")
         except LoadError:
             return False
-        pids = self._host.worker_pids()
-        return status["workers"] == self._host.workers() and (pids is None or pids == set(status["worker_pids"]))
+        pids, names = self._host.worker_pids(), self._host.worker_names()
+        return (
+            status["workers"] == self._host.workers()
+            and (pids is None or pids == set(status["worker_pids"]))
+            and (names is None or names == set(status.get("worker_names", names)))
+        )
 
     def _give_up_after(self, deadline_s: float, what: str) -> None:
         if self._clock.monotonic_s() > deadline_s:

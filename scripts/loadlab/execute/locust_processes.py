@@ -72,6 +72,10 @@ class LocalLocust:
         """The workers as they know themselves: their launcher becomes Locust without a new process."""
         return frozenset(worker.pid for worker in self._workers.values())
 
+    def worker_names(self) -> frozenset[str] | None:
+        """All on this machine."""
+        return None
+
     def close(self) -> None:
         """End them all."""
         mine = [c for c in (*self._workers.values(), self._master) if c]

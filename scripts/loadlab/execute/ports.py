@@ -28,6 +28,8 @@ class Isolation:
 
     level: IsolationLevel
     detail: str
+    cores: float | None = None
+    """Of one replica, where it is given another number than the experiment asks for."""
 
 
 class Deployer(Protocol):

@@ -19,7 +19,7 @@ WANTED = (
     "upstream_requests_total",
     "worker_",
     "process_tree_",
-    "cgroup_cpu_throttled_seconds_total",
+    "cgroup_cpu_throttled_",
     "event_loop_lag_seconds_sum",
     "event_loop_lag_seconds_count",
 )
@@ -90,6 +90,7 @@ def to_sample(metrics: Exposition, unix_s: float, before: LagTotals | None = Non
         loop_lag_mean_s=lag,
         workers=tuple(_workers(metrics)),
         upstream_calls=_whole(metrics.one("upstream_requests_total")),
+        throttled_periods=_whole(metrics.one("cgroup_cpu_throttled_periods_total")),
     )
 
 

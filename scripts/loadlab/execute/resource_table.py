@@ -26,6 +26,8 @@ COLUMNS: dict[str, pyarrow.DataType] = {
     "slots": pyarrow.float64(),
     "loop_lag_mean_s": pyarrow.float64(),
     "upstream_calls": pyarrow.int64(),
+    "throttled_periods": pyarrow.int64(),
+    "served_by_replica": pyarrow.list_(pyarrow.int64()),
 }
 SCHEMA = pyarrow.schema(COLUMNS)
 TREE = (
@@ -39,6 +41,8 @@ TREE = (
     "loop_lag_mean_s",
     "upstream_calls",
 )
+LATER = ("throttled_periods", "served_by_replica")
+"""Columns that bundles of the first version do not have."""
 WORKER = ("pid", "role", "cpu_s", "pss_bytes", "rss_bytes", "uss_bytes", "slots_busy", "connections")
 
 
@@ -50,7 +54,7 @@ def to_table(samples: Sequence[ResourceSample]) -> pyarrow.Table:
 def _rows(samples: Sequence[ResourceSample]) -> Iterator[dict[str, Any]]:
     for sample in samples:
         at = {"unix_s": sample.unix_s, "monotonic_s": sample.monotonic_s}
-        yield {**at, **{name: getattr(sample, name) for name in TREE}}
+        yield {**at, **{name: getattr(sample, name) for name in (*TREE, *LATER)}}
         for worker in sample.workers:
             yield {**at, **{name: getattr(worker, name) for name in WORKER}}
 
@@ -71,6 +75,8 @@ def from_table(table: pyarrow.Table) -> tuple[ResourceSample, ...]:
             monotonic_s=tree.get("monotonic_s"),
             workers=tuple(mine),
             **{name: tree[name] for name in TREE},
+            throttled_periods=tree.get("throttled_periods"),
+            served_by_replica=None if (shares := tree.get("served_by_replica")) is None else tuple(shares),
         )
         for tree, mine in zip(trees, workers, strict=True)
     )

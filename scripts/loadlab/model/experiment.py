@@ -18,6 +18,7 @@ Statistic = Literal[
 ]
 Billing = Literal["provisioned", "request_billed", "per_request_memory", "usage"]
 Expectation = Literal["conclusive", "diverges", "no_divergence"]
+Spread = Literal["even", "service"]
 SettingValue = str | int | float | bool
 
 
@@ -68,7 +69,17 @@ class Stack:
     name: str
     service: Service
     workers: int = 1
+    """Worker processes of one replica."""
     slots_per_worker: int | None = None
+    replicas: int = 1
+    """How many copies of it share the load (Kubernetes only)."""
+    spread: Spread = "even"
+    """Over several replicas: users in equal numbers on each, or all to the Service, where connections stick."""
+
+    @property
+    def processes(self) -> int:
+        """Worker processes of all replicas together."""
+        return self.workers * self.replicas
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

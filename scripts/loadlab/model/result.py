@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from loadlab.model.cluster import ClusterEvidence as ClusterEvidence
 from loadlab.model.evidence import PriceListDescription as PriceListDescription
 from loadlab.model.evidence import StackExplanation as StackExplanation
 from loadlab.model.experiment import Billing, Statistic
@@ -275,3 +276,5 @@ class Analysis:
     """Commands that make this run again."""
     price_lists: tuple[PriceListDescription, ...] = ()
     explanation: tuple[StackExplanation, ...] = ()
+    cluster: ClusterEvidence | None = None
+    """Of a run on a cluster; files of before have no such key."""

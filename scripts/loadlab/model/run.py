@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from loadlab.model.cluster import ClusterFacts
 from loadlab.model.plan import Role
 
 
@@ -57,6 +58,8 @@ class LoadWindow:
     active_s: float
     histogram: str
     health: GeneratorHealth
+    own_waits: tuple[str, ...] = ()
+    """User classes that wait as their own wait_time says, because the experiment's think_s is 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +80,10 @@ class TrialBooks:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerSample:
-    """One process of a service at one instant; cpu_s and counters are cumulative."""
+    """One process of a service at one instant; cpu_s and counters are cumulative.
+
+    pid: in its own namespace; for the n-th replica from the second on, n - 1 times 2**22 is added.
+    """
 
     pid: int
     role: str
@@ -106,6 +112,9 @@ class ResourceSample:
     upstream_calls: int | None = None
     monotonic_s: float | None = None
     """The same instant on the engine's clock that never jumps; None in bundles of before."""
+    throttled_periods: int | None = None
+    served_by_replica: tuple[int, ...] | None = None
+    """Of each replica in a fixed order, where there are several and each tells."""
 
 
 def seconds_between(first: ResourceSample, last: ResourceSample) -> float:
@@ -130,6 +139,8 @@ class Window:
     idle_cpu_cores: float | None
     """Processor seconds per second of the stack that was to be idle."""
     books: TrialBooks | None
+    replicas: int = 1
+    """How many copies of the stack shared the load."""
     notes: tuple[str, ...] = ()
     """What went wrong meanwhile, one line each (a service died, an answer did not come); any note invalidates."""
     scrape_cpu_s: float | None = None
@@ -143,6 +154,7 @@ class Demand:
     service_s: time of a request at one user, service_sd_s its standard deviation between requests (None in bundles
     made before it was recorded). cpu_s_per_request: at a quarter of the slots. connection_shares:
     for each probe the sorted shares of connections per worker; empty where a stack has one worker or no count.
+    workers: of all replicas together.
     """
 
     stack: str
@@ -156,6 +168,11 @@ class Demand:
     scrape_cpu_s: float | None = None
     """Processor seconds that one scrape costs the idle stack."""
     service_sd_s: float | None = None
+    doubts: tuple[str, ...] = ()
+    """Gates that its windows failed, also when they were measured again: the figures are not to be relied on."""
+    replicas: int = 1
+    cores: float | None = None
+    """Of one replica, where the target gave another number than the experiment asks for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,6 +191,8 @@ class Provenance:
     isolation_detail: str
     calibration: str
     stack_settings: Mapping[str, Mapping[str, str]]
+    cluster: ClusterFacts | None = None
+    """Where the target was one."""
     resumed: tuple[float, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     """Hosts beside this machine that the user let the run put load on."""

@@ -30,6 +30,7 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
     Raises:
         LoadlabError: the block cannot be finished; what it measured stays in the bundle, marked as left out.
     """
+    began_s = rig.clock.monotonic_s()
     rig.store.event("block_started", {"block": block.number, "attempt": attempt})
     rig.progress.stage(f"block {block.number}: starting both stacks fresh")
     rig.deployer.prepare(block.number)
@@ -41,6 +42,7 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
         queue = [make_repeat(trial) for trial in needs_repeat(tuple(windows), rig.experiment)]
         counter.total += len(queue)
     rig.deployer.release()
+    rig.store.event("block_spent", running.spent(began_s))
     rig.store.event("block_finished", {"block": block.number, "attempt": attempt, "windows": [w.id for w in windows]})
 
 
@@ -68,7 +70,13 @@ class _Running:
         self._attempt = attempt
         self._counter = counter
         self._cold: list[str] = []
+        self._useful_s = 0.0
         self._all_cold()
+
+    def spent(self, began_s: float) -> dict[str, object]:
+        """How long the block took, and how much of it was windows and warm-up."""
+        whole_s = self._rig.clock.monotonic_s() - began_s
+        return {"block": self._block.number, "whole_s": whole_s, "useful_s": self._useful_s}
 
     def window(self, trial: Trial) -> Window:
         """Measure one window and put it into the bundle."""
@@ -87,7 +95,9 @@ class _Running:
     def _measured(self, trial: Trial, label: str) -> Measured:
         self._warm_up()
         self._rig.progress.window_started(self._counter.done, self._counter.total, label)
-        return run_trial(self._rig, trial, timing(self._rig, trial, self._demands))
+        own = timing(self._rig, trial, self._demands)
+        self._useful_s += own.warmup_s + own.measure_s
+        return run_trial(self._rig, trial, own)
 
     def _all_cold(self) -> None:
         self._cold = [stack.name for stack in self._rig.experiment.stacks]
@@ -103,6 +113,7 @@ class _Running:
             trial = Trial(id=f"b{number:02d}-warmup-{name}-t{self._attempt}", block=number, stack=name, users=top)
             rig.progress.stage(f"block {number}: warming up {name} with {top} users")
             run_warmup(rig, trial, rig.experiment.window.warmup_s)
+            self._useful_s += rig.experiment.window.warmup_s
             self._cold.remove(name)
             heal(rig, number, self._all_cold)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +24,9 @@ RESULTS = "results.json"
 def find_run(name: str, layout: Layout) -> Path:
     """The folder of a run given by path or by its name below runs/. Raises BundleError."""
     for folder in (Path(name), layout.runs / name):
-        if (folder / EXPERIMENT).exists():
-            return folder.resolve()
+        with contextlib.suppress(OSError):  # a name that no file system takes is no run either
+            if (folder / EXPERIMENT).exists():
+                return folder.resolve()
     raise BundleError(f"{name}: no run bundle there (no {EXPERIMENT}); `{PROGRAM} list` names the runs here")
 
 

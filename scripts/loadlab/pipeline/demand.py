@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
+from loadlab.analysis.validity import window_findings
 from loadlab.errors import DeployError, LoadError
 from loadlab.model.experiment import Stack
 from loadlab.model.plan import Trial
@@ -22,6 +23,8 @@ SPREAD_PROBES = 6
 SPREAD_S = 0.6
 SPREAD_LOAD = 0.7
 LONGEST_S = 60.0
+DECIDING = frozenset({"lag", "steal", "generator_cpu", "throttled"})
+"""Gates on the load generator and the machine, which hold at any number of users."""
 
 
 def measure_demands(rig: Rig) -> tuple[Demand, ...]:
@@ -60,10 +63,13 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         cpu_s_per_request=_cpu_s_per_request(busy, idle),
         idle_cpu_cores=idle,
         scrape_cpu_s=scrape_s,
-        workers=stack.workers,
+        workers=stack.processes,
         slots_per_worker=stack.slots_per_worker,
-        connection_shares=_spread(rig, stack, phase_s) if stack.workers > 1 else (),
+        connection_shares=_spread(rig, stack, phase_s) if stack.processes > 1 else (),
         service_sd_s=decode(alone.load.histogram).sd_s,
+        doubts=tuple(sorted({*_doubts(rig, alone), *_doubts(rig, busy)})),
+        replicas=stack.replicas,
+        cores=rig.deployer.isolation().cores,
     )
 
 
@@ -79,7 +85,7 @@ def _one_user(rig: Rig, stack: Stack) -> Window:
 
 
 def _slots(rig: Rig) -> int:
-    pools = [s.workers * s.slots_per_worker for s in rig.experiment.stacks if s.slots_per_worker]
+    pools = [s.processes * s.slots_per_worker for s in rig.experiment.stacks if s.slots_per_worker]
     return min(pools, default=16)
 
 
@@ -94,7 +100,9 @@ def _seconds_for_one_user(rig: Rig, stack: Stack) -> float:
 
 
 def _window(rig: Rig, stack: Stack, users: int, what: str, timing: Timing) -> Window:
-    """A whole window without mishap; one that has a hole or a note is measured again.
+    """A whole window without mishap; one that has a hole or a note, or fails a gate of DECIDING, is measured again.
+
+    A gate that fails the second time too is left to the demand's doubts.
 
     Raises:
         LoadError: it did not come out whole in ATTEMPTS tries.
@@ -111,7 +119,14 @@ def _window(rig: Rig, stack: Stack, users: int, what: str, timing: Timing) -> Wi
             raise LoadError(f"{stack.name}: its demand was not measured: {'; '.join(mishaps)}")
         return measured.window
 
-    return insist(rig, f"demand-{stack.name}-{what}", 0, measure)
+    window = insist(rig, f"demand-{stack.name}-{what}", 0, measure)
+    return insist(rig, f"demand-{stack.name}-{what}", 0, measure) if _doubts(rig, window) else window
+
+
+def _doubts(rig: Rig, window: Window) -> tuple[str, ...]:
+    """The gates of DECIDING that it failed."""
+    failed = (f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
+    return tuple(code for code in failed if code in DECIDING)
 
 
 def _idle_cores(rig: Rig, stack: Stack) -> float | None:
@@ -150,7 +165,7 @@ def _spread(rig: Rig, stack: Stack, phase_s: float) -> tuple[tuple[float, ...], 
 
     Users start as in a trial, because the pace at which they connect decides which worker accepts.
     """
-    users = max(2, round(SPREAD_LOAD * stack.workers * (stack.slots_per_worker or 1)))
+    users = max(2, round(SPREAD_LOAD * stack.processes * (stack.slots_per_worker or 1)))
     probes = []
     for number in range(SPREAD_PROBES):
         timing = Timing(warmup_s=phase_s + 0.3, measure_s=SPREAD_S, phase_s=phase_s)

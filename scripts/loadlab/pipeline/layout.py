@@ -19,6 +19,21 @@ class Layout:
         return self.root / "services"
 
     @property
+    def k8s(self) -> Path:
+        """Manifests."""
+        return self.root / "k8s"
+
+    @property
+    def lab(self) -> Path:
+        """What the lab on Kubernetes keeps of itself."""
+        return self.root / ".lab"
+
+    @property
+    def tools(self) -> Path:
+        """Programs that the lab brought."""
+        return self.root / ".tools"
+
+    @property
     def locustfiles(self) -> Path:
         """The lab's own scenarios and hooks."""
         return self.root / "locustfiles"

@@ -65,7 +65,7 @@ def _known(folder: Path) -> KnownRun:
 
 
 def _resume(folder: Path) -> str:
-    return f"{PROGRAM} run --resume {folder.name}"
+    return f"{PROGRAM} run --resume {folder}"
 
 
 def _short(results: dict[str, Any]) -> str:

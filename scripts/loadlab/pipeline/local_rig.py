@@ -73,7 +73,13 @@ def closed_load(experiment: Experiment) -> ClosedLoad:
 
 
 def cores_for(experiment: Experiment) -> Cores:
-    """Whole cores only on this target. Raises UsageError for a fraction."""
+    """Whole cores and one replica of each stack on this target. Raises UsageError for anything else."""
+    for stack in experiment.stacks:
+        if stack.replicas > 1:
+            raise UsageError(
+                f"{experiment.source}: stack {stack.name}: replicas: got {stack.replicas}, but the local target runs "
+                "one; use --target kubernetes, or set replicas = 1"
+            )
     asked = experiment.resources.cpu
     if asked != int(asked):
         raise UsageError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 
 from loadlab.config import without_values
 from loadlab.execute.machine import Machine, git_state, package_versions
 from loadlab.execute.ports import Clock, Isolation
+from loadlab.model.cluster import ClusterFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack, UrlService
 from loadlab.model.run import Provenance
 from loadlab.pipeline.layout import Layout
@@ -36,6 +39,13 @@ def describe(
         calibration=UNCALIBRATED,
         stack_settings={stack.name: _settings(stack) for stack in experiment.stacks},
     )
+
+
+def on_cluster(known: Provenance, facts: ClusterFacts) -> Provenance:
+    """A run on a cluster is a run on another machine: figures of the two cannot be told apart from the machines."""
+    identity = known.machine_id if facts.kind == "kind" else facts.uid
+    machine_id = hashlib.sha256(f"loadlab-cluster-1\n{facts.kind}\n{identity}".encode()).hexdigest()[:16]
+    return replace(known, machine_id=machine_id, cluster=facts)
 
 
 def _settings(stack: Stack) -> Mapping[str, str]:

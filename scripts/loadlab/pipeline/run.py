@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,11 @@ from loadlab.execute.store import BundleStore, latest_link
 from loadlab.model.experiment import Experiment
 from loadlab.pipeline.bundle import FOR_RESUME, begin, begin_again, experiment_to_resume, find_run, resume_command
 from loadlab.pipeline.finish import Report, analyse_bundle, is_current
+from loadlab.pipeline.kubernetes_rig import Reached, kubernetes_rig, reach
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import closed_load, local_rig
 from loadlab.pipeline.preflight import check_local
-from loadlab.pipeline.provenance import describe
+from loadlab.pipeline.provenance import describe, on_cluster
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
 from loadlab.report.live import Progress
@@ -51,19 +52,18 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
         experiment, folder = _fresh(request, layout)
     else:
         folder = _to_resume(request, layout)
+        request = replace(request, target=BundleStore(folder, SystemClock()).provenance().target)
         if BundleStore(folder, SystemClock()).load().complete:
             return _only_reported(folder, layout)
         experiment = experiment_to_resume(folder)
     check_targets(experiment, request.allowed_hosts)
     closed_load(experiment)
-    if request.target != "local":
-        raise UsageError(f"--target: got {request.target}, but this version runs on the local target only; use local")
-    check_local(experiment, layout.prices)
+    reached = _reached(experiment, request, layout)
     with BundleStore(folder, SystemClock()) as store:
-        _begin(store, experiment, request, layout)
+        _begin(store, experiment, request, layout, reached)
         latest_link(layout.runs, folder)
         try:
-            with _stoppable(), local_rig(experiment, layout, store, progress) as rig:
+            with _stoppable(), _rig(experiment, layout, store, progress, reached) as rig:
                 run_session(_with_provenance(rig, store), store.progress())
         except KeyboardInterrupt:
             progress.finished()
@@ -105,9 +105,32 @@ def _only_reported(folder: Path, layout: Layout) -> Report:
         return analyse_bundle(folder, layout)
 
 
-def _begin(store: BundleStore, experiment: Experiment, request: Request, layout: Layout) -> None:
+def _reached(experiment: Experiment, request: Request, layout: Layout) -> Reached | None:
+    """The checks of the target that was asked for, and the way to its cluster if it is one."""
+    match request.target:
+        case "local":
+            check_local(experiment, layout.prices)
+            return None
+        case "kubernetes":
+            return reach(experiment, layout)
+    raise UsageError(f"--target: got {request.target}, expected local or kubernetes")
+
+
+def _rig(
+    experiment: Experiment, layout: Layout, store: BundleStore, progress: Progress, reached: Reached | None
+) -> AbstractContextManager[Rig]:
+    if reached is None:
+        return local_rig(experiment, layout, store, progress)
+    return kubernetes_rig(experiment, layout, store, progress, reached)
+
+
+def _begin(
+    store: BundleStore, experiment: Experiment, request: Request, layout: Layout, reached: Reached | None
+) -> None:
     """Provenance, so that a bundle can always say where it comes from; a resume must be on the same machine."""
     fresh = describe(experiment, layout, SystemClock(), target=request.target, allowed_hosts=request.allowed_hosts)
+    if reached is not None:
+        fresh = on_cluster(fresh, reached.facts)
     if request.resume is None:
         begin(store, experiment, fresh, layout)
     else:

@@ -59,6 +59,7 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
         resources=seen.samples,
         idle_cpu_cores=seen.idle_cpu_cores,
         books=_books(generator, before, after),
+        replicas=rig.stack(trial.stack).replicas,
         notes=(*rig.deployer.fallen(), *seen.notes),
         scrape_cpu_s=timing.scrape_cpu_s,
     )

@@ -14,6 +14,8 @@ _SETTINGS = (
     *("upstream_latency", "warmup_s", "measure_s", "blocks", "seed", "levels", "prices", "resources"),
 )
 
+_PROVENANCE = ("loadlab_version", "git_revision", "target", "isolation", "isolation_detail", "calibration")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RatioPair:
@@ -138,8 +140,11 @@ def _settings(run: Results) -> Mapping[str, str]:
         found[f"stack {number}"] = stack["label"]
         found |= {f"stack {number} {key}": str(value) for key, value in stack["settings"].items()}
     provenance = run["provenance"]
-    for name in ("loadlab_version", "git_revision", "target", "isolation", "calibration", "machine_id"):
+    for name in (*_PROVENANCE, "machine_id"):
         found[name] = _plain(provenance.get(name))
+    cluster = provenance.get("cluster") or {}
+    for name in ("server_version", "cpu_limit_cores", "memory_limit"):
+        found[f"cluster {name}"] = _plain(cluster.get(name))
     packages = provenance.get("packages") or {}
     return found | {f"package {name}": str(version) for name, version in packages.items()}
 

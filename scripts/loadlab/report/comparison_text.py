@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadlab.report.cells import Cell, Table, columns, figure, words
+from loadlab.report.cluster import cluster_differences
 from loadlab.report.comparison import RatioPair, RunComparison
 from loadlab.report.lists import CONTROL_STATES
 from loadlab.report.markdown import escape, table
@@ -53,6 +54,11 @@ def comparison_sentences(comparison: RunComparison) -> Iterator[str]:
     """What the two runs have in common, one sentence each; the mark of different machines comes first."""
     if not comparison.same_machine:
         yield DIFFERENT_MACHINES
+    targets = {run["provenance"].get("target") for run in (comparison.first, comparison.second)}
+    if len(targets) > 1:
+        for run in (comparison.first, comparison.second):
+            for line in cluster_differences(run):
+                yield f"{run['run_id']}: {line}."
     meet = {
         True: "The brackets overlap.",
         False: "The brackets do not overlap: the runs contradict each other, or their settings differ.",

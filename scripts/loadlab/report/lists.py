@@ -155,6 +155,9 @@ def _flat(prefix: str, facts: Mapping[str, object]) -> Iterator[Item]:
         term = f"{prefix}{key}"
         if isinstance(value, Mapping):
             yield from _flat(f"{term}.", value)
+        elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            for number, one in enumerate(value, start=1):
+                yield from _flat(f"{term}.{number}.", one)
         elif key.endswith("unix_s"):
             yield Item(term=term.removesuffix("_unix_s"), cell=words(utc_text(value)))
         else:

@@ -72,6 +72,7 @@ def _lines(view: ReportView) -> Iterator[str]:
     yield from table(view.demands)
     yield from _items("Prediction against measurement", view.prediction)
     yield from _items("Control and resolution", view.control)
+    yield from _cluster(view)
     yield "## Doubts"
     yield ""
     yield from _doubts(view)
@@ -80,6 +81,19 @@ def _lines(view: ReportView) -> Iterator[str]:
     yield ""
     yield from (f"    {' '.join(command.split())}" for command in view.reproduce)
     yield ""
+
+
+def _cluster(view: ReportView) -> Iterator[str]:
+    if not view.cluster_lines:
+        return
+    yield "## On Kubernetes"
+    yield ""
+    yield "How this differs from a run on pinned processes:"
+    yield ""
+    yield from (f"- {escape(line)}" for line in view.cluster_lines)
+    yield ""
+    for part in view.cluster:
+        yield from table(part)
 
 
 def _answer(view: ReportView) -> Iterator[str]:

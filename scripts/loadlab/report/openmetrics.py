@@ -48,7 +48,7 @@ class _Session(Collector):
 
 def _place(sample: Sample) -> tuple[list[tuple[str, str]], str, float]:
     without_bound = sorted((name, value) for name, value in sample.labels.items() if name != "le")
-    return without_bound, sample.name + sample.labels.get("le", ""), float(sample.timestamp)
+    return without_bound, sample.name + sample.labels.get("le", ""), float(sample.timestamp or 0.0)
 
 
 def _together(own: Mapping[str, str], target: Mapping[str, str]) -> dict[str, str]:
@@ -75,4 +75,5 @@ def openmetrics(scrapes: Iterable[Scraped]) -> bytes:
             continue
     registry = CollectorRegistry(auto_describe=False)
     registry.register(session)
-    return generate_latest(registry)
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    return text

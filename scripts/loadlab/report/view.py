@@ -8,6 +8,7 @@ from typing import Any
 
 from loadlab.report.brackets import BracketLine, absent_lines, bracket_lines, bracket_table, decisive_table
 from loadlab.report.cells import Table
+from loadlab.report.cluster import cluster_differences, cluster_tables
 from loadlab.report.curves import comparisons_of, headline_curve
 from loadlab.report.doubts import DoubtGroup, doubt_groups
 from loadlab.report.figures import Figures, build_figures
@@ -95,6 +96,9 @@ class ReportView:
     levels: Table
     comparisons: Table
     windows: Table
+    cluster: tuple[Table, ...]
+    cluster_lines: tuple[str, ...]
+    """How a run on a cluster differs from one on pinned processes; empty for the latter."""
     reproduce: tuple[str, ...]
     provenance: tuple[Item, ...]
     toml: str
@@ -104,8 +108,7 @@ def build_view(results: Results) -> ReportView:
     """The report of parsed results.json; needs no clock, no locale and no randomness."""
     provenance, verdict, experiment = results["provenance"], results["verdict"], results["experiment"]
     return ReportView(
-        title=experiment["id"],
-        question=experiment["question"],
+        **_head(experiment),
         run_id=results["run_id"],
         made=utc_text(provenance.get("started_unix_s")),
         badge=BADGES[verdict["kind"]],
@@ -114,6 +117,7 @@ def build_view(results: Results) -> ReportView:
         doubts_line="; ".join(verdict["doubts"]),
         key_figures=tuple(key_figures(results)),
         **_legend(results),
+        **_cluster(results),
         statistic=experiment["statistic"],
         calibration=str(provenance.get("calibration") or ABSENT),
         loop_note=CLOSED_LOOP,
@@ -140,6 +144,15 @@ def build_view(results: Results) -> ReportView:
         provenance=provenance_items(results),
         toml=experiment["toml"],
     )
+
+
+def _head(experiment: Results) -> dict[str, Any]:
+    return {"title": experiment["id"], "question": experiment["question"]}
+
+
+def _cluster(results: Results) -> dict[str, Any]:
+    """What only a run on Kubernetes has; empty for another."""
+    return {"cluster": cluster_tables(results), "cluster_lines": cluster_differences(results)}
 
 
 def _legend(results: Results) -> dict[str, Any]:

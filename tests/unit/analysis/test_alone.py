@@ -14,7 +14,7 @@ from scipy import stats
 from builders import make_experiment
 from builders_cost import demand, window
 from builders_stats import descriptions, make_run, make_windows, plan_of
-from loadlab.analysis.alone import alone_bills, constant_ratio
+from loadlab.analysis.alone import NOT_MEASURED, alone_bills, constant_ratio
 from loadlab.analysis.analyse import think_s_of
 from loadlab.analysis.assessment import Assessment, assess
 from loadlab.analysis.billing import Tariff, make_tariff
@@ -73,7 +73,7 @@ def test_what_was_not_measured_or_is_too_slow_alone_has_no_cost_and_says_why(tar
     assert costs["flask", 40].usd_per_million_good is None
     assert costs["flask", 40].notes[-1] == "no cost: a request alone takes longer than the objective allows"
     assert costs["fastapi", 40].usd_per_hour_at_users is None
-    assert costs["fastapi", 40].notes[-1] == "no cost: the time of a request alone was not measured"
+    assert costs["fastapi", 40].notes[-1] == f"no cost: {NOT_MEASURED}"
 
 
 def _assess(one: Demand, two: Demand, asked: Experiment | None = None) -> Assessment:
@@ -157,3 +157,12 @@ def test_an_hour_of_slower_requests_costs_the_same_but_for_the_fee(tariff: Tarif
     assert math.isclose(
         ratio.first.error, (bills["flask"].cycle_share - bills["flask"].time_share) * 0.001 / math.sqrt(24) / 0.4
     )
+
+
+def test_a_demand_that_was_measured_in_doubt_bills_nothing(tariff: Tariff) -> None:
+    doubted = replace(_demand("flask", 0.2), doubts=("lag",))
+    costs = _costs(tariff, doubted, _demand("fastapi", 0.2))
+    assert costs["flask", 40].usd_per_million_good is None
+    assert any("in a window that passed its gates" in note for note in costs["flask", 40].notes)
+    assert costs["fastapi", 40].usd_per_million_good is not None
+    assert constant_ratio(alone_bills(tariff, (doubted,), OBJECTIVE, 0.0), ("flask", "fastapi"), "goodput") is None

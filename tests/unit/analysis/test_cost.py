@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -178,8 +179,8 @@ def test_a_fixed_price_ratio_is_called_what_it_is(fargate: Tariff, cloud_run: Ta
 
 
 def test_two_replicas_that_ran_are_two_replicas_billed() -> None:
-    pair = make_tariff(load_price_list("aws-fargate-x86"), "provisioned", RESOURCES, replicas=2)
-    windows = sweep({("flask", 40): (990,), ("flask", 90): (100,)})
+    pair = make_tariff(load_price_list("aws-fargate-x86"), "provisioned", RESOURCES)
+    windows = [replace(one, replicas=2) for one in sweep({("flask", 40): (990,), ("flask", 90): (100,)})]
     assert usd_per_million_good(pair, windows[:1]) == Fraction("0.09874") * 3 / 3600 * 10**6 / 990
     estimate = cost_estimates([pair], windows, OBJECTIVE)[1]
     assert (estimate.users_per_replica, estimate.replicas_at_users) == (20, 5)

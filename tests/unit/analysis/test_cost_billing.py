@@ -62,7 +62,7 @@ def test_one_vcpu_and_two_gib_busy_for_an_hour(
 def test_a_window_on_fargate_costs_its_seconds() -> None:
     tariff = make_tariff(load_price_list("aws-fargate-x86"), "provisioned", ONE_AND_TWO)
     assert tariff.usd(window_use(window(measure_s=3.0))) == Fraction("0.04937") * 3 / 3600
-    assert tariff.usd(window_use(window(measure_s=3.0)), replicas=4) == Fraction("0.04937") * 12 / 3600
+    assert tariff.usd(window_use(replace(window(measure_s=3.0), replicas=4))) == Fraction("0.04937") * 12 / 3600
 
 
 def test_request_billing_rounds_the_active_time_up_and_charges_every_request_that_ended() -> None:
@@ -228,7 +228,7 @@ def test_uses_add_up_and_memory_is_the_mean_over_time() -> None:
 
 def test_a_use_scales_with_time_load_and_replicas() -> None:
     minute = replace(HOUR, span_s=Fraction(60), active_s=Fraction(30), requests=Fraction(100), cpu_s=Fraction(6))
-    hour = scaled_use(minute, span_s=3600, load_ratio=Fraction(5, 2), replicas_ratio=Fraction(3))
+    hour = scaled_use(minute, span_s=3600, load_ratio=Fraction(5, 2), replicas=3)
     assert [hour.requests, hour.active_s, hour.cpu_s] == [15_000, 1800, 900]
     assert hour.memory_bytes == 6 * 1024**3
 
@@ -266,5 +266,5 @@ def test_rounding_up_gives_the_nearest_multiple_above(value: Fraction, step: Fra
 @given(st.integers(1, 50), st.fractions(min_value=Fraction(1, 10), max_value=1000))
 def test_a_provisioned_bill_is_linear_in_time_and_replicas(replicas: int, span_s: Fraction) -> None:
     tariff = make_tariff(load_price_list("aws-fargate-x86"), "provisioned", ONE_AND_TWO)
-    bill = bill_usd(tariff.model, tariff.size, replace(HOUR, span_s=span_s), replicas=replicas)
+    bill = bill_usd(tariff.model, tariff.size, replace(HOUR, span_s=span_s, replicas=replicas))
     assert bill == Fraction("0.04937") / 3600 * span_s * replicas

@@ -27,7 +27,7 @@ def _value(level: LevelSummary) -> float | None:
 
 def _told(levels: list[LevelSummary], workers: int = 1) -> StackExplanation:
     stack = build_analysis(Shape(workers=workers)).stacks[0]
-    (told,) = explain((stack,), levels, 1.0)
+    (told,) = explain((stack,), levels, {stack.name: 1.0})
     return told
 
 
@@ -76,7 +76,10 @@ def test_of_several_workers_the_busiest_is_told_beside_how_full_all_are() -> Non
 def test_slots_that_never_fill_say_how_far_they_came() -> None:
     told = _told([replace(level, slots_busy_by_worker=(20.0 + level.users / 10,)) for level in FLASK])
     assert told.slots_full_from_users is None
-    assert "its slots never fill: at most 27.7 of 48 of a worker are busy, at 77 users" in told.sentence
+    assert (
+        "its slots do not fill at the levels that count, up to 77 users: at most 27.7 of 48 of a worker"
+        in told.sentence
+    )
 
 
 def test_a_full_processor_is_named() -> None:

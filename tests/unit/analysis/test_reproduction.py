@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from builders import make_experiment, make_provenance
-from loadlab.analysis.mishaps import origin_findings
+from builders import make_experiment, make_provenance, make_window
+from builders_cost import demand
+from loadlab.analysis.assessment import place
+from loadlab.analysis.mishaps import demand_findings, origin_findings, own_wait_findings
 from loadlab.analysis.reproduction import reproduction
 from loadlab.model.experiment import CommandService
 from loadlab.model.run import Provenance, RunData
@@ -35,3 +37,24 @@ def test_a_checkout_with_changes_is_told_and_not_checked_out() -> None:
     (found,) = origin_findings(run)
     assert (found.code, found.level, found.got) == ("dirty_tree", "info", "files differ from abcdef012345")
     assert origin_findings(_run(make_provenance())) == ()
+
+
+def test_users_that_wait_as_they_like_are_a_warning_that_names_them() -> None:
+    quiet = make_window()
+    own = replace(quiet, load=replace(quiet.load, own_waits=("Shopper",)))
+    run = _run(make_provenance())
+    assert own_wait_findings(replace(run, windows=(quiet,))) == ()
+    (found,) = own_wait_findings(replace(run, windows=(quiet, own)))
+    assert (found.code, found.level, found.got) == ("own_wait", "warning", "Shopper")
+
+
+def test_a_demand_that_was_measured_in_doubt_is_a_warning_with_its_gates() -> None:
+    run = replace(_run(make_provenance()), demands=(demand(), replace(demand(), doubts=("lag", "steal"))))
+    (found,) = demand_findings(run)
+    assert (found.code, found.level, found.got) == ("demand_unsettled", "warning", "lag, steal")
+
+
+def test_the_verdict_says_what_the_stacks_ran_on() -> None:
+    here = make_provenance()
+    assert place(here) == "this machine"
+    assert place(replace(here, allowed_hosts=("api.example.org",))) == "services on api.example.org"

@@ -33,7 +33,6 @@ def _one_line(err: str) -> str:
         (("run", "no/such/file.toml"), "no/such/file.toml: no such file"),
         (("run",), "name an experiment, or a run to go on with by --resume RUN"),
         (("run", "quick", "--target", "mars"), "--target"),
-        (("run", "quick", "--target", "kubernetes"), "--target"),
         (
             ("run", "quick", "--out", "result.pdf"),
             "got the ending '.pdf', expected one of .md, .json",
@@ -54,6 +53,15 @@ def test_a_mistake_is_one_line_and_exit_code_two(type_: Type, words: tuple[str, 
     assert code == 2
     assert out == ""
     assert re.search(message, _one_line(err))
+
+
+def test_a_run_on_kubernetes_without_a_lab_says_how_to_raise_one(
+    type_: Type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAB_KUBECONFIG", str(tmp_path / "kubeconfig"))
+    code, out, err = type_("run", "quick", "--target", "kubernetes")
+    assert (code, out) == (4, "")
+    assert re.search("the lab is not up; run `make lab-up`", _one_line(err))
 
 
 def test_a_mistake_leaves_no_bundle_behind(type_: Type, tmp_path: Path) -> None:

@@ -37,6 +37,22 @@ def test_a_stack_of_ones_own_without_a_pool_has_no_slots(read: ReadSmall) -> Non
     assert (stack.workers, stack.slots_per_worker) == (1, None)
 
 
+def test_replicas_and_their_spread_are_taken(read: ReadSmall) -> None:
+    one, other = read((OURS, f'{OURS}\nreplicas = 3\nspread = "service"')).stacks
+    assert (one.replicas, one.spread) == (1, "even")
+    assert (other.replicas, other.spread, other.processes) == (3, "service", 3)
+
+
+def test_a_spread_needs_something_to_spread_over(read: ReadSmall) -> None:
+    with pytest.raises(ConfigError, match="counts only with replicas = 2 or more"):
+        read((OURS, f'{OURS}\nspread = "service"'))
+
+
+def test_a_command_has_no_replicas(read: ReadSmall) -> None:
+    with pytest.raises(ConfigError, match="replicas"):
+        read((OURS, 'command = ["./serve"]\nreplicas = 2'))
+
+
 def test_an_image_and_an_address_are_taken(read: ReadSmall) -> None:
     image = read((OURS, 'image = "registry.example/app:1"\nport = 8080')).stacks[1].service
     assert image == ImageService(image="registry.example/app:1", port=8080)

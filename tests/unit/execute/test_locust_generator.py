@@ -110,6 +110,9 @@ class Host:
     def worker_pids(self) -> frozenset[int] | None:
         return self.pids
 
+    def worker_names(self) -> frozenset[str] | None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 

@@ -11,7 +11,7 @@ from _exporter import Exporter, Now
 from _ledger import Ledger
 from _phase import check_phase
 from _refusal import Refusal
-from _tally import FAILED, OK, ROW_WIDTH, UNJUDGED, Slice
+from _tally import FAILED, INTENDED, OK, ROW_WIDTH, START, UNJUDGED, Slice
 from _totals import BOUNDS_S, Totals
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -40,7 +40,7 @@ def _slice(
     """rows: start, end, code, verdict; the latency is end less start."""
     table = np.zeros((len(rows), ROW_WIDTH))
     for place, (start_s, end_s, code, verdict) in enumerate(rows):
-        table[place, :5] = (start_s, end_s, (end_s - start_s) * 1e3, code, verdict)
+        table[place] = (start_s, start_s, end_s, (end_s - start_s) * 1e3, code, verdict)
     return Slice(lo_s, hi_s, table, np.array(flights), NOBODY, np.empty(0), NOBODY, NOBODY)
 
 
@@ -69,6 +69,16 @@ def test_a_worker_counts_what_was_sent_what_ended_and_what_was_good() -> None:
     assert said["good"] == 1
     assert said["latency_sum_s"] == pytest.approx(1.54)
     assert sum(said["buckets"]) == 2
+
+
+def test_a_request_judged_in_a_later_slice_was_sent_once_and_ended_once() -> None:
+    totals = Totals(1.0)
+    totals.fold(_slice(0, 10, (8, 8.5, 200, UNJUDGED)))
+    judged = _slice(10, 20, (8, 8.5, 200, OK))
+    judged.rows[:, [INTENDED, START]] = np.nan
+    totals.fold(judged)
+    said = totals.message(str)
+    assert (said["sent"], said["ended"], said["good"], said["latency_sum_s"]) == (1, {"200": 1}, 1, 0.5)
 
 
 def test_a_request_is_counted_once_though_it_lasts_over_several_slices() -> None:

@@ -13,11 +13,15 @@ import _fleet
 import _windows
 import gevent
 import pytest
-from _fleet import Fleet
+from _fleet import Fleet, Worker
 from _refusal import Refusal, number_field, text_field
 from _tally import WindowTally
+from _totals import Totals
 from _trials import Trials
 from _windows import KEPT_WINDOWS, Windows
+
+NO_TOTALS = Totals(1.0).message(str)
+IDLE_HEALTH = {"cpu_cores": 0.0, "steal_ratio": None, "throttled_s": None, "group": ""}
 
 
 class Runner:
@@ -26,13 +30,14 @@ class Runner:
     def __init__(self, expect_workers: int = 1) -> None:
         self.environment = SimpleNamespace(parsed_options=SimpleNamespace(expect_workers=expect_workers))
         self.listeners: dict[str, Callable[..., None]] = {}
-        self.sent: list[tuple[str, dict[str, Any], str]] = []
+        self.sent: list[tuple[str, Any, str]] = []
+        self.clients: dict[str, object] | None = None
         self.answers: dict[str, dict[str, Any]] = {}
 
     def register_message(self, kind: str, listener: Callable[..., None]) -> None:
         self.listeners[kind] = listener
 
-    def send_message(self, kind: str, data: dict[str, Any], client_id: str) -> None:
+    def send_message(self, kind: str, data: Any, client_id: str) -> None:
         self.sent.append((kind, data, client_id))
         if kind == "lab_ask" and client_id in self.answers:
             self.say("lab_reply", client_id, {**self.answers[client_id], "seq": data["seq"]})
@@ -53,15 +58,14 @@ class Stage:
     def join(self, worker_id: str, clock_s: float | None = None, **books: Any) -> None:
         page = {"sent": 0, "answered": 0, "failed": 0, "in_flight": 0, "outcomes": {}, **books}
         clock = clock_s if clock_s is not None else perf_counter()
-        self.runner.answers[worker_id] = {"clock_s": clock, "users": 0, "books": page}
-        self.runner.say("lab_hello", worker_id, {"pid": 4242})
+        self.runner.answers[worker_id] = {"clock_s": clock, "users": 0, "books": page, "totals": NO_TOTALS}
+        self.runner.say("lab_hello", worker_id, {"pid": 4242, "name": worker_id})
         gevent.sleep(0)
 
     def part(self, worker_id: str, window_id: str, **changes: Any) -> None:
         part = WindowTally(0.0, 1.0, 1.0).part(str)
-        health = {"cpu_cores": 0.0, "steal_ratio": None, "throttled_s": None, "group": ""}
-        extra = {"id": window_id, "early": False, "late_s": 0.0, "ended_s": 1.0, "unjudged": 0, "health": health}
-        self.runner.say("lab_part", worker_id, {**part, **extra, **changes})
+        extra = {"id": window_id, "early": False, "late_s": 0.0, "ended_s": 1.0, "unjudged": 0, "own_waits": []}
+        self.runner.say("lab_part", worker_id, {**part, **extra, "health": IDLE_HEALTH, **changes})
 
 
 @pytest.fixture
@@ -222,14 +226,92 @@ def test_a_worker_that_quits_leaves_its_books_and_a_lost_one_a_hole(
     stage.trials.start("t", None)
     left = {"sent": 6, "answered": 4, "failed": 0, "in_flight": 2, "outcomes": {"200": 4}}
     later(6.0)
-    stage.runner.say("lab_bye", "b", {"users": 2, "books": left})
+    stage.runner.say("lab_bye", "b", {"users": 2, "books": left, "totals": NO_TOTALS})
     stage.runner.say("lab_pulse", "a", pulse())
     books = stage.trials.get("t")
     assert (books["sent"], books["answered"], books["workers"]) == (7, 5, 1)
     assert books["holes"] == [
-        "worker b (pid 4242) quit with 2 requests in flight",
+        "worker b (pid 4242) quit during the trial with 2 requests in flight",
         "worker c (pid 4242) said nothing for 5 s; what it sent in this trial is unknown",
     ]
+
+
+def test_a_worker_that_was_swapped_for_another_between_trial_and_window_is_a_hole(
+    stage: Stage, later: Callable[[float], None]
+) -> None:
+    """Both go by the same process id, as in a cluster; their number is the same throughout."""
+    for worker_id in ("pod-a", "pod-b"):
+        stage.join(worker_id)
+    stage.trials.start("t", None)
+    page = stage.runner.answers["pod-b"]["books"]
+    left = {**page, "sent": 2, "answered": 2}
+    stage.runner.say("lab_bye", "pod-b", {"users": 0, "books": left, "totals": NO_TOTALS})
+    stage.join("pod-c")
+    stage.windows.open("w", 0.0, 1.0, 1.0, stage.trials.crew)
+    later(2.0)
+    for worker_id in ("pod-a", "pod-c"):
+        stage.part(worker_id, "w")
+    window, books = stage.windows.get("w"), stage.trials.get("t")
+    assert window["state"] == "partial"
+    assert window["holes"] == [
+        "worker pod-c (pid 4242) joined after the trial had begun",
+        "worker pod-b (pid 4242) quit before the window was ordered; its users left with it",
+    ]
+    assert window["workers_from_first_to_last"] == ["pod-a"]
+    assert books["holes"] == [
+        "worker pod-b (pid 4242) quit during the trial",
+        "worker pod-c (pid 4242) joined after the trial had begun",
+    ]
+
+
+def test_a_whole_crew_is_proven_by_name(stage: Stage, later: Callable[[float], None]) -> None:
+    for worker_id in ("pod-a", "pod-b"):
+        stage.join(worker_id)
+    stage.trials.start("t", None)
+    stage.windows.open("w", 0.0, 1.0, 1.0, stage.trials.crew)
+    later(2.0)
+    for worker_id in ("pod-a", "pod-b"):
+        stage.part(worker_id, "w")
+    window = stage.windows.get("w")
+    assert (window["state"], window["workers_from_first_to_last"]) == ("complete", ["pod-a", "pod-b"])
+
+
+def test_the_shortest_echo_tells_the_offset_and_half_of_it_the_error() -> None:
+    worker = Worker("a", 1, "pod-a", 0.0)
+    assert worker.offset_error_s is None
+    worker.echoes.extend([(0.080, 5000.035), (0.002, 5000.001), (0.040, 4999.980)])
+    assert worker.offset_s == 5000.001
+    assert worker.offset_error_s == 0.001
+
+
+def test_clocks_are_compared_anew_when_a_trial_begins(stage: Stage) -> None:
+    """A clock of another host may have drifted since the worker joined; old echoes count no more."""
+    stage.join("a")
+    stage.runner.answers["a"]["clock_s"] = perf_counter() + 100.0
+    for trial_id in ("t1", "t2"):
+        stage.trials.start(trial_id, None)
+    assert stage.fleet.workers["a"].offset_s == pytest.approx(100.0, abs=1.0)
+
+
+def test_a_part_whose_clock_is_not_known_well_is_a_hole(stage: Stage, later: Callable[[float], None]) -> None:
+    stage.join("a")
+    stage.windows.open("w", 0.0, 1.0, 1.0)
+    stage.fleet.workers["a"].echoes.clear()
+    stage.fleet.workers["a"].echoes.append((0.5, 0.0))
+    later(2.0)
+    stage.part("a", "w")
+    assert stage.windows.get("w")["holes"] == [
+        "the clock of worker a (pid 4242) is known within 0.2500 s only, so its part may be shifted"
+    ]
+
+
+def test_a_worker_of_the_master_before_is_told_to_end(stage: Stage) -> None:
+    """Locust would give it no users and leave it alone for a minute."""
+    stage.runner.clients = {"b": object()}
+    stage.runner.say("lab_pulse", "a", pulse())
+    stage.runner.say("lab_pulse", "b", pulse())
+    assert ("quit", None, "a") in stage.runner.sent
+    assert list(stage.fleet.workers) == ["b"]
 
 
 def test_recent_figures_come_from_the_pulses_of_the_last_two_seconds(
@@ -264,4 +346,6 @@ def test_fields_of_a_request_are_checked() -> None:
 
 def pulse(**changes: Any) -> dict[str, Any]:
     counts = {"users": 1, "in_flight": 0, "ended": 0, "failed": 0}
-    return {"pid": 4242, "span_s": 0.25, **counts, "latencies": {"i": b"", "n": b""}, **changes}
+    quantiles = {"latencies": {"i": b"", "n": b""}, "lags": {"i": b"", "n": b""}}
+    health = {"health": IDLE_HEALTH, "throttled_total_s": None, "totals": NO_TOTALS}
+    return {"pid": 4242, "name": "a", "span_s": 0.25, **counts, **quantiles, **health, **changes}

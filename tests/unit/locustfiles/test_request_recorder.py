@@ -9,8 +9,10 @@ from typing import Any
 
 import gevent
 import pytest
-from _recorder import MAX_UNJUDGED, Recorder, error_name
-from _tally import WindowTally
+from _outcomes import error_name
+from _recorder import MAX_UNJUDGED, Recorder
+from _tally import END, INTENDED, LATENCY_MS, START, WindowTally
+from geventhttpclient.useragent import RetriesExceeded
 
 
 class Clock:
@@ -22,10 +24,10 @@ class Clock:
 
 
 class Response:
-    def __init__(self, status: int, history: tuple[Any, ...] = ()) -> None:
+    def __init__(self, status: int) -> None:
         self.status_code = status
-        self.history = history
         self.request_meta: dict[str, Any] = {}
+        self.error: BaseException | None = None
 
 
 class Session:
@@ -33,16 +35,21 @@ class Session:
 
     def __init__(self, clock: Clock, recorder: Recorder) -> None:
         self.clock, self.recorder = clock, recorder
+        self.prepares_s = 0.0
         self.takes_s = 0.5
+        self.preparing: Callable[[], Any] = lambda: None
         self.during: Callable[[], Any] = lambda: None
 
     def request(self, status: int, *, catch: bool = False, error: BaseException | None = None) -> Response:
+        self.preparing()
+        self.clock.now_s += self.prepares_s
+        self.recorder.send()
         self.clock.now_s += self.takes_s
         self.during()
         response = Response(status)
         response.request_meta = {"response": response, "response_time": self.takes_s * 1e3, "exception": error}
         if not catch:
-            self.recorder.last_report.update(**response.request_meta)
+            self.recorder.watch_events()(**response.request_meta)
         return response
 
 
@@ -117,6 +124,51 @@ def test_a_killed_user_leaves_a_settled_request(session: Session, recorder: Reco
     assert books["outcomes"] == {"error:GreenletExit": 1}
 
 
+def test_a_user_that_is_killed_before_its_request_went_out_sent_nothing(session: Session, recorder: Recorder) -> None:
+    session.preparing = lambda: gevent.sleep(60)
+    user = gevent.spawn(session.request, 200)
+    gevent.sleep(0)
+    assert recorder.cut().flights.size == 0
+    assert recorder.books()["in_flight"] == 1
+    user.kill()
+    recorder.cut()
+    assert recorder.books() == {"sent": 0, "answered": 0, "failed": 0, "in_flight": 0, "outcomes": {}}
+
+
+def test_a_row_keeps_intended_start_send_and_end(session: Session, recorder: Recorder, clock: Clock) -> None:
+    """Due at 100, asked for at 103, sent at 103.25, answered at 103.75; what is not answer time is a chore."""
+    recorder.due[gevent.getcurrent()] = 100.0
+    clock.now_s, session.prepares_s = 103.0, 0.25
+    session.request(200)
+    session.request(200)
+    piece = recorder.cut()
+    rows = piece.rows[:, [INTENDED, START, END, LATENCY_MS]]
+    assert rows.tolist() == [[100.0, 103.25, 103.75, 500.0], [103.75, 104.0, 104.5, 500.0]]
+    assert piece.chores.tolist() == [[103.0, 103.25], [103.75, 103.75], [103.75, 104.0], [104.5, 104.5]]
+
+
+def test_a_chain_that_reaches_the_limit_of_redirects_counts_each_request_once(recorder: Recorder) -> None:
+    """Three went out and were answered by redirects; the last one is the failure that the scenario sees."""
+
+    def request(session: object) -> Response:
+        for _ in range(3):
+            recorder.follow(302)
+        response = Response(0)
+        response.error = RetriesExceeded("/", "Redirection limit reached (2)")
+        return response
+
+    recorder.watch_requests(request)(object())
+    recorder.cut()
+    books = recorder.books()
+    assert (books["sent"], books["answered"], books["failed"]) == (3, 2, 1)
+
+
+def test_a_redirect_of_a_request_that_is_not_recorded_is_none_of_ours(recorder: Recorder) -> None:
+    recorder.follow(302)
+    recorder.cut()
+    assert recorder.books()["sent"] == 0
+
+
 def test_requests_in_flight_are_known_by_their_start(session: Session, recorder: Recorder, clock: Clock) -> None:
     session.during = lambda: gevent.sleep(60)
     users = [gevent.spawn(session.request, 200) for _ in range(3)]
@@ -147,7 +199,7 @@ def test_a_request_that_nobody_judges_fails_once(session: Session, recorder: Rec
     assert recorder.give_up_unjudged(100.0, 101.0) == 1
     recorder.watch_reports(lambda _: None)(response)
     window = tally(recorder)
-    part = window.part(recorder.name_of)
+    part = window.part(recorder.outcomes.name_of)
     assert (part["ok"], part["failed"], part["outcomes"]) == (0, 1, {"error:unjudged": 1})
     assert recorder.books()["outcomes"] == {"200": 1}
 
@@ -160,15 +212,15 @@ def test_unjudged_requests_are_bounded(session: Session, recorder: Recorder) -> 
 
 def test_a_followed_redirect_was_a_request_of_its_own(clock: Clock, recorder: Recorder) -> None:
     def request(session: object) -> Response:
-        response = Response(200, history=(Response(302), Response(302)))
-        recorder.last_report.update(response=response, response_time=1.0, exception=None)
-        return response
+        recorder.follow(302)
+        recorder.follow(307)
+        return Response(200)
 
     recorder.watch_requests(request)(object())
     recorder.cut()
     books = recorder.books()
     assert (books["sent"], books["answered"]) == (3, 3)
-    assert books["outcomes"] == {"200": 1, "302": 2}
+    assert books["outcomes"] == {"200": 1, "302": 1, "307": 1}
 
 
 def test_a_listener_may_send_a_request_of_its_own(session: Session, recorder: Recorder) -> None:

@@ -37,6 +37,8 @@ def part(**changes: Any) -> dict[str, Any]:
         "gaps_dropped_s": 0.0,
         "latencies": latencies.sparse(),
         "lags": lags.sparse(),
+        "dispatch_lags": lags.sparse(),
+        "own_waits": [],
         "early": False,
         "ended_s": 4.0,
         "unjudged": 0,

@@ -16,20 +16,21 @@ def piece(
     lo_s: float,
     hi_s: float,
     *rows: tuple[float, float, float, float, float],
+    late_s: float = 0.0,
     flights: tuple[float, ...] = (),
     thinks: tuple[tuple[float, float], ...] = (),
     thinking: tuple[float, ...] = (),
-    yields: tuple[tuple[float, float], ...] = (),
+    chores: tuple[tuple[float, float], ...] = (),
     lags: tuple[tuple[float, float], ...] = (),
 ) -> Slice:
     return Slice(
         lo_s,
         hi_s,
-        np.array(rows, dtype=float).reshape(-1, 5),
+        np.array([(row[0] - late_s, *row) for row in rows], dtype=float).reshape(-1, 6),
         np.array(flights, dtype=float),
         np.array(thinks, dtype=float).reshape(-1, 2),
         np.array(thinking, dtype=float),
-        np.array(yields, dtype=float).reshape(-1, 2),
+        np.array(chores, dtype=float).reshape(-1, 2),
         np.array(lags, dtype=float).reshape(-1, 2),
     )
 
@@ -128,9 +129,19 @@ def test_the_peak_and_the_gaps_of_a_window(window: WindowTally) -> None:
     assert part["idle_s"] == pytest.approx(3.0)
 
 
-def test_waits_of_zero_length_count_as_thinking_wherever_slices_are_cut(window: WindowTally) -> None:
-    window.fold(piece(11.0, 12.0, yields=((10.9, 11.1), (9.9, 10.1), (13.9, 14.1))))
+def test_chores_of_the_generator_count_as_time_of_users_wherever_slices_are_cut(window: WindowTally) -> None:
+    window.fold(piece(11.0, 12.0, chores=((10.9, 11.1), (9.9, 10.1), (13.9, 14.1))))
     assert window.user_time_s == pytest.approx(0.2 + 0.1 + 0.1)
+
+
+def test_what_lies_between_intended_start_and_send_is_the_dispatch_lag(window: WindowTally) -> None:
+    window.fold(piece(8, 16, ok(9.0, 11.0), ok(11.0, 12.0), (12.0, 13.0, NAN, 200.0, UNJUDGED), late_s=0.25))
+    window.fold(piece(16, 17, (NAN, 13.0, 990.0, 200.0, OK)))
+    lags = LatencyCounts()
+    lags.merge(window.part(str)["dispatch_lags"])
+    assert lags.total == 2, "of the requests that were sent in the window"
+    assert lags.quantile_s(0.5) == pytest.approx(0.25, rel=1e-3)
+    assert window.latency_sum_s == pytest.approx(2.0 + 1.0 + 0.99), "the latency is from the send on"
 
 
 def test_lags_of_the_probe_are_those_inside_the_window(window: WindowTally) -> None:

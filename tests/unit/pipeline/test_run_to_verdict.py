@@ -208,4 +208,4 @@ def test_the_listing_tells_reported_runs_from_unfinished_and_damaged_ones(tmp_pa
     ]
     assert runs[0].experiment == "unit"
     assert runs[0].verdict == "inconclusive, claim of 9 inconclusive"
-    assert runs[1].next_step == ".venv/bin/loadlab run --resume b-unfinished"
+    assert runs[1].next_step == f".venv/bin/loadlab run --resume {tmp_path / 'b-unfinished'}"

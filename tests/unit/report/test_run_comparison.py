@@ -11,7 +11,12 @@ from rich.console import Console
 
 from loadlab.errors import UsageError
 from loadlab.report.comparison import compare_runs
-from loadlab.report.comparison_text import DIFFERENT_MACHINES, comparison_markdown, print_comparison
+from loadlab.report.comparison_text import (
+    DIFFERENT_MACHINES,
+    comparison_markdown,
+    comparison_sentences,
+    print_comparison,
+)
 
 
 @pytest.fixture
@@ -111,3 +116,17 @@ def test_runs_that_contradict_each_other_say_so_on_the_terminal(results: dict[st
     print_comparison(compare_runs(results, other), Console(file=stream, width=160, color_system=None))
     assert "The brackets do not overlap" in stream.getvalue()
     assert "(64, 77] users" in stream.getvalue()
+
+
+def test_a_local_and_a_cluster_run_side_by_side_name_what_differs(
+    results: dict[str, Any], other: dict[str, Any]
+) -> None:
+    other["provenance"] |= {"target": "kubernetes", "machine_id": "c", "cluster": {"cpu_limit_cores": 0.8}}
+    other["cluster"] = {"differences": ["processor: a quota"]}
+    with pytest.raises(UsageError, match="come from different machines"):
+        compare_runs(results, other)
+    compared = compare_runs(results, other, allow_different_machines=True)
+    sentences = list(comparison_sentences(compared))
+    assert sentences[0] == DIFFERENT_MACHINES
+    assert f"{other['run_id']}: processor: a quota." in sentences
+    assert {"target", "cluster cpu_limit_cores"} <= {one.name for one in compared.differences}

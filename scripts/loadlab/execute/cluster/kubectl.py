@@ -14,17 +14,18 @@ from loadlab.errors import ClusterError
 from loadlab.execute.cluster.state import NAMESPACE, ClusterRef
 
 TIMEOUT_S = 60.0
+ANSWER_S = 5.0
 FIELD_MANAGER = "loadlab"
 SHOWN_CHARACTERS = 400
 
 
 def find_tool(name: str, tools: Path) -> Path:
-    """The program on PATH, or the one that the lab brought into ``.tools/bin``.
+    """The program that the lab brought into ``.tools/bin`` because PATH had none that is good enough, else PATH's.
 
     Raises:
         ClusterError: it is in neither place.
     """
-    found = shutil.which(name) or shutil.which(name, path=str(tools / "bin"))
+    found = shutil.which(name, path=str(tools / "bin")) or shutil.which(name)
     if found is None:
         raise ClusterError(f"{name}: not on PATH and not in .tools/bin; run `make lab-up`, which brings it")
     return Path(found)
@@ -36,6 +37,11 @@ class Kubectl:
     def __init__(self, program: Path, cluster: ClusterRef) -> None:
         self._program = program
         self.cluster = cluster
+
+    @property
+    def program(self) -> Path:
+        """The executable."""
+        return self._program
 
     def argv(self, *words: str, namespace: str | None = NAMESPACE) -> list[str]:
         """The whole command line; for children that outlive one call (proxy, port-forward)."""
@@ -79,6 +85,18 @@ class Kubectl:
     def json(self, *words: str, namespace: str | None = NAMESPACE) -> Any:
         """What it printed with ``-o json``, decoded. Raises ClusterError."""
         return orjson.loads(self.run(*words, "-o", "json", namespace=namespace))
+
+    def raw(self, path: str) -> Any:
+        """What the API server says at a path. Raises ClusterError."""
+        return orjson.loads(self.run("get", "--raw", path, namespace=None))
+
+    def answers(self) -> bool:
+        """Whether the API server is there within a few seconds."""
+        try:
+            self.run("get", "--raw", "/readyz", timeout_s=ANSWER_S, namespace=None)
+        except ClusterError:
+            return False
+        return True
 
     def render(self, folder: Path) -> str:
         """``kubectl kustomize``: all objects of a kustomization as YAML. Raises ClusterError."""

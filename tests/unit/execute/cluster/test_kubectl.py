@@ -69,3 +69,8 @@ def test_the_cluster_is_the_labs_own_unless_the_environment_names_another(tmp_pa
     other = folder.cluster({"LAB_KUBECONFIG": "elsewhere", "LAB_CONTEXT": "production"})
     assert other == ClusterRef(kubeconfig=Path("elsewhere"), context="production")
     assert not other.is_kind
+
+
+def test_a_cluster_answers_or_does_not(tmp_path: Path) -> None:
+    assert _kubectl(tmp_path, "echo ok").answers()
+    assert not _kubectl(tmp_path, "exit 1").answers()

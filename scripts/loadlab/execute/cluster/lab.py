@@ -1,0 +1,168 @@
+"""The lab in its cluster as a run finds it: whether it is the lab's own, what it stands on, what stands by."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from loadlab.errors import ClusterError
+from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.state import MANAGED_BY, NAMESPACE, LabFolder
+from loadlab.model.cluster import ClusterFacts, NodeFacts
+
+ROLE = "loadlab.dev/role"
+STANDING = "app.kubernetes.io/instance=standing,app.kubernetes.io/component=sut"
+ASLEEP = "loadlab.dev/standing-replicas"
+Get = Callable[[str], Any]
+"""Asks the API server for a path."""
+_CPU_UNITS = {"m": 1, "": 1000}
+
+
+def read_json(path_text: str, content: bytes) -> Mapping[str, Any]:
+    """A file of ``.lab/``. Raises ClusterError when it is not an object."""
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise ClusterError(f"{path_text}: not a JSON object; run `make lab-up`, which writes it anew")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabState:
+    """What ``.lab/`` says."""
+
+    images: Mapping[str, Mapping[str, Any]]
+    workers: int
+
+
+def lab_state(folder: LabFolder, workers: str | None) -> LabState:
+    """images.json and lab.json; ``workers`` overrides the number of Locust workers that the lab was raised with.
+
+    Raises:
+        ClusterError: the lab is not up, or its files are damaged.
+    """
+    if not folder.images.exists():
+        raise ClusterError(f"{folder.images}: not there, so the lab is not up; run `make lab-up`")
+    record = read_json(str(folder.record), folder.record.read_bytes()) if folder.record.exists() else {}
+    asked = workers if workers is not None else str(record.get("workers", 1))
+    if not asked.isdecimal() or int(asked) < 1:
+        raise ClusterError(f"WORKERS: got {asked!r}, expected a whole number of Locust workers, 1 or more")
+    return LabState(images=read_json(str(folder.images), folder.images.read_bytes()), workers=int(asked))
+
+
+def check_own(get: Get, context: str) -> None:
+    """Refuse a cluster in which the lab's namespace is not the lab's own. Raises ClusterError."""
+    try:
+        found = get("/api/v1/namespaces")
+    except ClusterError as error:
+        raise ClusterError(f"{error}; run `make lab-up`, or set LAB_KUBECONFIG and LAB_CONTEXT to a lab") from None
+    own = next((one for one in found["items"] if one["metadata"]["name"] == NAMESPACE), None)
+    if own is None:
+        raise ClusterError(f"context {context}: it has no namespace {NAMESPACE}: the lab is not up; run `make lab-up`")
+    label = own["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by")
+    if label != MANAGED_BY:
+        raise ClusterError(
+            f"context {context}: namespace {NAMESPACE} was not made by the lab (managed-by is {label}, expected "
+            f"{MANAGED_BY}); set LAB_KUBECONFIG and LAB_CONTEXT to the lab's own cluster"
+        )
+
+
+def cluster_facts(kubectl: Kubectl, *, millicores: int, memory: str) -> ClusterFacts:
+    """What the run stands on. Raises ClusterError."""
+    get = kubectl.raw
+    server = get("/version")
+    system = get("/api/v1/namespaces/kube-system")
+    client = orjson.loads(kubectl.run("version", "--client", "-o", "json", namespace=None))
+    nodes = [_node(one) for one in get("/api/v1/nodes")["items"]]
+    return ClusterFacts(
+        kind="kind" if kubectl.cluster.is_kind else "cluster",
+        uid=system["metadata"]["uid"],
+        server_version=server["gitVersion"],
+        kubectl_version=client["clientVersion"]["gitVersion"],
+        nodes=tuple(sorted(nodes, key=lambda node: node.name)),
+        cpu_limit_cores=millicores / 1000,
+        memory_limit=memory,
+    )
+
+
+def check_size(facts: ClusterFacts, asked_cores: float) -> None:
+    """Refuse a replica that no node could hold. Raises ClusterError."""
+    rooms = [node.cores for node in facts.nodes if node.role == "sut"]
+    if not rooms:
+        raise ClusterError(f"no node carries {ROLE}=sut, where stacks run; run `make lab-up`, or label a node")
+    if facts.cpu_limit_cores > max(rooms):
+        raise ClusterError(
+            f"resources.cpu: got {asked_cores:g} ({facts.cpu_limit_cores:g} cores here), but the largest node for "
+            f"stacks has {max(rooms):g}; lower resources.cpu or take larger nodes"
+        )
+
+
+@contextmanager
+def only_run(folder: LabFolder) -> Iterator[None]:
+    """Hold the lab for one run. Raises ClusterError while another one has it; the kernel frees it with its holder."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with (folder.root / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ClusterError(f"{folder.root}: another run has the lab; wait for its end, then run again") from None
+        yield
+
+
+class Standing:
+    """The standing stacks: asleep while a run lasts, so that nothing but the run's own pods uses their nodes."""
+
+    def __init__(self, kubectl: Kubectl, folder: LabFolder) -> None:
+        self._kubectl = kubectl
+        self._folder = folder
+
+    def sleep(self) -> None:
+        """Scale them to zero; how many there were is remembered on them. Raises ClusterError."""
+        for one in self._listed():
+            if one["spec"].get("replicas", 1) > 0:
+                name = f"deployment/{one['metadata']['name']}"
+                self._kubectl.run("annotate", name, f"{ASLEEP}={one['spec']['replicas']}", "--overwrite")
+                self._kubectl.run("scale", name, "--replicas=0")
+        self._kubectl.run("delete", "pods", "-l", STANDING, "--grace-period=1", "--wait=false", "--ignore-not-found")
+
+    def wake(self) -> None:
+        """Put back what the lab was raised with, after this run or one that was killed. Raises ClusterError."""
+        if (self._folder.overlay / "kustomization.yaml").exists():
+            self._kubectl.apply(self._kubectl.render(self._folder.overlay))
+        for one in self._listed():
+            name = f"deployment/{one['metadata']['name']}"
+            before = one["metadata"].get("annotations", {}).get(ASLEEP)
+            if before is not None:
+                self._kubectl.run("scale", name, f"--replicas={before}")
+                self._kubectl.run("annotate", name, f"{ASLEEP}-")
+
+    def _listed(self) -> Sequence[Mapping[str, Any]]:
+        found: Sequence[Mapping[str, Any]] = self._kubectl.json("get", "deployments", "-l", STANDING)["items"]
+        return found
+
+
+def _node(raw: Mapping[str, Any]) -> NodeFacts:
+    info, room = raw["status"]["nodeInfo"], raw["status"]["allocatable"]
+    return NodeFacts(
+        name=raw["metadata"]["name"],
+        role=raw["metadata"].get("labels", {}).get(ROLE),
+        cores=_cores(room["cpu"]),
+        memory=room["memory"],
+        kernel=info["kernelVersion"],
+        system=info["osImage"],
+        runtime=info["containerRuntimeVersion"],
+        kubelet=info["kubeletVersion"],
+        architecture=info["architecture"],
+    )
+
+
+def _cores(quantity: str) -> float:
+    unit = "m" if quantity.endswith("m") else ""
+    return float(quantity.removesuffix("m")) * _CPU_UNITS[unit] / 1000

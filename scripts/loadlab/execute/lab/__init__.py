@@ -1,0 +1,1 @@
+"""Adapters of the lab on Kubernetes: its tools, its cluster, what is loaded, applied, waited for and asked."""

@@ -1,0 +1,63 @@
+"""What is in the cluster now: nodes, pods, stacks of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from loadlab.execute.cluster.kubectl import Kubectl
+
+OF_A_RUN = "app.kubernetes.io/instance=run"
+RUN_KINDS = "deployments,services,secrets,configmaps,networkpolicies"
+
+
+def nodes(kubectl: Kubectl) -> list[dict[str, Any]]:
+    """Each node with role, version and whether it is ready. Raises ClusterError."""
+    return [_node(one) for one in kubectl.json("get", "nodes", namespace=None)["items"]]
+
+
+def pods(kubectl: Kubectl) -> list[dict[str, Any]]:
+    """Each pod of the lab with its node, image, restarts and whether it is ready. Raises ClusterError."""
+    return [_pod(one) for one in kubectl.json("get", "pods")["items"]]
+
+
+def run_stacks(kubectl: Kubectl) -> list[str]:
+    """Deployments that a run made. Raises ClusterError."""
+    return [one["metadata"]["name"] for one in kubectl.json("get", "deployments", "-l", OF_A_RUN)["items"]]
+
+
+def remove_run(kubectl: Kubectl) -> None:
+    """Take away what a run that was killed has left. Raises ClusterError."""
+    kubectl.run("delete", RUN_KINDS, "-l", OF_A_RUN, "--ignore-not-found", "--wait=false")
+
+
+def server_version(kubectl: Kubectl) -> str:
+    """The API server's. Raises ClusterError."""
+    return str(kubectl.json("version", namespace=None)["serverVersion"]["gitVersion"])
+
+
+def _node(found: Mapping[str, Any]) -> dict[str, Any]:
+    labels = found["metadata"].get("labels", {})
+    return {
+        "name": found["metadata"]["name"],
+        "role": labels.get("loadlab.dev/role") or "control-plane",
+        "is_ready": _is_true(found, "Ready"),
+        "version": found["status"]["nodeInfo"]["kubeletVersion"],
+    }
+
+
+def _pod(found: Mapping[str, Any]) -> dict[str, Any]:
+    statuses = found["status"].get("containerStatuses", [])
+    return {
+        "name": found["metadata"]["name"],
+        "part": found["metadata"].get("labels", {}).get("app.kubernetes.io/name"),
+        "node": found["spec"].get("nodeName"),
+        "is_ready": _is_true(found, "Ready"),
+        "restarts": sum(one.get("restartCount", 0) for one in statuses),
+        "image": found["spec"]["containers"][0]["image"],
+    }
+
+
+def _is_true(found: Mapping[str, Any], condition: str) -> bool:
+    conditions = found["status"].get("conditions", [])
+    return any(one["type"] == condition and one["status"] == "True" for one in conditions)

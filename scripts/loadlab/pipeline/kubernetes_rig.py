@@ -1,0 +1,248 @@
+"""The adapters of the Kubernetes target: what is checked first, then what is built and ended together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import orjson
+
+from loadlab.analysis.billing import make_tariffs
+from loadlab.config import NOT_KEPT
+from loadlab.config.prices import load_price_list
+from loadlab.config.targets import is_loopback
+from loadlab.errors import ClusterError, UsageError
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.cluster.api import ClusterApi
+from loadlab.execute.cluster.applied import RunObjects
+from loadlab.execute.cluster.cross_check import CrossChecker
+from loadlab.execute.cluster.deployer import KubernetesDeployer
+from loadlab.execute.cluster.inputs import RunInputs, url_policy
+from loadlab.execute.cluster.kubectl import Kubectl, find_tool
+from loadlab.execute.cluster.lab import LabState, Standing, check_own, check_size, cluster_facts, lab_state, only_run
+from loadlab.execute.cluster.locust_pods import LocustPods
+from loadlab.execute.cluster.replica_probe import ReplicaProbe
+from loadlab.execute.cluster.rollout import Rollouts
+from loadlab.execute.cluster.run_manifests import (
+    HEADERS,
+    RunSettings,
+    env_key,
+    millicores,
+    object_name,
+    write_manifests,
+)
+from loadlab.execute.cluster.state import LabFolder
+from loadlab.execute.cluster.ways import Cluster, close_quietly
+from loadlab.execute.local import SECRETS
+from loadlab.execute.locust import LocustGenerator
+from loadlab.execute.ports import Isolation
+from loadlab.execute.processes import ChildProcesses
+from loadlab.execute.store import BundleStore
+from loadlab.model.cluster import ClusterFacts
+from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, UrlService
+from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.local_rig import closed_load, headers
+from loadlab.pipeline.rig import Rig
+from loadlab.report.live import Progress
+
+WORKERS = "LAB_WORKERS"
+"""Variable that overrides how many Locust workers the lab was raised with."""
+MANIFESTS = "manifests"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reached:
+    """A lab that answers and can hold the experiment."""
+
+    kubectl: Kubectl
+    folder: LabFolder
+    state: LabState
+    facts: ClusterFacts
+
+
+def reach(experiment: Experiment, layout: Layout) -> Reached:
+    """Everything that a run on the cluster would stumble over later.
+
+    Raises:
+        UsageError: a stack that cannot run there, a header or secret that is not set.
+        ClusterError: the lab is not up, not the lab's own, does not answer, or is too small.
+        ConfigError: a price list has no size that is large enough.
+    """
+    _check_stacks(experiment)
+    values_of_secrets(experiment)
+    lists = {ref.list_id: load_price_list(ref.list_id, layout.prices) for ref in experiment.prices}
+    make_tariffs(experiment.prices, lists, experiment.resources)
+    folder = LabFolder(root=layout.lab)
+    cluster = folder.cluster()
+    if not cluster.kubeconfig.exists():
+        raise ClusterError(f"{cluster.kubeconfig}: not there, so the lab is not up; run `make lab-up`")
+    kubectl = Kubectl(find_tool("kubectl", layout.tools), cluster)
+    check_own(kubectl.raw, cluster.context)
+    facts = cluster_facts(
+        kubectl,
+        millicores=millicores(experiment.resources, is_kind=cluster.is_kind),
+        memory=f"{experiment.resources.memory_gib:f}Gi",
+    )
+    check_size(facts, float(experiment.resources.cpu))
+    return Reached(
+        kubectl=kubectl, folder=folder, state=lab_state(folder, os.environ.get(WORKERS) or None), facts=facts
+    )
+
+
+@contextmanager
+def kubernetes_rig(
+    experiment: Experiment, layout: Layout, store: BundleStore, progress: Progress, reached: Reached
+) -> Iterator[Rig]:
+    """Everything a run needs on a cluster; the run's own objects are gone and the lab stands when it is left."""
+    load, run_id, workers = closed_load(experiment), store.folder.name, reached.state.workers
+    inputs = _inputs(experiment, layout, reached)
+    objects = _rendered(experiment, layout, store, reached, inputs)
+    standing = Standing(reached.kubectl, reached.folder)
+    with only_run(reached.folder), _ways(reached, store) as cluster:
+        checker = CrossChecker(cluster, store.event)
+        deployer = KubernetesDeployer(
+            experiment,
+            cluster=cluster,
+            objects=objects,
+            isolation=isolation_of(reached.facts),
+            run_id=run_id,
+            note=store.event,
+            ending=lambda block: checker.finish(block, deployer),
+            watch=checker.watch,
+        )
+        locust = LocustPods(cluster=cluster, objects=objects, workers=workers, run_id=run_id, note=store.event)
+        rig = Rig(
+            experiment=experiment,
+            load=load,
+            deployer=deployer,
+            generator=LocustGenerator(locust, cluster.clock),
+            probe=ReplicaProbe(deployer.metrics_urls, cluster.clock, checker.watch),
+            store=store,
+            clock=cluster.clock,
+            progress=progress,
+        )
+        try:
+            progress.stage("sending the standing stacks to sleep")
+            standing.sleep()
+            inputs.put()
+            yield rig
+        finally:
+            checker.close()
+            rig.generator.close()
+            _put_back(progress, reached.kubectl, deployer.close, inputs.remove, standing.wake)
+
+
+@contextmanager
+def _ways(reached: Reached, store: BundleStore) -> Iterator[Cluster]:
+    clock = SystemClock()
+    with ChildProcesses() as children:
+        api = ClusterApi(reached.kubectl, children, store.logs, clock)
+        try:
+            yield Cluster(
+                kubectl=reached.kubectl,
+                api=api,
+                rollouts=Rollouts(api, reached.kubectl, clock),
+                children=children,
+                clock=clock,
+                logs=store.logs,
+            )
+        finally:
+            api.close()
+
+
+def _inputs(experiment: Experiment, layout: Layout, reached: Reached) -> RunInputs:
+    locustfile = closed_load(experiment).scenario.locustfile
+    return RunInputs(
+        kubectl=reached.kubectl,
+        secrets=values_of_secrets(experiment),
+        locustfile=None if locustfile.parent == layout.locustfiles else locustfile,
+        policies=[url_policy(s.name, s.service.url) for s in experiment.stacks if isinstance(s.service, UrlService)],
+    )
+
+
+def _rendered(
+    experiment: Experiment, layout: Layout, store: BundleStore, reached: Reached, inputs: RunInputs
+) -> RunObjects:
+    settings = RunSettings(
+        run_id=store.folder.name,
+        images=reached.state.images,
+        is_kind=reached.kubectl.cluster.is_kind,
+        workers=reached.state.workers,
+        secrets=frozenset(inputs.secrets),
+        own_locustfile=inputs.locustfile.name if inputs.locustfile else None,
+    )
+    write_manifests(store.folder / MANIFESTS, layout.k8s / "base", experiment, settings)
+    return RunObjects.render(reached.kubectl, store.folder / MANIFESTS)
+
+
+def _put_back(progress: Progress, kubectl: Kubectl, *acts: Callable[[], None]) -> None:
+    """Do all of it, unless the cluster is away: then nobody waits for what cannot be done."""
+    left = []
+    for act in acts:
+        if (line := close_quietly(act)) is not None:
+            left.append(line)
+            if not kubectl.answers():
+                break
+    if left:
+        progress.message(f"not everything was put back: {'; '.join(left)}; the next run or raising the lab does it")
+
+
+def isolation_of(facts: ClusterFacts) -> Isolation:
+    """A quota; on kind the nodes share one machine, which is said."""
+    nodes = ", ".join(f"{node.name} ({node.role})" for node in facts.nodes if node.role)
+    shared = "; all nodes share one machine" if facts.kind == "kind" else ""
+    detail = f"each replica has a quota of {facts.cpu_limit_cores:g} of a core under CFS; nodes: {nodes}{shared}"
+    return Isolation(level="quota", detail=detail, cores=facts.cpu_limit_cores)
+
+
+def values_of_secrets(experiment: Experiment) -> Mapping[str, str]:
+    """Headers, the services' secrets and the environment of own images. Raises UsageError for one that is absent."""
+    found = {}
+    if own := headers(closed_load(experiment).scenario):
+        found[HEADERS] = orjson.dumps(own).decode()
+    if any(isinstance(stack.service, OurService) for stack in experiment.stacks):
+        found |= {name: os.environ[name] for name in SECRETS if name in os.environ}
+    for stack in experiment.stacks:
+        if isinstance(stack.service, ImageService):
+            found |= {env_key(stack.name, name): value for name, value in _kept(stack.name, stack.service).items()}
+    return found
+
+
+def _kept(stack: str, service: ImageService) -> Mapping[str, str]:
+    for name, value in service.env.items():
+        if value == NOT_KEPT:
+            raise UsageError(
+                f"stack {stack}: env {name}: its value is not kept in a bundle; "
+                f"add --set stack.{stack}.env.{name}=VALUE"
+            )
+    return service.env
+
+
+def _check_stacks(experiment: Experiment) -> None:
+    names = [object_name(stack.name) for stack in experiment.stacks]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{experiment.source}: the stacks' names are alike as names of Kubernetes; change one")
+    for stack in experiment.stacks:
+        match stack.service:
+            case CommandService():
+                raise UsageError(
+                    f"stack {stack.name}: a command cannot run on Kubernetes; give the stack an image and a port, "
+                    "or use --target local"
+                )
+            case UrlService(url=url) if is_loopback_url(url):
+                raise UsageError(
+                    f"stack {stack.name}: {url} would be the load generator's own pod; give the address that the "
+                    "cluster reaches it by, or use --target local"
+                )
+            case OurService(settings=settings):
+                variable = {"api_key": "SVC_API_KEY", "jwt": "SVC_JWT_SECRET"}.get(str(settings.get("auth")))
+                if variable is not None and variable not in os.environ:
+                    raise UsageError(f"stack {stack.name}: auth asks for {variable}, which is not set; export it")
+
+
+def is_loopback_url(url: str) -> bool:
+    """Whether the address means the machine that asks."""
+    return is_loopback(urlsplit(url).hostname or "")

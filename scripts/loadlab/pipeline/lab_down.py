@@ -1,0 +1,85 @@
+"""`loadlab lab down`: what this checkout made is taken away, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+
+from loadlab.errors import ClusterError
+from loadlab.execute.cluster.state import CLUSTER, NAMESPACE
+from loadlab.execute.images.ledger import read_ledger
+from loadlab.execute.lab.overlay import BUILT, reference_of
+from loadlab.execute.lab.ownership import whose
+from loadlab.execute.lab.record import LabRecord, read_record
+from loadlab.pipeline.lab_site import Site, check_namespace
+from loadlab.pipeline.lab_stages import Stages
+
+DELETE_S = 180.0
+KEPT = ("images.json", "wheelhouse", "bases", "build", "lock", "run.lock")
+"""What belongs to the images, which stay unless asked for, and the locks that are held now."""
+
+
+def lab_down(site: Site, *, with_images: bool = False) -> None:
+    """Take the lab down; nothing to do is fine.
+
+    Raises:
+        ClusterError: a cluster of the lab's name is not this checkout's, or something does not go.
+        UsageError: a run or another call has the lab.
+    """
+    stages = Stages(site.clock, site.say)
+    with site.alone():
+        record = read_record(site.lab.record)
+        if record is not None and record.target == "cluster":
+            _clear_namespace(site, stages, record)
+        else:
+            _remove_kind(site, stages, record)
+        if with_images:
+            _remove_images(site, stages)
+        _remove_state(site, with_images=with_images)
+    site.say(f"the lab is down after {stages.total_s:.1f} s")
+
+
+def _remove_kind(site: Site, stages: Stages, record: LabRecord | None) -> None:
+    with stages.stage("cluster") as note:
+        engine = site.docker()
+        nodes = engine.nodes(CLUSTER)
+        if whose(nodes, record) == "absent":
+            note("there is none")
+        else:
+            site.kind().delete()
+            note(f"removed, {len(nodes)} nodes")
+        if record is not None and record.network_made and engine.remove_network_if_empty():
+            note("its network too")
+
+
+def _clear_namespace(site: Site, stages: Stages, record: LabRecord) -> None:
+    if (record.target, record.context) != (site.target, site.context):
+        raise ClusterError(
+            f"the lab is on {record.context}: set LAB_KUBECONFIG and LAB_CONTEXT as they were, then `make lab-down`"
+        )
+    with stages.stage("objects") as note:
+        kubectl = site.kubectl()
+        if not check_namespace(kubectl):
+            note("there are none")
+            return
+        selector = ("-l", "app.kubernetes.io/part-of=loadlab", "--ignore-not-found")
+        kubectl.run("delete", "clusterrole,clusterrolebinding", *selector, timeout_s=DELETE_S, namespace=None)
+        kubectl.run("delete", "namespace", NAMESPACE, timeout_s=DELETE_S, namespace=None)
+        note(f"removed from {record.context}; the cluster is left as it is")
+
+
+def _remove_images(site: Site, stages: Stages) -> None:
+    with stages.stage("images") as note:
+        entries = read_ledger(site.lab.images)
+        gone = site.docker().remove_images(tuple(reference_of(entries[name]) for name in BUILT if name in entries))
+        note(f"{len(gone)} removed")
+
+
+def _remove_state(site: Site, *, with_images: bool) -> None:
+    kept = ("lock", "run.lock") if with_images else KEPT
+    for path in site.lab.root.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,0 +1,57 @@
+"""`loadlab lab logs`: one file for a bug report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from loadlab.errors import LoadlabError, UsageError
+from loadlab.execute.cluster.state import CLUSTER
+from loadlab.execute.doctor import run_checks
+from loadlab.execute.lab.log_bundle import Source, from_cluster, from_nodes, write_bundle
+from loadlab.pipeline.lab_site import Site
+from loadlab.pipeline.lab_status import lab_status
+
+KEPT = ("lab.json", "images.json", "overlay/kustomization.yaml", "logs/kind-create.log")
+
+
+def lab_logs(site: Site, out: Path) -> None:
+    """Collect whatever can be collected; what cannot says why in its place.
+
+    Raises:
+        UsageError: the folder of the file is not there.
+        ClusterError: the file cannot be written.
+    """
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: the folder {out.absolute().parent} does not exist; make it first")
+    failed = write_bundle(out.absolute(), _sources(site), unix_s=site.clock.unix_s())
+    for name in failed:
+        site.say(f"{name}: could not be collected, the reason is in its place")
+
+
+def _sources(site: Site) -> Iterator[Source]:
+    yield "status.json", lambda: _json(lab_status(site))
+    yield "doctor.json", lambda: _json(run_checks(site.layout.root))
+    for name in KEPT:
+        path = site.lab.root / name
+        if path.exists():
+            yield f"lab/{name}", partial(path.read_text, encoding="utf-8")
+    try:
+        engine = site.docker() if site.target == "kind" else None
+        nodes = engine.nodes(CLUSTER) if engine else ()
+        if engine is not None:
+            yield "docker.txt", engine.describe
+            yield from from_nodes(engine, nodes)
+    except LoadlabError as error:
+        why = str(error)
+        yield "docker.txt", lambda: f"{why}\n"
+    if site.lab.cluster(site.environ).kubeconfig.exists():
+        yield from from_cluster(site.kubectl())
+
+
+def _json(found: Any) -> str:
+    return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str).decode()

@@ -1,0 +1,111 @@
+"""What every verb of the lab works with: folder, tools, environment, clock, and which cluster is meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadlab.errors import ClusterError, UsageError
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.state import MANAGED_BY, NAMESPACE, LabFolder
+from loadlab.execute.lab.engine import DockerEngine, find_docker
+from loadlab.execute.lab.file_lock import held
+from loadlab.execute.lab.kind import Kind
+from loadlab.execute.lab.toolbox import Say, Toolbox
+from loadlab.execute.ports import Clock
+from loadlab.pipeline.layout import Layout
+
+KUBECONFIG, CONTEXT = "LAB_KUBECONFIG", "LAB_CONTEXT"
+OWN_PORTS: Mapping[str, int] = {"flask": 8800, "fastapi": 8801, "locust": 8089, "prometheus": 9090, "grafana": 3000}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """The lab of one checkout. say: told what goes on."""
+
+    layout: Layout
+    lab: LabFolder
+    environ: Mapping[str, str]
+    say: Say
+    clock: Clock
+    toolbox: Toolbox
+
+    @property
+    def target(self) -> str:
+        """``kind``, or ``cluster`` for one that exists already."""
+        return "cluster" if self.environ.get(KUBECONFIG) else "kind"
+
+    @property
+    def context(self) -> str:
+        """The context of the cluster that is meant."""
+        return self.lab.cluster(self.environ).context
+
+    def kubectl(self) -> Kubectl:
+        """kubectl for it. Raises ClusterError."""
+        return Kubectl(self.toolbox.ensure("kubectl"), self.lab.cluster(self.environ))
+
+    def kind(self) -> Kind:
+        """kind for the lab's own cluster. Raises ClusterError."""
+        return Kind(self.toolbox.ensure("kind"), self.lab.kubeconfig)
+
+    def docker(self) -> DockerEngine:
+        """Docker. Raises ClusterError."""
+        return find_docker(self.environ)
+
+    def urls(self, *, with_grafana: bool) -> Mapping[str, str]:
+        """Where people find each part of the kind cluster."""
+        parts = {part: port for part, port in OWN_PORTS.items() if with_grafana or part != "grafana"}
+        return {part: f"http://127.0.0.1:{port}" for part, port in parts.items()}
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else raises or removes the lab, and no run uses it, as long as this lasts. Raises UsageError."""
+        with held(self.lab.root / "lock"), held(self.lab.root / "run.lock", unknown="a run"):
+            yield
+
+
+def open_site(layout: Layout, *, environ: Mapping[str, str] = os.environ, say: Callable[[str], None]) -> Site:
+    """The lab of this checkout.
+
+    Raises:
+        UsageError: LAB_KUBECONFIG and LAB_CONTEXT do not go together.
+    """
+    if bool(environ.get(KUBECONFIG)) != bool(environ.get(CONTEXT)):
+        given, absent = (KUBECONFIG, CONTEXT) if environ.get(KUBECONFIG) else (CONTEXT, KUBECONFIG)
+        raise UsageError(
+            f"{given} is set and {absent} is not: a cluster that is not the lab's own is used only when both name it; "
+            f"set {absent} too, or unset {given} for the lab's own kind cluster"
+        )
+    kubeconfig = environ.get(KUBECONFIG)
+    if kubeconfig and not Path(kubeconfig).expanduser().is_file():
+        raise UsageError(f"{KUBECONFIG}={kubeconfig}: no such file; name the kubeconfig of a cluster that exists")
+    return Site(
+        layout=layout,
+        lab=LabFolder(root=layout.root / ".lab"),
+        environ=environ,
+        say=say,
+        clock=SystemClock(),
+        toolbox=Toolbox(layout.root, environ=environ, say=say),
+    )
+
+
+def check_namespace(kubectl: Kubectl) -> bool:
+    """Whether the lab's namespace is there.
+
+    Raises:
+        ClusterError: it is, and it is not the lab's; or the cluster does not answer.
+    """
+    found = kubectl.json("get", "namespaces", "--field-selector", f"metadata.name={NAMESPACE}", namespace=None)["items"]
+    if not found:
+        return False
+    label = found[0]["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by")
+    if label != MANAGED_BY:
+        raise ClusterError(
+            f"context {kubectl.cluster.context}: its namespace {NAMESPACE} was not made by the lab (managed-by is "
+            f"{label}, expected {MANAGED_BY}); it is left as it is: name another cluster by {KUBECONFIG} and {CONTEXT}"
+        )
+    return True

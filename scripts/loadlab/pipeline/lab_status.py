@@ -1,0 +1,107 @@
+"""`loadlab lab status`: what runs, in which versions, and what is not as it was applied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loadlab.errors import LoadlabError
+from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.state import CLUSTER
+from loadlab.execute.images.ledger import read_ledger
+from loadlab.execute.lab import inventory
+from loadlab.execute.lab.drift import drift
+from loadlab.execute.lab.file_lock import is_held
+from loadlab.execute.lab.overlay import Rendered, reference_of
+from loadlab.execute.lab.ownership import whose
+from loadlab.execute.lab.record import LabRecord, read_record
+from loadlab.execute.lab.smoke import ask
+from loadlab.pipeline.lab_site import Site, check_namespace
+
+NO_LAB = "no lab is up in this checkout; `make lab-up` raises it"
+
+
+def lab_status(site: Site) -> dict[str, Any]:
+    """Everything about the lab as JSON has it; what cannot be found out is a problem in the list.
+
+    Raises:
+        ClusterError: kubectl is not there and cannot be brought, or lab.json is damaged.
+    """
+    record = read_record(site.lab.record)
+    if record is None:
+        return {
+            "is_well": False,
+            "is_up": False,
+            "problems": ["no lab is up in this checkout; `make lab-up` raises it"],
+        }
+    found: dict[str, Any] = {
+        "is_up": record.is_up,
+        "target": record.target,
+        "context": record.context,
+        "workers": record.workers,
+        "policies": record.policies,
+        "images": {name: reference_of(entry) for name, entry in read_ledger(site.lab.images).items()},
+        "urls": dict(site.urls(with_grafana=record.with_grafana)) if record.target == "kind" else {},
+    }
+    problems = [] if record.is_up else ["raising the lab was cut off; `make lab-up` goes on"]
+    for look in (_engine, _cluster, _lab):
+        try:
+            found |= look(site, record, problems)
+        except LoadlabError as error:
+            problems.append(str(error))
+            break
+    return found | {"is_well": not problems, "problems": problems}
+
+
+def _engine(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:
+    if record.target != "kind":
+        return {"versions": {}}
+    engine = site.docker()
+    info = engine.info()
+    containers = engine.nodes(CLUSTER)
+    state = whose(containers, record)
+    if state != "ours":
+        problems.append(f"the cluster is {state}, not whole; `make lab-up` makes it anew")
+    problems += [
+        f"node {one.name}: its container stands still; `make lab-up`" for one in containers if not one.is_running
+    ]
+    return {"versions": {"docker": info.version, "node_image": record.node_image}}
+
+
+def _cluster(site: Site, _record: LabRecord, problems: list[str]) -> dict[str, Any]:
+    kubectl = site.kubectl()
+    nodes = inventory.nodes(kubectl)
+    problems += [f"node {one['name']} is not ready" for one in nodes if not one["is_ready"]]
+    return {"kubernetes": inventory.server_version(kubectl), "nodes": nodes}
+
+
+def _lab(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:
+    kubectl = site.kubectl()
+    if not check_namespace(kubectl):
+        problems.append("the cluster has no namespace loadlab; `make lab-up` makes it")
+        return {"pods": [], "drift": [], "run": None}
+    pods, run = inventory.pods(kubectl), inventory.run_stacks(kubectl)
+    is_on = is_held(site.lab.root / "run.lock")
+    problems += [f"pod {one['name']} is not ready" for one in pods if not one["is_ready"] and not is_on]
+    if run and not is_on:
+        problems.append(f"a run was cut off and left {', '.join(run)}; `make lab-up` puts the standing stacks back")
+    changed = () if is_on else _drift(site, kubectl)
+    problems += [f"{one} is not as it was applied; `make lab-up` puts it back" for one in changed]
+    if record.target == "kind":
+        problems += _unanswered(site, record, is_on=is_on)
+    return {"pods": pods, "drift": list(changed), "run": {"stacks": run, "is_on": is_on}}
+
+
+def _drift(site: Site, kubectl: Kubectl) -> tuple[str, ...]:
+    if not (site.lab.overlay / "kustomization.yaml").exists():
+        return ()
+    return drift(kubectl, Rendered(text=kubectl.render(site.lab.overlay)))
+
+
+def _unanswered(site: Site, record: LabRecord, *, is_on: bool) -> list[str]:
+    """Addresses that nobody answers; during a run the standing stacks sleep."""
+    asleep = {"flask", "fastapi"} if is_on else set()
+    paths = {"flask": "/readyz", "fastapi": "/readyz", "locust": "/stats/requests", "grafana": "/api/health"}
+    paths["prometheus"] = "/api/v1/status/buildinfo"
+    urls = site.urls(with_grafana=record.with_grafana)
+    asked = {part: f"{url}{paths[part]}" for part, url in urls.items() if part not in asleep}
+    return [f"{part}: {url}: {why}" for part, url in asked.items() if (why := ask(url)[1]) is not None]

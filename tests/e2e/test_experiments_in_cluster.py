@@ -1,0 +1,247 @@
+"""Experiments on a real cluster: a verdict, and what is left when something breaks in the middle of a window.
+
+The runs are short and their machine is shared, so nothing here asserts on what a verdict says; books must balance to
+the last request, and whatever broke must stand in the bundle.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadlab.execute.cluster.kubectl import Kubectl, find_tool
+from loadlab.execute.cluster.state import LabFolder
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+RUN_S = 600.0
+POLL_S = 0.1
+EXPERIMENT = """
+id = "short"
+question = "Where do the curves part in the cluster?"
+[decision]
+margin_ratio = 0.20
+[[stack]]
+name = "flask"
+service = "flask_gunicorn"
+settings = {{ threads = 8 }}
+[[stack]]
+name = "fastapi"
+service = "fastapi_uvicorn"
+[upstream]
+latency = "constant(200ms)"
+[load]
+kind = "closed"
+scenario = "io_bound.IoBoundUser"
+users = {users}
+[window]
+warmup_s = 1.0
+measure_s = {measure_s}
+[blocks]
+count = {blocks}
+seed = 7
+[[price]]
+list = "aws-fargate-x86"
+billing = "provisioned"
+[resources]
+cpu = 1.0
+memory = "512Mi"
+"""
+CONCLUDED = (0, 3, 4, 5)
+
+
+class Run:
+    """``loadlab run`` as a child, and its bundle as it grows."""
+
+    def __init__(self, runs: Path, *words: str) -> None:
+        self._runs = runs
+        command = [str(Path(sys.executable).parent / "loadlab"), "run", *words, "--runs", str(runs)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    @property
+    def folder(self) -> Path:
+        return next(path.parent for path in self._runs.glob("*/events.jsonl") if not path.parent.is_symlink())
+
+    def events(self) -> list[dict[str, Any]]:
+        try:
+            lines = (self.folder / "events.jsonl").read_text().splitlines()
+        except (StopIteration, OSError):
+            return []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def wait_for(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Until such an event is there; a run that ends before fails the test with what it said."""
+        deadline_s = time.monotonic() + RUN_S
+        while not any(wanted(event) for event in self.events()):
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline_s, f"no such event in {RUN_S:g} s: {self.events()[-3:]}"
+            time.sleep(POLL_S)
+
+    def output(self) -> str:
+        """Everything it said, when it has ended."""
+        said, _ = self.process.communicate(timeout=RUN_S)
+        return said
+
+    def windows(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted((self.folder / "windows").glob("b*.json"))]
+
+    def results(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "results.json").read_text())
+        return found
+
+
+@pytest.fixture
+def kubectl(lab: Path) -> Kubectl:
+    return Kubectl(find_tool("kubectl", ROOT / ".tools"), LabFolder(root=lab).cluster())
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Starts runs of one folder; one that still runs at the end of a test is ended."""
+    begun: list[Run] = []
+
+    def begin(*words: str) -> Run:
+        begun.append(Run(tmp_path / "runs", *words))
+        return begun[-1]
+
+    yield begin
+    for run in begun:
+        if run.process.poll() is None:
+            run.process.send_signal(signal.SIGTERM)
+            run.output()
+
+
+def _experiment(folder: Path, *, users: str = "[8]", blocks: int = 1, measure_s: float = 4.0) -> list[str]:
+    path = folder / "short.toml"
+    path.write_text(EXPERIMENT.format(users=users, blocks=blocks, measure_s=measure_s))
+    return [str(path), "--target", "kubernetes"]
+
+
+def _books_balance(run: Run) -> None:
+    assert run.windows()
+    for window in run.windows():
+        books = window["books"]
+        counts = {books["sent"], books["answered"] + books["failed"], books["served"], books["upstream_arrivals"]}
+        assert counts == {books["sent"]}, window["id"]
+
+
+def _first_window_warms_up(event: dict[str, Any]) -> bool:
+    return bool(event["event"] == "pods_ready" and event["block"] == 1)
+
+
+def test_a_short_experiment_comes_to_a_verdict_and_its_books_balance(
+    start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
+) -> None:
+    run = start(*_experiment(tmp_path, users="[4, 8, 12, 16]", blocks=2, measure_s=3.0))
+    said = run.output()
+    assert run.process.returncode in CONCLUDED, said
+    results = run.results()
+    _books_balance(run)
+    assert {window["stack"] for window in results["windows"]} == {"flask", "fastapi"}
+    assert results["provenance"]["isolation"] == "quota"
+    assert {start["stack"] for start in results["cluster"]["starts"]} == {"flask", "fastapi", "upstream"}
+    assert all(start["image_id"].startswith("sha256:") for start in results["cluster"]["starts"])
+    assert all(window["load"]["health"]["throttled_s"] is not None for window in run.windows())
+    assert "On Kubernetes" in (run.folder / "report.html").read_text()
+    left = kubectl.json("get", "deployments", "-l", "app.kubernetes.io/instance=run")["items"]
+    assert left == []
+    standing = kubectl.json("get", "deployments", "-l", "app.kubernetes.io/instance=standing")["items"]
+    assert all(one["spec"]["replicas"] > 0 for one in standing if one["metadata"]["name"] in ("flask", "fastapi"))
+
+
+def test_a_worker_that_is_deleted_in_a_window_makes_it_invalid_and_the_run_finishes(
+    start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
+) -> None:
+    run = start(*_experiment(tmp_path, measure_s=8.0))
+    run.wait_for(_first_window_warms_up)
+    time.sleep(8.0)
+    kubectl.run("delete", "pod", "-l", "app.kubernetes.io/name=locust-worker", "--grace-period=0", "--force")
+    said = run.output()
+    assert run.process.returncode in CONCLUDED, said
+    events = run.events()
+    assert any(event["event"] == "run_finished" for event in events)
+    assert any(event["event"] == "generator_healed" for event in events)
+    lost = [e for e in events if e["event"] == "trial_lost"]
+    invalid = [e for e in events if e["event"] == "window_finished" and {"partial", "workers"} & set(e["invalid"])]
+    assert lost or invalid, "the window in which the worker went must not count"
+
+
+def test_a_service_pod_that_is_killed_in_a_window_makes_it_invalid_and_the_run_finishes(
+    start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
+) -> None:
+    run = start(*_experiment(tmp_path, measure_s=8.0))
+    run.wait_for(_first_window_warms_up)
+    time.sleep(8.0)
+    kubectl.run("delete", "pod", "-l", "app.kubernetes.io/instance=run", "--grace-period=0", "--force")
+    said = run.output()
+    assert run.process.returncode in CONCLUDED, said
+    events = run.events()
+    assert any(event["event"] == "run_finished" for event in events)
+    restarted = [event for event in events if event["event"] == "stacks_restarted"]
+    assert restarted
+    assert "was deleted" in str(restarted[0]["reason"])
+    reported = run.results()["findings"]
+    assert any(finding["code"] == "stacks_restarted" for finding in reported)
+
+
+def test_an_engine_that_is_killed_leaves_no_children_and_its_run_is_resumed(
+    start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
+) -> None:
+    run = start(*_experiment(tmp_path, blocks=2))
+    run.wait_for(lambda event: event["event"] == "block_finished")
+    run.process.send_signal(signal.SIGKILL)
+    run.output()
+    assert _children_of(kubectl) == []
+    again = start("--resume", run.folder.name)
+    said = again.output()
+    assert again.process.returncode in CONCLUDED, said
+    assert run.results()["counts"]["blocks"] == 2
+    assert any(finding["code"] == "resumed" for finding in run.results()["findings"])
+    _books_balance(run)
+    standing = kubectl.json("get", "deployments", "-l", "app.kubernetes.io/instance=standing")["items"]
+    assert all(one["spec"]["replicas"] > 0 for one in standing if one["metadata"]["name"] in ("flask", "fastapi"))
+
+
+def test_a_path_that_no_policy_allows_is_denied(kubectl: Kubectl) -> None:
+    """Locust's master may not call the upstream; its workers, which may call services, may not either."""
+    code = (
+        "import socket\n"
+        "try:\n    socket.create_connection(('{host}', {port}), timeout=4).close()\n    print('open')\n"
+        "except OSError as error:\n    print('denied', type(error).__name__)"
+    )
+    upstream = kubectl.json("get", "service", "upstream")["spec"]["clusterIP"]
+    master = kubectl.json("get", "service", "locust-master")["spec"]["clusterIP"]
+    for host, port, expected in ((upstream, 8100, "denied"), (master, 5557, "open")):
+        words = ("exec", "deployment/locust-worker", "--", "python", "-c", code.format(host=host, port=port))
+        assert kubectl.run(*words).startswith(expected), (host, port)
+
+
+def _children_of(kubectl: Kubectl) -> list[str]:
+    """Command lines of kubectl children that lead to this cluster, a moment after their engine ended."""
+    mine = str(kubectl.cluster.kubeconfig)
+    deadline_s = time.monotonic() + 10.0
+    while True:
+        found = [
+            line
+            for path in Path("/proc").glob("[0-9]*/cmdline")
+            if mine in (line := _text(path)) and ("port-forward" in line or "proxy" in line)
+        ]
+        if not found or time.monotonic() > deadline_s:
+            return found
+        time.sleep(POLL_S)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,110 @@
+"""What is asked of a cluster that is up: drift, enforcement of policies, inventory, and what is collected."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import orjson
+import pytest
+
+from fake_programs import FakeProgram
+from loadlab.errors import ClusterError
+from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.lab.drift import drift
+from loadlab.execute.lab.edges import enforcement
+from loadlab.execute.lab.kind import Kind
+from loadlab.execute.lab.log_bundle import from_cluster, without_secrets, write_bundle
+from loadlab.execute.lab.overlay import Rendered
+
+RENDERED = Rendered(text="kind: Service\nmetadata: {name: a}\n")
+SERVICE = orjson.dumps({"spec": {"clusterIP": "10.96.0.7"}}).decode()
+
+
+def test_no_difference_is_no_drift(kubectl: Kubectl, kubectl_program: FakeProgram) -> None:
+    kubectl_program.says("*diff*", "")
+    assert drift(kubectl, RENDERED) == ()
+
+
+def test_what_is_different_is_named(kubectl: Kubectl, kubectl_program: FakeProgram) -> None:
+    live, merged = "/tmp/LIVE-12", "/tmp/MERGED-34"
+    names = ("apps.v1.Deployment.loadlab.flask", "v1.ConfigMap.loadlab.prometheus-config-h9t4")
+    text = "\n".join(f"diff -u -N {live}/{name} {merged}/{name}\n--- a\n+++ b\n-x\n+y" for name in names)
+    kubectl_program.says("*diff*", text, code=1)
+    assert drift(kubectl, RENDERED) == ("Deployment/flask", "ConfigMap/prometheus-config-h9t4")
+
+
+def test_a_cluster_that_does_not_answer_is_no_drift(kubectl: Kubectl, kubectl_program: FakeProgram) -> None:
+    kubectl_program.says("*diff*", "connection refused", code=1, to="err")
+    with pytest.raises(ClusterError, match="kubectl diff: connection refused"):
+        drift(kubectl, RENDERED)
+
+
+@pytest.mark.parametrize(
+    ("said", "judged"),
+    [("open closed", "enforced"), ("open open", "not enforced"), ("closed closed", None), ("", None)],
+)
+def test_enforcement_is_what_was_seen_and_never_guessed(
+    kubectl: Kubectl, kubectl_program: FakeProgram, said: str, judged: str | None
+) -> None:
+    kubectl_program.says("*get service*", SERVICE).says("*exec*", said)
+    assert enforcement(kubectl) == judged
+
+
+def test_a_try_that_fails_proves_nothing(kubectl: Kubectl, kubectl_program: FakeProgram) -> None:
+    kubectl_program.says("*get service*", SERVICE).says("*exec*", "no such pod", code=1, to="err")
+    assert enforcement(kubectl) is None
+
+
+def test_an_image_that_does_not_load_is_one_line_with_the_next_step(tmp_path: Path) -> None:
+    kind = FakeProgram(tmp_path, "kind").says("load*", "ERROR: failed to load image: no space", code=1, to="err")
+    with pytest.raises(ClusterError, match=r"^kind load docker-image loadlab/flask:c-1 on loadlab-worker: ERROR: "):
+        Kind(kind.path, tmp_path / "kubeconfig").load({"loadlab-worker": ("loadlab/flask:c-1",)})
+
+
+def test_a_cluster_that_is_not_made_shows_kinds_own_error_and_keeps_all_of_it(tmp_path: Path) -> None:
+    said = " ✗ Preparing nodes\nERROR: failed to create cluster: port is already allocated\nStack trace:\nmain.go"
+    kind = FakeProgram(tmp_path, "kind").says("create*", said, code=1, to="err")
+    log = tmp_path / ".lab" / "logs" / "kind-create.log"
+    with pytest.raises(ClusterError, match=r"^kind create cluster: failed to create.* port is .*kind-create.log"):
+        Kind(kind.path, tmp_path / "kubeconfig").create("kind: Cluster", image="node", log=log)
+    assert "Stack trace" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "token: abc123",
+        'password="hunter2"',
+        "Authorization: Bearer abc123",
+        "client-key-data: LS0tLS1",
+        "API_KEY=abc123",
+        "apikey='a b'",
+    ],
+)
+def test_what_looks_like_a_secret_is_blotted_out(line: str) -> None:
+    assert without_secrets(line).endswith("<left out>")
+
+
+def test_a_bundle_has_what_could_be_had_and_says_why_the_rest_is_not(
+    kubectl: Kubectl, kubectl_program: FakeProgram, tmp_path: Path
+) -> None:
+    pods = {"items": [{"metadata": {"name": "flask-1"}, "status": {"containerStatuses": [{"restartCount": 1}]}}]}
+    kubectl_program.says("*", "something").says("*get pods -o json*", orjson.dumps(pods).decode())
+    kubectl_program.says("*describe nodes*", "forbidden", code=1, to="err")
+    path = tmp_path / "logs.tar.gz"
+    failed = write_bundle(path, from_cluster(kubectl), unix_s=0.0)
+    assert failed == ("cluster/nodes.txt",)
+    with tarfile.open(path) as tar:
+        names = set(tar.getnames())
+        file = tar.extractfile("lab-logs/cluster/nodes.txt")
+        assert file is not None
+        assert b"forbidden" in file.read()
+    assert {"lab-logs/pods/flask-1.log", "lab-logs/pods/flask-1.previous.log"} <= names
+    assert not any("secret" in words for words in kubectl_program.asked)
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_bundle_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"cannot be written: .*name another file by --out"):
+        write_bundle(tmp_path / "gone" / "logs.tar.gz", iter(()), unix_s=0.0)

@@ -1,0 +1,142 @@
+"""Tools: the one on PATH when it is good enough, else brought by checksum, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from pathlib import Path
+
+import pytest
+
+from fake_programs import FakeProgram
+from loadlab.errors import ClusterError, UsageError
+from loadlab.execute.lab.tool_list import numbers, read_tools, version_in
+from loadlab.execute.lab.toolbox import MACHINES, Toolbox
+
+ROOT = Path(__file__).resolve().parents[4]
+HERE = f"{platform.system().lower()}-{MACHINES.get(platform.machine().lower(), platform.machine())}"
+NEW = b"#!/bin/sh\necho 'kubectl v1.36.3'\n"
+
+
+class Bench:
+    """A checkout with one tool, whose release is a file beside it, and a PATH of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "checkout"
+        self.path = folder / "path"
+        self.path.mkdir()
+        self.said: list[str] = []
+        self.release(NEW)
+
+    def release(self, content: bytes, sha256: str | None = None) -> None:
+        file = self.root.parent / "release"
+        file.write_bytes(content)
+        tools = self.root / "scripts" / "tools"
+        tools.mkdir(parents=True, exist_ok=True)
+        digest = sha256 or hashlib.sha256(content).hexdigest()
+        (tools / "tools.toml").write_text(
+            f"""[kubectl]
+version = "1.36.3"
+at_least = "1.30"
+asks = ["version", "--client"]
+[kubectl.go]
+folder = "kubectl"
+package = "."
+ldflags = "-s"
+[kubectl.release.{HERE}]
+url = "{file.as_uri()}"
+sha256 = "{digest}"
+"""
+        )
+        (tools / "kubectl").mkdir(exist_ok=True)
+
+    def on_path(self, version: str) -> Path:
+        return FakeProgram(self.path, "kubectl").says("version*", f"Client Version: v{version}").path
+
+    def box(self, monkeypatch: pytest.MonkeyPatch) -> Toolbox:
+        monkeypatch.setattr("loadlab.execute.lab.toolbox.GO_PLACES", ())
+        return Toolbox(self.root, environ={"PATH": str(self.path)}, say=self.said.append)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_program_on_path_that_is_new_enough_is_taken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = bench.on_path("1.30.0")
+    assert bench.box(monkeypatch).ensure("kubectl") == there
+    assert not (bench.root / ".tools" / "bin").exists()
+
+
+def test_an_old_one_is_passed_over_with_a_word_and_a_release_is_brought(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.on_path("1.29.14")
+    brought = bench.box(monkeypatch).ensure("kubectl")
+    assert brought == bench.root / ".tools" / "bin" / "kubectl"
+    assert brought.read_bytes() == NEW
+    assert "is passed over (version 1.29.14, expected 1.30 or newer)" in bench.said[0]
+    assert any("fetching 1.36.3 (no Go on this machine)" in line for line in bench.said)
+
+
+def test_what_was_brought_is_not_brought_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.box(monkeypatch).ensure("kubectl")
+    (bench.root.parent / "release").unlink()
+    assert bench.box(monkeypatch).ensure("kubectl").is_file()
+
+
+def test_a_file_of_another_checksum_is_refused_and_nothing_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.release(NEW, sha256="0" * 64)
+    with pytest.raises(ClusterError, match=r"sha256 .*, expected 0{64}; put kubectl 1\.30 or newer on PATH"):
+        bench.box(monkeypatch).ensure("kubectl")
+    assert [path.name for path in (bench.root / ".tools").iterdir() if path.name.startswith("kubectl")] == []
+    assert list((bench.root / ".tools" / "bin").iterdir()) == []
+
+
+def test_no_way_to_bring_it_is_one_line_with_the_next_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bench.root.parent / "release").unlink()
+    with pytest.raises(ClusterError, match=r"^kubectl: no Go .*; put kubectl 1\.30 or newer on PATH, then try again$"):
+        bench.box(monkeypatch).ensure("kubectl")
+
+
+def test_go_builds_it_where_there_is_go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = FakeProgram(bench.path, "go")
+    go.answer("build*", 'while [ "$1" != -o ]; do shift; done\ncp "$(dirname "$PWD")/made" "$2"\nchmod 755 "$2"')
+    (bench.root / "scripts" / "tools" / "made").write_bytes(NEW)
+    (bench.root.parent / "release").unlink()
+    assert bench.box(monkeypatch).ensure("kubectl").read_bytes() == NEW
+    assert "-trimpath -ldflags -s" in go.asked[0]
+
+
+def test_a_build_that_fails_is_made_up_for_by_the_release(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeProgram(bench.path, "go").says("build*", "no such module", code=1, to="err")
+    bench.box(monkeypatch).ensure("kubectl")
+    assert any("go build failed: no such module" in line for line in bench.said)
+
+
+def test_a_tool_that_nobody_lists_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="there is no tool 'helm'; expected one of kubectl"):
+        bench.box(monkeypatch).ensure("helm")
+
+
+def test_every_tool_of_this_repository_is_pinned_on_every_platform() -> None:
+    tools = read_tools(ROOT / "scripts" / "tools")
+    assert {"kubectl", "kind"} <= set(tools)
+    for tool in tools.values():
+        assert set(tool.releases) == {"linux-amd64", "linux-arm64"}
+        for release in tool.releases.values():
+            assert tool.version in release.url
+            assert release.url.startswith("https://")
+            assert len(release.sha256) == 64
+        assert (tool.go.folder / "go.sum").is_file()
+        assert numbers(tool.version) >= numbers(tool.at_least)
+
+
+def test_versions_are_found_in_what_programs_say() -> None:
+    assert version_in("kind v0.33.0 go1.26.8 linux/amd64") == "0.33.0"
+    assert version_in("Client Version: v1.36.3\nKustomize Version: v5.8.1") == "1.36.3"
+    assert version_in("no version") is None
+    assert numbers("1.9") < numbers("1.30.1")

@@ -1,0 +1,163 @@
+"""What a run on the cluster would stumble over is one line before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import make_experiment, make_provenance
+from loadlab.errors import ClusterError, UsageError
+from loadlab.execute.cluster.inputs import read_locustfile, url_policy
+from loadlab.execute.cluster.lab import check_own, check_size, lab_state, only_run
+from loadlab.execute.cluster.state import LabFolder
+from loadlab.model.cluster import ClusterFacts, NodeFacts
+from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Service, UrlService
+from loadlab.pipeline.kubernetes_rig import isolation_of, reach, values_of_secrets
+from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.local_rig import cores_for
+from loadlab.pipeline.provenance import on_cluster
+
+NODE = NodeFacts(
+    name="a", role="sut", cores=2.0, memory="4Gi", kernel="6", system="d", runtime="c", kubelet="v1", architecture="x"
+)
+FACTS = ClusterFacts(
+    kind="kind",
+    uid="u",
+    server_version="v1",
+    kubectl_version="v1",
+    nodes=(NODE,),
+    cpu_limit_cores=0.8,
+    memory_limit="2Gi",
+)
+
+
+def _with(service: Service) -> Experiment:
+    experiment = make_experiment()
+    return replace(experiment, stacks=(replace(experiment.stacks[0], service=service),))
+
+
+def _namespaces(*labels: dict[str, str]) -> Callable[[str], Any]:
+    items = [{"metadata": {"name": "loadlab", "labels": one}} for one in labels]
+    return lambda _path: {"items": items}
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        (CommandService(command=("serve",)), "a command cannot run on Kubernetes; give the stack an image"),
+        (UrlService(url="http://127.0.0.1:80"), "would be the load generator's own pod"),
+        (OurService(service="flask_gunicorn", settings={"auth": "api_key"}), "auth asks for SVC_API_KEY"),
+    ],
+)
+def test_a_stack_that_cannot_run_there_is_refused(
+    service: Service, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SVC_API_KEY", raising=False)
+    with pytest.raises(UsageError, match=expected):
+        reach(_with(service), Layout(root=tmp_path, runs=tmp_path))
+
+
+def test_names_that_kubernetes_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
+    experiment = make_experiment()
+    one, other = experiment.stacks
+    alike = replace(experiment, stacks=(replace(one, name="a_b"), replace(other, name="a-b")))
+    with pytest.raises(UsageError, match="alike as names of Kubernetes"):
+        reach(alike, Layout(root=tmp_path, runs=tmp_path))
+
+
+def test_a_lab_that_is_not_up_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"images.json: not there, so the lab is not up; run `make lab-up`"):
+        lab_state(LabFolder(root=tmp_path), None)
+
+
+@pytest.mark.parametrize(("asked", "workers"), [(None, 3), ("2", 2)])
+def test_the_lab_says_how_many_workers_unless_asked(tmp_path: Path, asked: str | None, workers: int) -> None:
+    (tmp_path / "images.json").write_text("{}")
+    (tmp_path / "lab.json").write_text('{"workers": 3}')
+    assert lab_state(LabFolder(root=tmp_path), asked).workers == workers
+
+
+@pytest.mark.parametrize("asked", ["0", "many", "-1"])
+def test_a_number_of_workers_that_is_none_is_refused(tmp_path: Path, asked: str) -> None:
+    (tmp_path / "images.json").write_text("{}")
+    with pytest.raises(ClusterError, match="expected a whole number of Locust workers"):
+        lab_state(LabFolder(root=tmp_path), asked)
+
+
+def test_a_namespace_of_somebody_else_is_refused() -> None:
+    check_own(_namespaces({"app.kubernetes.io/managed-by": "loadlab"}), "kind-loadlab")
+    with pytest.raises(ClusterError, match="was not made by the lab"):
+        check_own(_namespaces({}), "kind-loadlab")
+    with pytest.raises(ClusterError, match="it has no namespace loadlab"):
+        check_own(_namespaces(), "kind-loadlab")
+
+
+def test_a_context_that_does_not_answer_is_told_with_the_next_step() -> None:
+    def away(_path: str) -> Any:
+        raise ClusterError('kubectl get --raw: context "x" does not exist')
+
+    with pytest.raises(ClusterError, match='context "x" does not exist; run `make lab-up`, or set LAB_KUBECONFIG'):
+        check_own(away, "x")
+
+
+def test_a_replica_that_no_node_can_hold_is_refused() -> None:
+    check_size(FACTS, 1.0)
+    with pytest.raises(
+        ClusterError, match=r"resources.cpu: got 4 \(3.2 cores here\), but the largest node for stacks has 2"
+    ):
+        check_size(replace(FACTS, cpu_limit_cores=3.2), 4.0)
+    with pytest.raises(ClusterError, match=r"no node carries loadlab.dev/role=sut"):
+        check_size(replace(FACTS, nodes=()), 1.0)
+
+
+def test_a_locustfile_that_is_too_large_for_a_config_map_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.py"
+    path.write_text("#" * ((1 << 20) + 1))
+    with pytest.raises(UsageError, match="at most 1048576; move its data out of it"):
+        read_locustfile(path)
+
+
+def test_a_url_opens_its_own_port_and_no_other() -> None:
+    (rule,) = url_policy("own_app", "https://api.example.org/base")["spec"]["egress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 443}]
+
+
+def test_the_environment_of_an_own_image_goes_into_the_secret() -> None:
+    own = _with(ImageService(image="me/app:1", port=80, env={"TOKEN": "s3cret"}))
+    assert list(values_of_secrets(own).values()) == ["s3cret"]
+
+
+def test_isolation_is_a_quota_with_the_nodes_that_share_a_machine() -> None:
+    found = isolation_of(FACTS)
+    assert (found.level, found.cores) == ("quota", 0.8)
+    assert "a (sut); all nodes share one machine" in found.detail
+
+
+def test_a_cluster_is_another_machine_than_the_one_it_runs_on() -> None:
+    local = make_provenance()
+    kind, other = on_cluster(local, FACTS), on_cluster(local, replace(FACTS, kind="cluster"))
+    assert len({local.machine_id, kind.machine_id, other.machine_id}) == 3
+    assert on_cluster(local, replace(FACTS, uid="new")).machine_id == kind.machine_id
+
+
+def test_replicas_are_for_the_cluster_alone() -> None:
+    experiment = make_experiment()
+    several = replace(experiment, stacks=(replace(experiment.stacks[0], replicas=2),))
+    with pytest.raises(UsageError, match="replicas: got 2, but the local target runs one; use --target kubernetes"):
+        cores_for(several)
+
+
+def test_two_runs_never_share_the_lab(tmp_path: Path) -> None:
+    folder = LabFolder(root=tmp_path)
+    with (
+        only_run(folder),
+        pytest.raises(ClusterError, match="another run has the lab; wait for its end"),
+        only_run(folder),
+    ):
+        pass
+    with only_run(folder):
+        pass

@@ -1,0 +1,299 @@
+"""The verbs of the lab over programs that a test answers for: whose cluster, what is in the way, what is taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from fake_programs import FakeProgram
+from loadlab.errors import ClusterError, UsageError
+from loadlab.execute.cluster.state import LabFolder
+from loadlab.execute.doctor import Check
+from loadlab.execute.lab.engine import EngineInfo
+from loadlab.execute.lab.file_lock import held
+from loadlab.execute.lab.record import LabRecord, read_record, write_record
+from loadlab.execute.lab.toolbox import Toolbox
+from loadlab.pipeline.lab_cluster import bring_up, examine, load_images, refuse_failed, wait_for_nodes
+from loadlab.pipeline.lab_down import lab_down
+from loadlab.pipeline.lab_site import Site, check_namespace, open_site
+from loadlab.pipeline.lab_status import lab_status
+from loadlab.pipeline.lab_up import lab_up
+from loadlab.pipeline.layout import checkout
+from simulated import FakeClock
+
+INFO = EngineInfo(version="28", cgroup_version="2", root=Path("/"))
+NAMES = ("loadlab-control-plane", "loadlab-worker", "loadlab-worker2")
+
+
+class Machine:
+    """docker, kind and kubectl of one machine, and the lab of one checkout on it."""
+
+    def __init__(self, folder: Path, clock: FakeClock) -> None:
+        programs = folder / "bin"
+        self.clock = clock
+        self.docker = FakeProgram(programs, "docker").says("network inspect kind", "", code=1)
+        self.kind = FakeProgram(programs, "kind").says("version", "kind v0.33.0").says("delete*", "")
+        self.kubectl = FakeProgram(programs, "kubectl").says("version --client", "v1.36.3")
+        self.said: list[str] = []
+        environ = {"PATH": str(programs)}
+        self.site = Site(
+            layout=checkout(),
+            lab=LabFolder(root=folder / ".lab"),
+            environ=environ,
+            say=self.said.append,
+            clock=clock,
+            toolbox=Toolbox(checkout().root, environ=environ, say=self.said.append),
+        )
+        self.site.lab.root.mkdir()
+        self.containers(())
+
+    def containers(self, names: tuple[str, ...], *, running: bool = True, prefix: str = "id") -> None:
+        """What docker tells of the cluster's containers; made now."""
+        found = [
+            {
+                "Id": f"{prefix}-{name}",
+                "Name": f"/{name}",
+                "Created": f"{_timestamp(self.clock.unix_s())}.1Z",
+                "State": {"Running": running},
+                "Config": {"Labels": {"io.x-k8s.kind.role": "worker"}},
+            }
+            for name in names
+        ]
+        self.docker.says("ps*", "\n".join(str(one["Id"]) for one in found))
+        self.docker.says("inspect*", orjson.dumps(found).decode())
+
+    def nodes(self, *, ready: bool = True) -> None:
+        """What kubectl tells of them."""
+        condition = {"type": "Ready", "status": str(ready), "reason": "KubeletNotReady", "message": "no network"}
+        roles = dict(zip(NAMES, ("", "sut", "loadgen"), strict=True))
+        items = [
+            {"metadata": {"name": name, "labels": {"loadlab.dev/role": role}}, "status": {"conditions": [condition]}}
+            for name, role in roles.items()
+        ]
+        self.kubectl.says("*get nodes*", orjson.dumps({"items": items}).decode())
+
+    def record(self, **changes: Any) -> LabRecord:
+        """Recorded as made a moment ago."""
+        made = LabRecord(
+            target="kind",
+            context="kind-loadlab",
+            began_unix_s=self.clock.unix_s() - 1.0,
+            nodes={name: f"id-{name}" for name in NAMES},
+        ).but(**changes)
+        write_record(self.site.lab.record, made)
+        return made
+
+    def bring_up(self, record: LabRecord | None) -> tuple[LabRecord, list[str]]:
+        notes: list[str] = []
+        return bring_up(self.site, self.site.docker(), INFO, record, notes.append), notes
+
+
+def _timestamp(unix_s: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path, FakeClock())
+
+
+def called(program: FakeProgram, beginning: str) -> bool:
+    return any(words.startswith(beginning) for words in program.asked)
+
+
+def test_a_cluster_that_is_ours_and_runs_is_left_as_it_is(machine: Machine) -> None:
+    machine.containers(NAMES)
+    machine.site.lab.kubeconfig.write_text("")
+    record = machine.record()
+    assert machine.bring_up(record) == (record, ["there, 3 nodes"])
+    assert not called(machine.kind, "create")
+    assert not called(machine.kind, "delete")
+
+
+def test_nodes_that_stand_still_are_started(machine: Machine) -> None:
+    machine.containers(NAMES, running=False)
+    machine.docker.says("start*", "")
+    machine.kind.says("export kubeconfig*", "")
+    assert machine.bring_up(machine.record())[1] == ["3 nodes started again"]
+    assert called(machine.docker, "start id-loadlab-control-plane")
+    assert called(machine.kind, "export kubeconfig"), "the credentials were gone"
+
+
+def test_a_making_that_was_cut_off_is_removed_and_made_again(machine: Machine) -> None:
+    machine.kind.says("create*", "ERROR: interrupted", code=1, to="err")
+    with pytest.raises(ClusterError, match="kind create cluster: interrupted"):
+        machine.bring_up(None)
+    begun = read_record(machine.site.lab.record)
+    assert begun is not None
+    assert begun.nodes == {}
+    machine.containers(NAMES[:1])
+    machine.kind.says("create*", "")
+    made, notes = machine.bring_up(begun)
+    assert notes[0] == "what was half made is removed"
+    assert [words.split()[0] for words in machine.kind.asked if words != "version"] == ["create", "delete", "create"]
+    assert set(made.nodes) == {NAMES[0]}
+
+
+def test_a_half_made_cluster_does_not_stand_in_its_own_way(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.containers(NAMES[:1])
+    monkeypatch.setattr("loadlab.execute.lab.listeners.is_free", lambda _: False)
+    engine = machine.site.docker()
+    machine.docker.says("ps --filter publish*", NAMES[0])
+    ports = [one for one in examine(engine, INFO, engine.nodes("loadlab"), is_up=False) if one.name.startswith("port")]
+    assert {one.status for one in ports} == {"ok"}
+    machine.docker.says("ps --filter publish*", "stranger")
+    ports = [one for one in examine(engine, INFO, engine.nodes("loadlab"), is_up=False) if one.name.startswith("port")]
+    assert {one.got for one in ports} == {"container stranger"}
+
+
+def test_hosts_with_cgroup_v1_get_what_their_kubelet_needs(machine: Machine) -> None:
+    config = machine.site.lab.root / "config"
+    machine.kind.answer("create*", f'cat >"{config}"')
+    machine.bring_up(None)
+    assert "failCgroupV1" not in config.read_text()
+    old = EngineInfo(version="20", cgroup_version="1", root=Path("/"))
+    bring_up(machine.site, machine.site.docker(), old, None, lambda _: None)
+    assert "failCgroupV1: false" in config.read_text()
+
+
+def test_a_cluster_of_that_name_that_somebody_else_made_is_refused_and_left(machine: Machine) -> None:
+    machine.containers(NAMES, prefix="other")
+    machine.docker.says("info*", '{"ServerVersion": "28"}')
+    for verb in (lab_up, lab_down):
+        with pytest.raises(ClusterError, match="this checkout has not made it; it is left as it is"):
+            verb(machine.site)
+    assert not called(machine.kind, "delete")
+    assert not called(machine.kind, "create")
+
+
+def test_a_node_that_does_not_get_ready_says_why(machine: Machine) -> None:
+    machine.nodes(ready=False)
+    with pytest.raises(ClusterError, match=r"node loadlab-control-plane: not ready after 120 s: Kubelet"):
+        wait_for_nodes(machine.site, machine.site.kubectl())
+
+
+def test_an_api_server_that_does_not_come_says_so(machine: Machine) -> None:
+    machine.kubectl.says("*get nodes*", "connection refused", code=1, to="err")
+    with pytest.raises(ClusterError, match=r"API server: not ready after 120 s: kubectl get nodes.*connection refused"):
+        wait_for_nodes(machine.site, machine.site.kubectl())
+
+
+def test_each_node_gets_what_its_pods_need_and_only_once(machine: Machine) -> None:
+    machine.docker.answer("image inspect*", 'echo "sha256:${@: -1}"').says("exec*", "REF TYPE DIGEST")
+    machine.kind.says("load*", "")
+    roles = dict(zip(NAMES, ("", "sut", "loadgen"), strict=True))
+    references = {"flask": "loadlab/flask:c-1", "locust": "loadlab/locust:c-1"}
+    record = load_images(machine.site, machine.site.docker(), machine.record(), roles, references, lambda _: None)
+    loads = sorted(words for words in machine.kind.asked if words.startswith("load"))
+    assert loads == [
+        "load docker-image --name loadlab --nodes loadlab-worker loadlab/flask:c-1",
+        "load docker-image --name loadlab --nodes loadlab-worker2 loadlab/locust:c-1",
+    ]
+    there = "REF TYPE DIGEST\ndocker.io/loadlab/flask:c-1 t d\ndocker.io/loadlab/locust:c-1 t d"
+    machine.docker.says("exec*", there)
+    load_images(machine.site, machine.site.docker(), record, roles, references, lambda _: None)
+    assert sorted(words for words in machine.kind.asked if words.startswith("load")) == loads
+
+
+def test_an_image_that_the_engine_lacks_is_named(machine: Machine) -> None:
+    machine.docker.says("image inspect*", "", code=1)
+    with pytest.raises(ClusterError, match=r"image flask \(loadlab/flask:c-1\): not in the engine; run `make images`"):
+        load_images(
+            machine.site, machine.site.docker(), machine.record(), {}, {"flask": "loadlab/flask:c-1"}, lambda _: None
+        )
+
+
+def test_the_first_failed_check_is_the_message_and_all_others_are_named() -> None:
+    def check(name: str, status: Any) -> Check:
+        return Check(name=name, status=status, got="nginx (pid 7)", expected="free", next_step="end it")
+
+    told: list[str] = []
+    with pytest.raises(ClusterError, match=r"^port 1: got nginx \(pid 7\), expected free; end it \(also: port 2"):
+        refuse_failed([check("disk", "warn"), check("port 1", "fail"), check("port 2", "fail")], told.append)
+    assert told == ["disk: nginx (pid 7), better free: end it"]
+
+
+def test_lab_down_takes_what_it_made_and_keeps_the_images(machine: Machine) -> None:
+    machine.containers(NAMES)
+    machine.docker.says("network inspect*", "0").says("network rm*", "")
+    machine.docker.answer("ps --all --quiet --filter network=kind", "")
+    machine.record(network_made=True)
+    for name in ("kubeconfig", "images.json"):
+        (machine.site.lab.root / name).write_text("{}")
+    lab_down(machine.site)
+    assert called(machine.kind, "delete cluster --name loadlab")
+    assert called(machine.docker, "network rm kind")
+    assert {path.name for path in machine.site.lab.root.iterdir()} == {"images.json", "lock", "run.lock"}
+
+
+def test_a_network_that_was_there_before_stays(machine: Machine) -> None:
+    machine.containers(NAMES)
+    machine.record(network_made=False)
+    lab_down(machine.site)
+    assert not called(machine.docker, "network")
+
+
+def test_lab_down_of_nothing_is_fine_twice(machine: Machine) -> None:
+    lab_down(machine.site)
+    lab_down(machine.site)
+    assert not called(machine.kind, "delete")
+
+
+def test_lab_down_with_images_removes_those_that_were_built(machine: Machine) -> None:
+    ledger = {"flask": {"image": "loadlab/flask", "tag": "c-1"}, "prometheus": {"reference": "prom/prometheus:v3"}}
+    machine.site.lab.images.write_bytes(orjson.dumps(ledger))
+    machine.docker.says("image*", "")
+    lab_down(machine.site, with_images=True)
+    assert [words for words in machine.docker.asked if words.startswith("image rm")] == ["image rm loadlab/flask:c-1"]
+    assert not machine.site.lab.images.exists()
+
+
+def test_while_a_run_has_the_lab_nobody_else_gets_it(machine: Machine) -> None:
+    with held(machine.site.lab.root / "run.lock"):
+        (machine.site.lab.root / "run.lock").write_text("")
+        for verb in (lab_up, lab_down):
+            with pytest.raises(UsageError, match=r"^a run is at work on the lab; wait until it has ended"):
+                verb(machine.site)
+
+
+def test_a_number_of_workers_that_is_none_is_refused(machine: Machine) -> None:
+    with pytest.raises(UsageError, match=r"--workers 0: expected a whole number from 1"):
+        lab_up(machine.site, workers=0)
+
+
+def test_a_namespace_that_is_not_the_labs_is_refused(machine: Machine) -> None:
+    foreign = {"items": [{"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}}]}
+    machine.kubectl.says("*get namespaces*", orjson.dumps(foreign).decode())
+    with pytest.raises(ClusterError, match=r"was not made by the lab \(managed-by is Helm, expected loadlab\)"):
+        check_namespace(machine.site.kubectl())
+
+
+@pytest.mark.parametrize("given", ["LAB_KUBECONFIG", "LAB_CONTEXT"])
+def test_another_cluster_is_used_only_when_both_variables_name_it(given: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{given} is set and LAB_\w+ is not"):
+        open_site(checkout(), environ={given: "x"}, say=lambda _: None)
+
+
+def test_the_lab_does_not_move_to_another_cluster_by_itself(machine: Machine) -> None:
+    machine.record(target="cluster", context="production")
+    with pytest.raises(UsageError, match="the lab of this checkout is on production, and kind-loadlab is meant now"):
+        lab_up(machine.site)
+
+
+def test_status_without_a_lab_says_how_to_raise_one(machine: Machine) -> None:
+    found = lab_status(machine.site)
+    assert found["is_well"] is False
+    assert found["problems"] == ["no lab is up in this checkout; `make lab-up` raises it"]
+
+
+def test_status_of_a_lab_whose_engine_sleeps_is_a_problem_and_no_traceback(machine: Machine) -> None:
+    machine.record(is_up=True)
+    machine.docker.says("info*", "Cannot connect to the Docker daemon", code=1, to="err")
+    found = lab_status(machine.site)
+    assert found["is_well"] is False
+    assert "systemctl start docker" in found["problems"][0]

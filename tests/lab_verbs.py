@@ -35,9 +35,13 @@ class Verbs:
         return done.stdout
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """A verb that a test ends by itself."""
+        """A verb that a test ends by itself; Ctrl-C reaches it also where these tests run in the background."""
         return subprocess.Popen(
-            [LOADLAB, "lab", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ["env", "--default-signal=INT", str(LOADLAB), "lab", *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     @property

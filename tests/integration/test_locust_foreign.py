@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -20,7 +21,7 @@ from loadlab.execute.locust_processes import LocalLocust
 from loadlab.execute.ports import Swarm
 from loadlab.execute.processes import ChildProcesses
 from loadlab.model.experiment import Scenario
-from locust_rig import LOCUSTFILES, PATIENCE_S, Cluster, Stub
+from locust_rig import LOCUSTFILES, PATIENCE_S, Cluster, Stub, wait_until
 
 ORDER = Path(__file__).with_name("locust_order.py")
 SECRET = {"Authorization": "Bearer s3cret", "X-Api-Key": "k3y"}
@@ -241,6 +242,44 @@ def test_users_are_spread_exactly_over_several_hosts_whichever_worker_they_are_o
         locust.post("windows", {"id": "lab", "opens_in_s": 0.1, "measure_s": 0.5})
         assert locust.window("lab")["ok"] > 0
         assert locust.drained("lab")["failed"] == 0
+    finally:
+        locust.close()
+
+
+def test_a_worker_ends_when_its_master_is_gone_and_when_another_has_taken_its_place(
+    stub: Stub, theirs: Path, tmp_path: Path
+) -> None:
+    """No load goes on without anybody who measures it; whoever started the worker starts the next one."""
+    locust = Cluster(f"{theirs},{LOCUSTFILES / 'lab_plugin.py'}", tmp_path, workers=1)
+    try:
+        locust.swarm(stub.url, "Reader", 2, think_s=0.01)
+        (orphan,) = locust.workers.values()
+        locust.processes[0].kill()
+        locust.processes[0].wait()
+        assert orphan.wait(PATIENCE_S) == 1
+        assert "The master has said nothing for 10 s, so this worker ends" in (tmp_path / "worker.log").read_text()
+
+        locust.processes.append(locust.start("master", locust.master))
+        next_worker = locust.worker()
+        wait_until(lambda: locust.get("status")[0] == 200 and locust.status()["workers"] == 1, "the next worker")
+        locust.processes[-2].kill()
+        locust.processes[-2].wait()
+        locust.processes.append(locust.start("master", locust.master))
+        assert next_worker.wait(PATIENCE_S) is not None
+        assert "Got quit message from master" in (tmp_path / "worker.log").read_text()
+        wait_until(lambda: locust.get("status")[0] == 200, "the third master")
+        assert locust.status()["workers"] == 0
+    finally:
+        locust.close()
+
+
+def test_workers_are_known_by_the_name_of_their_host(theirs: Path, tmp_path: Path) -> None:
+    """In a cluster that is the pod, where each has process id 1."""
+    locust = Cluster(f"{theirs},{LOCUSTFILES / 'lab_plugin.py'}", tmp_path, workers=2)
+    try:
+        assert locust.status()["worker_names"] == [socket.gethostname()] * 2
+        locust.post("windows", {"id": "w", "opens_in_s": 0.0, "measure_s": 0.2})
+        assert locust.window("w")["workers_from_first_to_last"] == [socket.gethostname()] * 2
     finally:
         locust.close()
 

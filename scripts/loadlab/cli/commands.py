@@ -68,6 +68,19 @@ def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, .
     _show(shown, as_json=as_json, out=out)
 
 
+def openmetrics_command(*, run: str, file: Path, runs: Path) -> None:
+    """`loadlab report --openmetrics`."""
+    from loadlab.pipeline.replay_text import openmetrics_of, write_openmetrics
+
+    layout = _layout(runs)
+    folder = find_run(run, layout)
+    if str(file) == "-":
+        sys.stdout.writelines(openmetrics_of(folder, layout))
+        return
+    _check_folder("--openmetrics", file)
+    typer.echo(f"metrics: {write_openmetrics(folder, layout, file.absolute())}")
+
+
 def compare_command(*, first: str, second: str, across_machines: bool, as_json: bool, runs: Path) -> None:
     """`loadlab compare`."""
     from loadlab.report.comparison import compare_runs
@@ -131,10 +144,14 @@ def _check_out(out: Sequence[Path]) -> None:
     for path in out:
         if path.suffix not in OUT_KINDS:
             raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
-        if path.is_dir():
-            raise UsageError(f"--out {path}: it is a folder; name a file")
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
+        _check_folder("--out", path)
+
+
+def _check_folder(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: it is a folder; name a file")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{option} {path}: the folder {path.absolute().parent} does not exist; make it first")
 
 
 def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:

@@ -113,7 +113,7 @@ def test_the_events_on_the_page_are_those_that_the_pipeline_writes(pages: Pages,
 
 def test_the_table_of_routes_has_every_route_of_the_lab(pages: Pages, root: Path) -> None:
     told = first_column(section(pages[root / "docs" / "interfaces.md"], "The lab's routes in Locust"))
-    code = (root / "locustfiles" / "_routes.py").read_text()
+    code = (root / "locustfiles" / "_web.py").read_text()
     routes = {f"{method} {path}" for path, method in re.findall(r'route\("([^"]+)", "([A-Z]+)"', code)}
     assert routes
     assert {name for name in told if "/lab/" in name} == {route.replace("<path:key>", "<id>") for route in routes}

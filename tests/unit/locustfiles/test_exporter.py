@@ -13,9 +13,9 @@ from _exporter import Exporter, Now
 from _ledger import Ledger
 from _phase import check_phase, level_of
 from _refusal import Refusal
-from _routes import add_routes
 from _tally import FAILED, INTENDED, OK, ROW_WIDTH, START, UNJUDGED, Slice
 from _totals import BOUNDS_S, Totals
+from _web import add_routes
 from flask import Flask, Response
 from prometheus_client.parser import text_string_to_metric_families
 

@@ -111,6 +111,8 @@ def _accounts(ledger: Ledger) -> Iterator[Metric]:
         "locust_response_seconds", "Response times of requests answered as expected.", labels=("stack",)
     )
     for stack, account in sorted(ledger.accounts.items()):
+        if not stack and not account.counts:
+            continue
         sent.add_metric((stack,), account.sent)
         good.add_metric((stack,), account.good)
         for outcome, count in sorted(account.ended.items()):

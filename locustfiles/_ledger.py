@@ -20,6 +20,11 @@ class Account:
     latency_sum_s: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
 
+    @property
+    def counts(self) -> bool:
+        """Whether anything was counted on it."""
+        return bool(self.sent or self.ended)
+
     def add(self, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
         """Add what a worker counted between two of its messages (`Totals.message`)."""
         before = old or {"sent": 0, "good": 0, "ended": {}, "latency_sum_s": 0.0, "buckets": [0] * len(self.buckets)}

@@ -16,6 +16,8 @@ NUMBERS = {
     "objective_latency_s": 600.0,
 }
 MOST = 1e9
+MEASURING = ("", "sweep", "repeat")
+"""Roles of the windows that a level is judged by; controls, demands and warm-ups are none."""
 
 
 def check_phase(body: Mapping[str, Any]) -> None:
@@ -36,6 +38,13 @@ def check_phase(body: Mapping[str, Any]) -> None:
     if not isinstance(stacks, list) or not all(isinstance(stack, str) for stack in stacks):
         raise Refusal(400, f"stacks: got {stacks!r}, expected a list of texts")
     _check_billed(body.get("billed", []))
+
+
+def level_of(phase: Mapping[str, Any]) -> int | None:
+    """The users of the level that windows are measured at now; None where they would not count for one."""
+    if phase.get("stack") and phase.get("role", "") in MEASURING and phase.get("users") is not None:
+        return int(phase["users"])
+    return None
 
 
 def _check_billed(rows: Any) -> None:

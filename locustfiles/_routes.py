@@ -8,11 +8,12 @@ from typing import Any
 from _drain import Drain
 from _exporter import Exporter, Now
 from _fleet import Fleet
-from _phase import check_phase
+from _phase import check_phase, level_of
 from _refusal import Refusal, number_field, text_field
 from _trials import Trials
 from _windows import Windows
 from flask import Response, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST
 
 LONGEST_WINDOW_S = 7 * 86400.0
 LONGEST_DELAY_S = 3600.0
@@ -50,7 +51,7 @@ class Lab:
             self._trials.good_within_s,
             self._trials.crew,
             stack=str(self._phase.get("stack", "")),
-            users=int(self._phase.get("users", 0)),
+            level_users=level_of(self._phase),
         )
 
     def window(self, window_id: str) -> dict[str, Any]:
@@ -67,7 +68,10 @@ class Lab:
         return self.status()
 
     def set_phase(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """POST /lab/phase keeps what the engine is doing; counts from here on belong to its "stack"."""
+        """POST /lab/phase keeps what the engine is doing; counts from here on belong to its "stack".
+
+        A window that is ordered meanwhile is one of its level, unless "role" says that it decides nothing.
+        """
         check_phase(body)
         self._fleet.ledger.stack = str(body.get("stack", ""))
         self._phase = body
@@ -152,4 +156,4 @@ def add_routes(web_ui: Any, lab: Lab) -> None:
     route("/lab/status", "GET", lambda: _answer(200, lab.status))
     route("/lab/phase", "POST", lambda: _answer(200, lambda: lab.set_phase(_json_object())))
     route("/lab/phase", "GET", lambda: _answer(200, lab.phase))
-    web_ui.app.add_url_rule("/metrics", "lab metrics", lambda: Response(lab.exporter.text(), mimetype="text/plain"))
+    route("/metrics", "GET", lambda: Response(lab.exporter.text(), content_type=CONTENT_TYPE_LATEST))

@@ -31,7 +31,7 @@ class MasterWindow:
     crew: frozenset[str]
     """The workers that were there when its trial began; without a trial, when it was ordered."""
     stack: str = ""
-    users: int = 0
+    level_users: int | None = None
     joined_late_s: dict[str, float] = field(default_factory=dict)
     ordered: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
@@ -76,11 +76,11 @@ class Windows:
         crew: frozenset[str] = frozenset(),
         *,
         stack: str = "",
-        users: int = 0,
+        level_users: int | None = None,
     ) -> dict[str, Any]:
         """Order a window from every living worker.
 
-        crew: those that were there when its trial began; stack, users: what the engine says that it measures.
+        crew: those that were there when its trial began; stack, level_users: what the engine says that it measures.
         """
         if window_id in self._windows:
             raise Refusal(409, f"window {window_id!r} exists already; choose another id")
@@ -96,7 +96,7 @@ class Windows:
             workers_expected=self._fleet.expected,
             crew=crew or frozenset(worker.id for worker in self._fleet.living),
             stack=stack,
-            users=users,
+            level_users=level_users,
         )
         self._windows[window_id] = window
         for worker in self._fleet.living:
@@ -181,8 +181,8 @@ class Windows:
             **figures,
         }
         window.parts = {}
-        if window.stack and not holes:
-            self.levels[window.stack, window.users] = window.result
+        if window.level_users is not None and not holes:
+            self.levels[window.stack, window.level_users] = window.result
 
     def _from_first_to_last(self, window: MasterWindow) -> list[str]:
         """Names of the workers that were there from the trial's beginning to the window's end."""

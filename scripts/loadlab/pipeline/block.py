@@ -85,7 +85,7 @@ class _Running:
         label = f"{trial.stack}, {trial.users} users" + ("" if trial.role == "sweep" else f" ({trial.role})")
         measured = insist(rig, trial.id, trial.block, lambda: self._measured(trial, label), self._all_cold)
         window = measured.window
-        rig.store.put_window(window, measured.scrapes)
+        rig.store.put_window(window, measured.scrapes, measured.generator_scrapes)
         reasons = tuple(f.code for f in window_findings(window, rig.experiment) if f.level == "invalid")
         rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
         rig.progress.window_finished(label, not reasons, reasons)

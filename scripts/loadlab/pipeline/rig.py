@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
@@ -25,6 +26,8 @@ class Rig:
     progress: Progress
     watch: AbortWatch = field(default_factory=AbortWatch)
     """One for the whole run: what hurts does not stop hurting at a window's end."""
+    declared: Mapping[str, object] = field(default_factory=dict)
+    """What is told to the load generator of the whole run (`phase.declared`)."""
 
     def stack(self, name: str) -> Stack:
         """The stack of that name."""
@@ -37,7 +40,8 @@ class Rig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """A window with the raw expositions that were read for it."""
+    """A window with the raw expositions that were read for it, the stack's and the load generator's."""
 
     window: Window
     scrapes: str
+    generator_scrapes: str

@@ -10,17 +10,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from loadlab.analysis.billing import make_tariffs
 from loadlab.config import check_targets, load_experiment
+from loadlab.config.prices import load_price_lists
 from loadlab.errors import PROGRAM, BundleError, Interrupted, LoadlabError, UsageError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import StoreFull
 from loadlab.execute.store import BundleStore, latest_link
 from loadlab.model.experiment import Experiment
-from loadlab.pipeline.bundle import FOR_RESUME, begin, begin_again, experiment_to_resume, find_run, resume_command
+from loadlab.pipeline.bundle import (
+    FOR_RESUME,
+    begin,
+    begin_again,
+    experiment_to_resume,
+    find_run,
+    prices_of,
+    resume_command,
+)
 from loadlab.pipeline.finish import Report, analyse_bundle, is_current
 from loadlab.pipeline.kubernetes_rig import Reached, kubernetes_rig, reach
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import closed_load, local_rig
+from loadlab.pipeline.phase import declared
 from loadlab.pipeline.preflight import check_local
 from loadlab.pipeline.provenance import describe, on_cluster
 from loadlab.pipeline.rig import Rig
@@ -64,7 +75,7 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
         latest_link(layout.runs, folder)
         try:
             with _stoppable(), _rig(experiment, layout, store, progress, reached) as rig:
-                run_session(_with_provenance(rig, store), store.progress())
+                run_session(_knowing(rig, store, layout), store.progress())
         except KeyboardInterrupt:
             progress.finished()
             raise Interrupted(_after(folder, layout, "interrupted", request)) from None
@@ -137,12 +148,14 @@ def _begin(
         begin_again(store, fresh)
 
 
-def _with_provenance(rig: Rig, store: BundleStore) -> Rig:
-    """Add what only the deployer knows."""
+def _knowing(rig: Rig, store: BundleStore, layout: Layout) -> Rig:
+    """Put down what only the deployer knows; the rig that comes back knows what to tell of the run."""
     known = store.provenance()
     isolation = rig.deployer.isolation()
     store.put_provenance(replace(known, isolation=isolation.level, isolation_detail=isolation.detail))
-    return rig
+    lists = load_price_lists(prices_of(store.folder, layout.prices))
+    tariffs = make_tariffs(rig.experiment.prices, lists, rig.experiment.resources)
+    return replace(rig, declared=declared(rig.experiment, store.folder.name, tariffs))
 
 
 def _after(folder: Path, layout: Layout, what: str, request: Request) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from _exporter import Exporter, Now
 from _ledger import Ledger
-from _phase import check_phase
+from _phase import check_phase, level_of
 from _refusal import Refusal
+from _routes import add_routes
 from _tally import FAILED, INTENDED, OK, ROW_WIDTH, START, UNJUDGED, Slice
 from _totals import BOUNDS_S, Totals
+from flask import Flask, Response
 from prometheus_client.parser import text_string_to_metric_families
 
 IDLE = Now(
@@ -152,6 +156,46 @@ def test_phase_window_levels_and_bills_are_told_with_their_labels() -> None:
     assert samples["loadlab_margin_ratio", ()] == 0.1
     (info,) = [dict(labels) for name, labels in samples if name == "loadlab_phase_info"]
     assert (info["experiment"], info["users"], info["window"]) == ("quick", "48", "")
+
+
+def test_counts_before_any_phase_are_shown_only_when_there_are_some() -> None:
+    ledger = Ledger()
+    ledger.note("one", Totals(1.0).message(str))
+    assert not any(
+        name.startswith("locust_requests_sent") for name, _ in _samples(Exporter(lambda: IDLE, ledger).text())
+    )
+    ledger.note("one", _totals().message(str))
+    assert _samples(Exporter(lambda: IDLE, ledger).text())["locust_requests_sent_total", (("stack", ""),)] == 5
+
+
+@pytest.mark.parametrize(
+    ("phase", "users"),
+    [
+        ({"stack": "flask", "users": 48}, 48),
+        ({"stack": "flask", "users": 48, "role": "repeat"}, 48),
+        ({"stack": "flask", "users": 48, "role": "aa"}, None),
+        ({"stack": "flask", "users": 1, "role": "demand"}, None),
+        ({"stack": "flask"}, None),
+        ({"users": 48}, None),
+    ],
+)
+def test_a_level_is_measured_only_by_windows_that_decide(phase: dict[str, object], users: int | None) -> None:
+    assert level_of(phase) == users
+
+
+def test_metrics_and_all_routes_of_the_lab_ask_for_the_login() -> None:
+    app = Flask("guarded")
+
+    def guarded(view: object) -> Callable[..., Response]:
+        return lambda **_: Response("log in first", status=401)
+
+    add_routes(SimpleNamespace(app=app, auth_required_if_enabled=guarded), lab=None)
+    rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"]
+    assert "/metrics" in {str(rule) for rule in rules}
+    client = app.test_client()
+    for rule in rules:
+        (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        assert client.open(str(rule).replace("<path:key>", "x"), method=method).status_code == 401
 
 
 def test_accounts_become_counters_and_a_cumulative_histogram() -> None:

@@ -5,10 +5,10 @@ TARGET ?= local
 OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e bench manifests lock
+.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e bench dashboards manifests lock
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
 venv: ## make .venv from requirements.lock (others call it)
 	@scripts/venv.sh
@@ -28,7 +28,7 @@ run: venv ## one experiment: make run EXP=threshold-50
 images: venv ## the container images, built where their content changed (REGISTRY=host/path pushes them)
 	@$(LOADLAB) lab images $(if $(REGISTRY),--push $(REGISTRY))
 
-tools: venv ## kubectl and kind into .tools/bin, where PATH has none that is good enough
+tools: venv ## kubectl, kind, promtool and prometheus into .tools/bin, where PATH has none that is good enough
 	@$(LOADLAB) lab tools >/dev/null
 
 lab-up: venv ## the lab on a kind cluster, raised or mended (WORKERS=2; REGISTRY=host/path for another cluster)
@@ -51,6 +51,9 @@ e2e: venv tools ## the tests on a real kind cluster; needs Docker, takes about h
 
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)
+
+dashboards: venv ## write the boards (grafana/dashboards) and the price rules anew from their sources
+	@scripts/dashboards.sh
 
 manifests: ## the Kubernetes manifests as they are applied, printed (OVERLAY=kind or cluster)
 	@PATH="$$PATH:$(CURDIR)/.tools/bin" kubectl kustomize k8s/overlays/$(OVERLAY)

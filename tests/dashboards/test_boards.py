@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from itertools import combinations
@@ -45,15 +44,12 @@ PANELS = [pytest.param(panel, id=f"{uid}: {panel['title']}") for uid, panel in _
 
 @pytest.fixture(scope="module")
 def rendered() -> Mapping[str, str]:
-    sys.path.insert(0, str(ROOT / "grafana" / "src"))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            from boards.render import render_all
+    """The boards as their source makes them now."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from boards.render import render_all
 
-            return render_all()
-    finally:
-        sys.path.pop(0)
+        return render_all()
 
 
 def test_committed_boards_are_what_their_source_makes(rendered: Mapping[str, str]) -> None:

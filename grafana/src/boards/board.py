@@ -27,10 +27,11 @@ BOARDS = {
 TAG = "loadlab"
 
 Section = tuple[str, Sequence[Panel]]
+Variable = dashboards.QueryVariable | dashboards.TextBoxVariable
 
 
 def make_board(
-    uid: str, description: str, sections: Sequence[Section], *, variables: Sequence[dashboards.QueryVariable] = ()
+    uid: str, description: str, sections: Sequence[Section], *, variables: Sequence[Variable] = ()
 ) -> dashboards.Dashboard:
     """A board of rows of panels. variables come after the ones that every board has."""
     board = (

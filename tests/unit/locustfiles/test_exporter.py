@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,7 +190,8 @@ def test_metrics_and_all_routes_of_the_lab_ask_for_the_login() -> None:
     def guarded(view: object) -> Callable[..., Response]:
         return lambda **_: Response("log in first", status=401)
 
-    add_routes(SimpleNamespace(app=app, auth_required_if_enabled=guarded), lab=None)
+    nobody: Any = None
+    add_routes(SimpleNamespace(app=app, auth_required_if_enabled=guarded), nobody)
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"]
     assert "/metrics" in {str(rule) for rule in rules}
     client = app.test_client()

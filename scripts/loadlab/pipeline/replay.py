@@ -28,7 +28,8 @@ from loadlab.report.board_queries import Choice, board_queries, expanded, typed_
 
 QUERIES = "queries"
 MOST_POINTS = 720
-AFTER_S = 5.0
+AFTER_S = 2 * EVERY_S
+"""So that rules have seen what the last exposition said, and a step falls behind that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,5 +140,6 @@ def _choices(experiment: Experiment, typed: Mapping[str, str]) -> Iterator[Mappi
     """All stacks at once, and each price that the experiment names in its turn."""
     stacks = [stack.name for stack in experiment.stacks]
     prices = [(price.list_id, price.billing) for price in experiment.prices] or [("", "")]
+    ratio = f"{experiment.objective.good_ratio:g}"
     for price, billing in prices:
-        yield {**typed, "stack": stacks, "list": price, "billing": billing}
+        yield {**typed, "good_ratio": ratio, "stack": stacks, "list": price, "billing": billing}

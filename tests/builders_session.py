@@ -35,6 +35,7 @@ from simulated_lab import Watcher
 
 WORKERS = 2
 CPU_CORES, LAG_P50_S, LAG_P99_S, STEAL_RATIO = 0.4, 0.0002, 0.0015, 0.002
+DRAIN_S = 0.3
 QUEUE_BOUNDS_S = (0.001, 0.01, 0.1, 0.25, 0.5, 1.0)
 LOOP_LAG_S = 0.0015
 MIB = 1024**2
@@ -86,7 +87,9 @@ class TellingGenerator(SimulatedGenerator):
     def stop(self, trial: str, meanwhile: Any = nothing) -> GeneratorBooks:
         self._count()
         self._ended = self._so_far()
-        return super().stop(trial, meanwhile)
+        books = super().stop(trial, meanwhile)
+        self._world.clock.sleep(DRAIN_S)
+        return books
 
     def scrape(self) -> None:
         self._count()

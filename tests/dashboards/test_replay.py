@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 import pytest
-from known_answers import AFTER_THE_BOOKS, WANTED, Case, Session
 
 from builders_session import make_session
+from known_answers import AFTER_THE_BOOKS, WANTED, Case, Session
 from loadlab.execute.replay.history import History
 from loadlab.execute.scrapes import GENERATOR_SUFFIX
 from loadlab.model.run import Window
@@ -44,7 +44,7 @@ class Replayed:
     def moment_s(self, query: BoardQuery, window: Window) -> float:
         """The close of the window, or when its level is known."""
         if (_short(query), query.title) not in AFTER_THE_BOOKS:
-            return self.session.closes_s(window)
+            return float(self.session.closes_s(window))
         text = (self.session.folder / "scrapes" / f"{window.id}{GENERATOR_SUFFIX}").read_text()
         return float(text.split("# scraped ")[-1].split()[0]) + SEES_RULES_S
 

@@ -139,7 +139,7 @@ def _answers(
 def _choices(experiment: Experiment, typed: Mapping[str, str]) -> Iterator[Mapping[str, Choice]]:
     """All stacks at once, and each price that the experiment names in its turn."""
     stacks = [stack.name for stack in experiment.stacks]
-    prices = [(price.list_id, price.billing) for price in experiment.prices] or [("", "")]
+    prices: list[tuple[str, str]] = [(price.list_id, price.billing) for price in experiment.prices]
     ratio = f"{experiment.objective.good_ratio:g}"
-    for price, billing in prices:
+    for price, billing in prices or [("", "")]:
         yield {**typed, "good_ratio": ratio, "stack": stacks, "list": price, "billing": billing}

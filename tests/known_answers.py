@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from builders_session import QUEUE_BOUNDS_S
 from loadlab.config.prices import load_price_list
 from loadlab.execute.clock import SystemClock
+from loadlab.execute.replay.server import LOOKBACK_S
+from loadlab.execute.scrapes import read_scrapes
 from loadlab.execute.store import BundleStore
 from loadlab.model.run import RunData, Window
 from loadlab.pipeline.layout import checkout
@@ -91,6 +93,11 @@ class Session:
         found = [s.value for family in families for s in family.samples if s.name == name]
         return sum(found) if found else None
 
+    @cached_property
+    def generator_read_s(self) -> list[float]:
+        """When the load generator's metrics were read."""
+        return [one.unix_s for one in read_scrapes(self.folder) if one.labels["job"] == "locust"]
+
     def cost(self, stack: str, users: int, list_id: str) -> float | None:
         """Dollars per million good requests, from results.json."""
         rows = [c for c in self.results["cost"] if (c["stack"], c["users"], c["list"]) == (stack, users, list_id)]
@@ -122,7 +129,9 @@ class Case:
         return about(count / self.window.load.measure_s, ratio=0.01)
 
     def quantile(self, share: float) -> Answer:
-        return bucket_of(decode(self.window.load.histogram).quantile_s(share), BOUNDS_S)
+        value = decode(self.window.load.histogram).quantile_s(share)
+        assert value is not None
+        return bucket_of(value, BOUNDS_S)
 
     @property
     def wait_s(self) -> float:
@@ -162,6 +171,13 @@ class Case:
     @property
     def cores_left(self) -> Answers:
         return {self.stack: about(1 - self.cores, either_way=0.002)} if self.is_told else {}
+
+    @property
+    def throttled(self) -> Answers:
+        """Over a minute; nothing where nobody looked a minute before, as in the pauses between windows."""
+        then_s = self.session.closes_s(self.window) - 60.0
+        looked = any(then_s - LOOKBACK_S < at_s <= then_s for at_s in self.session.generator_read_s)
+        return _one(self.window.load.health.throttled_s or 0.0) if looked else NOTHING
 
     def of_sample(self, name: str, share: float = 1.0) -> Answers:
         """A figure of the engine's last look at the stack."""
@@ -310,7 +326,7 @@ WANTED: Mapping[tuple[str, str, str], Want] = {
         c.window.load.health.cpu_cores / c.window.load.health.cores
     ),
     ("generator", "Does it wake in time?", "A"): lambda c: _one(c.window.load.health.lag_p50_s),
-    ("generator", "Is it kept off its processors?", "A"): lambda c: _one(c.window.load.health.throttled_s or 0.0),
+    ("generator", "Is it kept off its processors?", "A"): lambda c: c.throttled,
     ("generator", "Users asked for and there", "A"): lambda c: _one(c.window.users),
     ("generator", "Users asked for and there", "B"): lambda c: _one(c.window.users),
     ("generator", "Requests under way", "A"): lambda c: _one(c.window.users),

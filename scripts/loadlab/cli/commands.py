@@ -68,17 +68,20 @@ def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, .
     _show(shown, as_json=as_json, out=out)
 
 
-def openmetrics_command(*, run: str, file: Path, runs: Path) -> None:
-    """`loadlab report --openmetrics`."""
+def session_command(*, run: str, openmetrics: Path | None, queries: bool, runs: Path) -> None:
+    """`loadlab report --openmetrics` and `--queries`."""
+    from loadlab.pipeline.replay import write_queries
     from loadlab.pipeline.replay_text import openmetrics_of, write_openmetrics
 
     layout = _layout(runs)
     folder = find_run(run, layout)
-    if str(file) == "-":
+    if openmetrics is not None and str(openmetrics) == "-":
         sys.stdout.writelines(openmetrics_of(folder, layout))
-        return
-    _check_folder("--openmetrics", file)
-    typer.echo(f"metrics: {write_openmetrics(folder, layout, file.absolute())}")
+    elif openmetrics is not None:
+        _check_folder("--openmetrics", openmetrics)
+        typer.echo(f"metrics: {write_openmetrics(folder, layout, openmetrics.absolute())}")
+    if queries:
+        typer.echo(f"queries: {write_queries(folder, layout)}")
 
 
 def compare_command(*, first: str, second: str, across_machines: bool, as_json: bool, runs: Path) -> None:

@@ -123,6 +123,7 @@ def kubernetes_rig(
             store=store,
             clock=cluster.clock,
             progress=progress,
+            prometheus=checker.prometheus_url,
         )
         try:
             progress.stage("sending the standing stacks to sleep")

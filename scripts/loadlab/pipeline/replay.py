@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from loadlab.errors import BundleError
+from loadlab.errors import BundleError, LoadlabError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.kubectl import find_tool
 from loadlab.execute.durable import write_whole
@@ -24,6 +24,7 @@ from loadlab.model.experiment import Experiment
 from loadlab.pipeline.bundle import experiment_of
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.replay_text import write_openmetrics
+from loadlab.pipeline.rig import Rig
 from loadlab.report.board_queries import Choice, board_queries, expanded, typed_defaults
 
 QUERIES = "queries"
@@ -108,6 +109,18 @@ def keep_queries(folder: Path, layout: Layout, history: History, span: Span, *, 
         content = orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         write_whole(folder / QUERIES / f"{board['uid']}.json", content)
     return folder / QUERIES
+
+
+def keep_live_queries(rig: Rig, folder: Path, layout: Layout) -> None:
+    """Keep what the Prometheus that scraped the run says, where there is one; that it could not is an event."""
+    url = rig.prometheus()
+    if url is None:
+        return
+    rig.progress.stage("keeping what the boards show of this run")
+    try:
+        keep_queries(folder, layout, History(url), span_of(folder), source="scraped")
+    except LoadlabError as error:
+        rig.store.event("queries_not_kept", {"reason": str(error)})
 
 
 def board_files(layout: Layout) -> list[Path]:

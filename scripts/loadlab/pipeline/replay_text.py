@@ -18,8 +18,6 @@ from loadlab.pipeline.phase import declared, role_of
 from loadlab.report.openmetrics import openmetrics
 from loadlab.report.window_series import Told, window_series
 
-DEFAULT_NAME = "session.om"
-
 
 def openmetrics_of(folder: Path, layout: Layout) -> Iterator[str]:
     """The session, line by line.
@@ -30,11 +28,10 @@ def openmetrics_of(folder: Path, layout: Layout) -> Iterator[str]:
     return openmetrics([*_untold(folder, layout), *read_scrapes(folder)])
 
 
-def write_openmetrics(folder: Path, layout: Layout, path: Path | None = None) -> Path:
-    """Write it, into the bundle unless told where. Raises BundleError."""
-    target = path or folder / DEFAULT_NAME
-    write_whole(target, "".join(openmetrics_of(folder, layout)).encode())
-    return target
+def write_openmetrics(folder: Path, layout: Layout, path: Path) -> Path:
+    """Write it into a file. Raises BundleError."""
+    write_whole(path, "".join(openmetrics_of(folder, layout)).encode())
+    return path
 
 
 def _untold(folder: Path, layout: Layout) -> Iterable[Told]:

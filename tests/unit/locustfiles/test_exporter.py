@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from _exporter import Exporter, Now
+from _exporter import Exporter
 from _ledger import Ledger
 from _phase import check_phase, level_of
 from _refusal import Refusal
@@ -20,22 +20,9 @@ from _web import add_routes
 from flask import Flask, Response
 from prometheus_client.parser import text_string_to_metric_families
 
-IDLE = Now(
-    users=0,
-    users_wanted=0,
-    workers=1,
-    workers_expected=1,
-    in_flight=0,
-    lag_p50_s=None,
-    lag_p99_s=None,
-    cpu_cores=None,
-    steal_ratio=None,
-    throttled_s=None,
-    dropped=None,
-    phase={},
-    open_stack=None,
-    levels={},
-)
+from builders_locust import make_now
+
+IDLE = make_now()
 NOBODY = np.empty((0, 2))
 
 

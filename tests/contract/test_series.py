@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 MOST_PER_POD = 2000
 WORKERS = 4
-REQUESTS = (
+REQUESTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("GET", "/data", {}),
     ("POST", "/data", {}),
     ("POST", "/data", {"content": b"{"}),

@@ -112,11 +112,15 @@ def keep_queries(folder: Path, layout: Layout, history: History, span: Span, *, 
 
 
 def keep_live_queries(rig: Rig, folder: Path, layout: Layout) -> None:
-    """Keep what the Prometheus that scraped the run says, where there is one; that it could not is an event."""
+    """Keep what the Prometheus that scraped the run says, where there is one; that it could not is an event.
+
+    It is asked once it has scraped the last level, and evaluated the rules on it.
+    """
     url = rig.prometheus()
     if url is None:
         return
     rig.progress.stage("keeping what the boards show of this run")
+    rig.clock.sleep(AFTER_S)
     try:
         keep_queries(folder, layout, History(url), span_of(folder), source="scraped")
     except LoadlabError as error:

@@ -7,16 +7,19 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from boards.board import make_board, typed
 from boards.panels import ORANGE, RED, THIRD_ROW, Bound, Query, figure, lines, rows
 
-GOOD = 'sum by (stack, users) (loadlab_level_good_requests{stack=~"$stack"})'
-ENDED = 'sum by (stack, users) (loadlab_level_ok_requests{stack=~"$stack"} + loadlab_level_failed_requests)'
+GOOD = 'sum by (stack, users) (loadlab_level_good_requests{stack=~"$stack", stack!=""})'
+ENDED = 'sum by (stack, users) (loadlab_level_ok_requests{stack=~"$stack", stack!=""} + loadlab_level_failed_requests)'
 GOOD_SHARE = f"{GOOD} / {ENDED}"
 HELD = (
     f"max by (stack) (max by (stack, users) (loadlab_level_users) and on (stack, users) ({GOOD_SHARE} >= $good_ratio))"
 )
-SLOTS_FREE = '1 - sum by (stack) (worker_slots_busy{stack=~"$stack"}) / sum by (stack) (worker_slots{stack=~"$stack"})'
+SLOTS_FREE = (
+    '1 - sum by (stack) (worker_slots_busy{stack=~"$stack", stack!=""}) / '
+    'sum by (stack) (worker_slots{stack=~"$stack", stack!=""})'
+)
 CORES_FREE = (
-    '1 - sum by (stack) (rate(process_tree_cpu_seconds_total{stack=~"$stack"}[$__rate_interval])) / '
-    'sum by (stack) (cgroup_cpu_limit_cores{stack=~"$stack"})'
+    '1 - sum by (stack) (rate(process_tree_cpu_seconds_total{stack=~"$stack", stack!=""}[$__rate_interval])) / '
+    'sum by (stack) (cgroup_cpu_limit_cores{stack=~"$stack", stack!=""})'
 )
 
 
@@ -58,7 +61,7 @@ def board() -> Dashboard:
             "Good requests per second at each level that was measured. The knee is where a stack's value stops rising "
             "with users; the report has the bracket.",
             "reqps",
-            [Query('loadlab:level_goodput_rps{stack=~"$stack"}', "{{stack}} at {{users}}")],
+            [Query('loadlab:level_goodput_rps{stack=~"$stack", stack!=""}', "{{stack}} at {{users}}")],
         ),
         rows(
             "What held the objective?",

@@ -22,7 +22,7 @@ def board() -> Dashboard:
             "What the price list bills for the replicas that run, whatever they do. Absent for request-billed lists, "
             "whose bill follows the requests, and while no experiment says what is billed.",
             "currencyUSD",
-            [Query(f'loadlab:stack_usd_per_hour{{stack=~"$stack", {CHOSEN}}}', "{{stack}}")],
+            [Query(f'loadlab:stack_usd_per_hour{{stack=~"$stack", stack!="", {CHOSEN}}}', "{{stack}}")],
             width=THIRD_ROW,
             decimals=4,
         ),
@@ -31,7 +31,7 @@ def board() -> Dashboard:
             "Dollars an hour over good requests an hour, of the stack under load. Blocking shows here as a line that "
             "stops falling while users rise.",
             "currencyUSD",
-            [Query(f'loadlab:usd_per_million_good{{stack=~"$stack", {CHOSEN}}}', "{{stack}}")],
+            [Query(f'loadlab:usd_per_million_good{{stack=~"$stack", stack!="", {CHOSEN}}}', "{{stack}}")],
             width=THIRD_ROW,
             decimals=4,
         ),
@@ -39,7 +39,7 @@ def board() -> Dashboard:
             "And a million requests, good or not?",
             "The same over all requests that ended. Far below the cost of a good one: the objective is missed.",
             "currencyUSD",
-            [Query(f'loadlab:usd_per_million_requests{{stack=~"$stack", {CHOSEN}}}', "{{stack}}")],
+            [Query(f'loadlab:usd_per_million_requests{{stack=~"$stack", stack!="", {CHOSEN}}}', "{{stack}}")],
             width=THIRD_ROW,
             decimals=4,
         ),
@@ -47,7 +47,7 @@ def board() -> Dashboard:
             "How does the cost of a good request move?",
             "Cost per million good requests over time. Only the stack under load has a value.",
             "currencyUSD",
-            [Query(f'loadlab:usd_per_million_good{{stack=~"$stack", {CHOSEN}}}', "{{stack}}")],
+            [Query(f'loadlab:usd_per_million_good{{stack=~"$stack", stack!="", {CHOSEN}}}', "{{stack}}")],
         ),
         lines(
             "How much dearer is the first stack?",
@@ -61,7 +61,7 @@ def board() -> Dashboard:
             least=None,
         ),
     )
-    level = f'loadlab:level_usd_per_million_good{{stack=~"$stack", {CHOSEN}}}'
+    level = f'loadlab:level_usd_per_million_good{{stack=~"$stack", stack!="", {CHOSEN}}}'
     levels = (
         against_users(
             "Where do the costs part?",
@@ -83,7 +83,8 @@ def board() -> Dashboard:
             "currencyUSD",
             [
                 Query(
-                    'loadlab:level_usd_per_million_good{stack=~"$stack", billing=~"provisioned|request_billed"}',
+                    'loadlab:level_usd_per_million_good{stack=~"$stack", stack!="", '
+                    'billing=~"provisioned|request_billed"}',
                     "{{stack}} at {{users}}, {{list}}",
                 )
             ],

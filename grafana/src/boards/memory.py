@@ -16,14 +16,14 @@ def board() -> Dashboard:
             "Sum of PSS over its processes: shared pages are counted once. This is what the report compares. Absent "
             "where one process could not be read.",
             "bytes",
-            [Query('sum by (stack) (process_tree_pss_bytes{stack=~"$stack"})', "{{stack}} PSS")],
+            [Query('sum by (stack) (process_tree_pss_bytes{stack=~"$stack", stack!=""})', "{{stack}} PSS")],
         ),
         lines(
             "How much would RSS say?",
             "Sum of RSS, which counts shared pages in every process. Beside PSS to see how far it misleads with "
             "several workers.",
             "bytes",
-            [Query('sum by (stack) (process_tree_rss_bytes{stack=~"$stack"})', "{{stack}} RSS")],
+            [Query('sum by (stack) (process_tree_rss_bytes{stack=~"$stack", stack!=""})', "{{stack}} RSS")],
         ),
         lines(
             "How close is the limit?",
@@ -31,8 +31,11 @@ def board() -> Dashboard:
             "above nine tenths. Without a limit there is no such line.",
             "bytes",
             [
-                Query('sum by (stack, pod) (cgroup_memory_working_set_bytes{stack=~"$stack"})', "{{pod}} working set"),
-                Query('sum by (stack, pod) (cgroup_memory_limit_bytes{stack=~"$stack"})', "{{pod}} limit"),
+                Query(
+                    'sum by (stack, pod) (cgroup_memory_working_set_bytes{stack=~"$stack", stack!=""})',
+                    "{{pod}} working set",
+                ),
+                Query('sum by (stack, pod) (cgroup_memory_limit_bytes{stack=~"$stack", stack!=""})', "{{pod}} limit"),
             ],
         ),
         lines(
@@ -40,7 +43,7 @@ def board() -> Dashboard:
             "Anonymous memory of the control group: heaps and stacks, no files. The rest of the working set can be "
             "taken back by the kernel.",
             "bytes",
-            [Query('sum by (stack, pod) (cgroup_memory_anon_bytes{stack=~"$stack"})', "{{pod}} anon")],
+            [Query('sum by (stack, pod) (cgroup_memory_anon_bytes{stack=~"$stack", stack!=""})', "{{pod}} anon")],
         ),
     )
     parts = (
@@ -48,7 +51,7 @@ def board() -> Dashboard:
             "What does each process hold?",
             "PSS of every process of a stack. A worker that grows for ever leaks; workers far apart got other work.",
             "bytes",
-            [Query('worker_pss_bytes{stack=~"$stack"}', "{{stack}} {{role}} {{pid}}")],
+            [Query('worker_pss_bytes{stack=~"$stack", stack!=""}', "{{stack}} {{role}} {{pid}}")],
         ),
         lines(
             "What does an open connection cost?",
@@ -57,8 +60,8 @@ def board() -> Dashboard:
             "bytes",
             [
                 Query(
-                    'sum by (stack) (process_tree_pss_bytes{stack=~"$stack"}) / '
-                    '(sum by (stack) (worker_connections{stack=~"$stack"}) > 0)',
+                    'sum by (stack) (process_tree_pss_bytes{stack=~"$stack", stack!=""}) / '
+                    '(sum by (stack) (worker_connections{stack=~"$stack", stack!=""}) > 0)',
                     "{{stack}}",
                 )
             ],
@@ -69,7 +72,10 @@ def board() -> Dashboard:
             "them (absent without cAdvisor). A window with either is refused.",
             "short",
             [
-                Query('resets(process_tree_cpu_seconds_total{stack=~"$stack"}[10m])', "{{pod}} restarts in 10 min"),
+                Query(
+                    'resets(process_tree_cpu_seconds_total{stack=~"$stack", stack!=""}[10m])',
+                    "{{pod}} restarts in 10 min",
+                ),
                 Query(
                     'increase(container_oom_events_total{namespace="loadlab", container!=""}[10m])',
                     "{{pod}} killed in 10 min",

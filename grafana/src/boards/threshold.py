@@ -7,12 +7,15 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from boards.board import make_board
 from boards.panels import ORANGE, THIRD_ROW, Bound, Query, lines
 
-ALL_ENDED = 'sum by (stack) (rate(locust_requests_ended_total{stack=~"$stack"}[$__rate_interval]))'
-FAILED = 'sum by (stack) (rate(locust_requests_ended_total{stack=~"$stack", outcome!~"2..|ok"}[$__rate_interval]))'
+ALL_ENDED = 'sum by (stack) (rate(locust_requests_ended_total{stack=~"$stack", stack!=""}[$__rate_interval]))'
+FAILED = (
+    'sum by (stack) (rate(locust_requests_ended_total{stack=~"$stack", stack!="", outcome!~"2..|ok"}'
+    "[$__rate_interval]))"
+)
 
 
 def _response(share: str) -> str:
-    buckets = 'sum by (stack, le) (rate(locust_response_seconds_bucket{stack=~"$stack"}[$__rate_interval]))'
+    buckets = 'sum by (stack, le) (rate(locust_response_seconds_bucket{stack=~"$stack", stack!=""}[$__rate_interval]))'
     return f"histogram_quantile({share}, {buckets})"
 
 
@@ -33,7 +36,7 @@ def board() -> Dashboard:
             "reqps",
             [
                 Query(ALL_ENDED, "{{stack}}"),
-                Query('loadlab:stack_goodput_rps{stack=~"$stack"}', "{{stack}} good"),
+                Query('loadlab:stack_goodput_rps{stack=~"$stack", stack!=""}', "{{stack}} good"),
             ],
         ),
     )
@@ -68,8 +71,8 @@ def board() -> Dashboard:
             "waits. An async stack has no slots and no line here.",
             "short",
             [
-                Query('sum by (stack) (worker_slots_busy{stack=~"$stack"})', "{{stack}} busy"),
-                Query('sum by (stack) (worker_slots{stack=~"$stack"})', "{{stack}} slots"),
+                Query('sum by (stack) (worker_slots_busy{stack=~"$stack", stack!=""})', "{{stack}} busy"),
+                Query('sum by (stack) (worker_slots{stack=~"$stack", stack!=""})', "{{stack}} slots"),
             ],
             width=THIRD_ROW,
         ),
@@ -81,7 +84,7 @@ def board() -> Dashboard:
             [
                 Query(
                     "histogram_quantile(0.95, sum by (stack, le) "
-                    '(rate(request_queue_seconds_bucket{stack=~"$stack"}[$__rate_interval])))',
+                    '(rate(request_queue_seconds_bucket{stack=~"$stack", stack!=""}[$__rate_interval])))',
                     "{{stack}} p95",
                 )
             ],
@@ -95,7 +98,7 @@ def board() -> Dashboard:
             [
                 Query(
                     "histogram_quantile(0.99, sum by (stack, le) "
-                    '(rate(event_loop_lag_seconds_bucket{stack=~"$stack"}[$__rate_interval])))',
+                    '(rate(event_loop_lag_seconds_bucket{stack=~"$stack", stack!=""}[$__rate_interval])))',
                     "{{stack}} p99",
                 )
             ],
@@ -119,7 +122,7 @@ def board() -> Dashboard:
             "Outbound calls under way. By Little's law throughput times the upstream's latency; a sync stack cannot "
             "have more than it has slots.",
             "short",
-            [Query('sum by (stack) (upstream_requests_in_flight{stack=~"$stack"})', "{{stack}}")],
+            [Query('sum by (stack) (upstream_requests_in_flight{stack=~"$stack", stack!=""})', "{{stack}}")],
         ),
     )
     return make_board(

@@ -23,7 +23,7 @@ class Account:
     @property
     def counts(self) -> bool:
         """Whether anything was counted on it."""
-        return bool(self.sent or self.ended)
+        return bool(self.sent or any(self.ended.values()))
 
     def add(self, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
         """Add what a worker counted between two of its messages (`Totals.message`)."""

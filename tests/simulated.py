@@ -277,6 +277,10 @@ class SimulatedGenerator:
             return 0
         return round(self._rate_rps() * (self._world.clock.monotonic_s() - self._since_s))
 
+    def users_on(self, stack: str) -> int:
+        """Users that load this stack now."""
+        return 0 if self._swarm is None or self._stack() != stack else self._swarm.users
+
     def _running(self) -> Swarm:
         assert self._swarm is not None, "no trial is running"
         return self._swarm

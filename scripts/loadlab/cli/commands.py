@@ -70,6 +70,22 @@ def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, .
     _show(shown, as_json=as_json, out=out)
 
 
+def session_command(*, run: str, openmetrics: Path | None, queries: bool, runs: Path) -> None:
+    """`loadlab report --openmetrics` and `--queries`."""
+    from loadlab.pipeline.replay import write_queries
+    from loadlab.pipeline.replay_text import openmetrics_of, write_openmetrics
+
+    layout = _layout(runs)
+    folder = find_run(run, layout)
+    if openmetrics is not None and str(openmetrics) == "-":
+        sys.stdout.writelines(openmetrics_of(folder, layout))
+    elif openmetrics is not None:
+        _check_folder("--openmetrics", openmetrics)
+        typer.echo(f"metrics: {write_openmetrics(folder, layout, openmetrics.absolute())}")
+    if queries:
+        typer.echo(f"queries: {write_queries(folder, layout)}")
+
+
 def compare_command(*, first: str, second: str, across_machines: bool, as_json: bool, runs: Path) -> None:
     """`loadlab compare`."""
     from loadlab.report.comparison import compare_runs
@@ -143,10 +159,14 @@ def _check_out(out: Sequence[Path]) -> None:
     for path in out:
         if path.suffix not in OUT_KINDS:
             raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
-        if path.is_dir():
-            raise UsageError(f"--out {path}: it is a folder; name a file")
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"--out {path}: the folder {path.absolute().parent} does not exist; make it first")
+        _check_folder("--out", path)
+
+
+def _check_folder(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: it is a folder; name a file")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{option} {path}: the folder {path.absolute().parent} does not exist; make it first")
 
 
 def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:

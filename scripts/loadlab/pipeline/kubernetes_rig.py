@@ -119,10 +119,11 @@ def kubernetes_rig(
             load=load,
             deployer=deployer,
             generator=LocustGenerator(locust, cluster.clock),
-            probe=ReplicaProbe(deployer.metrics_urls, cluster.clock, checker.watch),
+            probe=ReplicaProbe(deployer.replicas, cluster.clock, checker.watch),
             store=store,
             clock=cluster.clock,
             progress=progress,
+            prometheus=checker.prometheus_url,
         )
         try:
             progress.stage("sending the standing stacks to sleep")

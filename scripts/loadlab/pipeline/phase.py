@@ -12,6 +12,7 @@ from loadlab.analysis.billing import Tariff
 from loadlab.model.experiment import Experiment
 from loadlab.model.plan import Role, Trial
 from loadlab.model.price import PerRequestMemory
+from loadlab.model.run import Window
 from loadlab.pipeline.rig import Rig
 
 PhaseRole = Role | Literal["warmup", "demand", ""]
@@ -66,7 +67,7 @@ def _of(trial: Trial, role: PhaseRole, window: str) -> Mapping[str, object]:
     }
 
 
-def role_of(trial: Trial) -> PhaseRole:
+def role_of(trial: Trial | Window) -> PhaseRole:
     """A trial's role as boards see it: one before the first block measures a demand."""
     if trial.block == 0:
         return "demand"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
@@ -26,6 +26,8 @@ class Rig:
     progress: Progress
     watch: AbortWatch = field(default_factory=AbortWatch)
     """One for the whole run: what hurts does not stop hurting at a window's end."""
+    prometheus: Callable[[], str | None] = lambda: None
+    """Where the Prometheus that scrapes this run answers; None where there is none."""
     declared: Mapping[str, object] = field(default_factory=dict)
     """What is told to the load generator of the whole run (`phase.declared`)."""
 

@@ -34,6 +34,7 @@ from loadlab.pipeline.local_rig import closed_load, local_rig
 from loadlab.pipeline.phase import declared
 from loadlab.pipeline.preflight import check_local
 from loadlab.pipeline.provenance import describe, on_cluster
+from loadlab.pipeline.replay import keep_live_queries
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
 from loadlab.report.live import Progress
@@ -76,6 +77,7 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
         try:
             with _stoppable(), _rig(experiment, layout, store, progress, reached) as rig:
                 run_session(_knowing(rig, store, layout), store.progress())
+                keep_live_queries(rig, store.folder, layout)
         except KeyboardInterrupt:
             progress.finished()
             raise Interrupted(_after(folder, layout, "interrupted", request)) from None

@@ -6,35 +6,23 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from _exporter import Exporter, Now
+from _exporter import Exporter
 from _ledger import Ledger
 from _phase import check_phase, level_of
 from _refusal import Refusal
-from _routes import add_routes
 from _tally import FAILED, INTENDED, OK, ROW_WIDTH, START, UNJUDGED, Slice
 from _totals import BOUNDS_S, Totals
+from _web import add_routes
 from flask import Flask, Response
 from prometheus_client.parser import text_string_to_metric_families
 
-IDLE = Now(
-    users=0,
-    users_wanted=0,
-    workers=1,
-    workers_expected=1,
-    in_flight=0,
-    lag_p50_s=None,
-    lag_p99_s=None,
-    cpu_cores=None,
-    steal_ratio=None,
-    throttled_s=None,
-    dropped=None,
-    phase={},
-    open_stack=None,
-    levels={},
-)
+from builders_locust import make_now
+
+IDLE = make_now()
 NOBODY = np.empty((0, 2))
 
 
@@ -189,7 +177,8 @@ def test_metrics_and_all_routes_of_the_lab_ask_for_the_login() -> None:
     def guarded(view: object) -> Callable[..., Response]:
         return lambda **_: Response("log in first", status=401)
 
-    add_routes(SimpleNamespace(app=app, auth_required_if_enabled=guarded), lab=None)
+    nobody: Any = None
+    add_routes(SimpleNamespace(app=app, auth_required_if_enabled=guarded), nobody)
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"]
     assert "/metrics" in {str(rule) for rule in rules}
     client = app.test_client()

@@ -85,7 +85,7 @@ def test_replicas_are_summed_and_their_addresses_all_given_to_the_load(fake: Fak
     twice = replace(experiment, stacks=(replace(experiment.stacks[0], replicas=2), *experiment.stacks[1:]))
     deployer, name = _deployer(fake, twice), twice.stacks[0].name
     deployer.prepare(1)
-    sample = ReplicaProbe(deployer.metrics_urls, fake.ways.clock).sample(name)
+    sample = ReplicaProbe(deployer.replicas, fake.ways.clock).sample(name)
     assert deployer.activate(twice.stacks[0]).url == "http://10.0.0.1:8000,http://10.0.0.1:8000"
     assert (sample.cpu_s, sample.served, sample.throttled_periods) == (3.0, 20, 4)
     assert sample.served_by_replica == (10, 10)

@@ -112,7 +112,7 @@ def board() -> Dashboard:
             "percentunit",
             [
                 Query(
-                    f"{FAILED} / {ALL_ENDED}",
+                    f"({FAILED} or {ALL_ENDED} * 0) / ({ALL_ENDED} > 0)",
                     "{{stack}}",
                 )
             ],

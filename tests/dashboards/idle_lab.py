@@ -27,10 +27,9 @@ class Server:
 
     def ask(self, path: str, **parameters: str) -> Any:
         """The data of an answer; an error of the API is an AssertionError with its words."""
-        body = urllib.parse.urlencode(parameters).encode()
-        request = urllib.request.Request(f"{self.url}/api/v1/{path}", data=body)
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(url, timeout=30) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{error.code} {json.load(error)['error']}: {parameters}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from boards.board import make_board, typed
-from boards.panels import ORANGE, RED, THIRD_ROW, Bound, Query, figure, lines, rows
+from boards.panels import ORANGE, RED, THIRD_ROW, WHOLE_ROW, Bound, Query, against_users, figure, lines, rows
 
 GOOD = 'sum by (stack, users) (loadlab_level_good_requests{stack=~"$stack", stack!=""})'
 ENDED = 'sum by (stack, users) (loadlab_level_ok_requests{stack=~"$stack", stack!=""} + loadlab_level_failed_requests)'
@@ -13,6 +13,7 @@ GOOD_SHARE = f"{GOOD} / {ENDED}"
 HELD = (
     f"max by (stack) (max by (stack, users) (loadlab_level_users) and on (stack, users) ({GOOD_SHARE} >= $good_ratio))"
 )
+GOODPUT = 'loadlab:level_goodput_rps{stack=~"$stack", stack!=""}'
 SLOTS_FREE = (
     '1 - sum by (stack) (worker_slots_busy{stack=~"$stack", stack!=""}) / '
     'sum by (stack) (worker_slots{stack=~"$stack", stack!=""})'
@@ -56,12 +57,19 @@ def board() -> Dashboard:
             "percentunit",
             [Query(CORES_FREE, "{{stack}}")],
         ),
-        lines(
+        against_users(
             "Where is the knee?",
-            "Good requests per second at each level that was measured. The knee is where a stack's value stops rising "
-            "with users; the report has the bracket.",
+            "Good requests per second (vertical) against users (horizontal), from the last whole window at each level. "
+            "The knee is where a stack's points stop rising; the report has the bracket. Grafana 9 shows the table "
+            "below instead.",
             "reqps",
-            [Query('loadlab:level_goodput_rps{stack=~"$stack", stack!=""}', "{{stack}} at {{users}}")],
+            Query(GOODPUT, "{{stack}}"),
+        ),
+        rows(
+            "What did each level answer?",
+            "The same as a table: stack, users, good requests per second.",
+            "reqps",
+            [Query(GOODPUT, "{{stack}} at {{users}}")],
         ),
         rows(
             "What held the objective?",
@@ -77,6 +85,7 @@ def board() -> Dashboard:
                 Query(f"1 - ({SLOTS_FREE})", "{{stack}} slots"),
                 Query(f"1 - ({CORES_FREE})", "{{stack}} processor"),
             ],
+            width=WHOLE_ROW,
             bounds=(Bound(0.8, ORANGE), Bound(1.0, RED)),
         ),
     )

@@ -45,8 +45,8 @@ def board() -> Dashboard:
         ),
         lines(
             "How does the cost of a good request move?",
-            "Cost per million good requests over time, on a logarithmic axis. Only the stack under load has a value; it "
-            "is high while a level starts, for the deployment is paid for and little is answered yet.",
+            "Cost per million good requests over time, on a logarithmic axis. Only the stack under load has a value; "
+            "it is high while a level starts, for the deployment is paid for and little is answered yet.",
             "currencyUSD",
             [Query(f'loadlab:usd_per_million_good{{stack=~"$stack", stack!="", {CHOSEN}}}', "{{stack}}")],
             is_logarithmic=True,

@@ -5,7 +5,7 @@ TARGET ?= local
 OVERLAY ?= kind
 LOADLAB := .venv/bin/loadlab
 
-.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e bench dashboards manifests lock
+.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e bench dashboards dashboards-up manifests lock
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick
 
 dashboards: venv ## write the boards (grafana/dashboards) and the price rules anew from their sources
 	@scripts/dashboards.sh
+
+dashboards-up: venv ## Prometheus and Grafana beside local runs, on loopback, until Ctrl-C
+	@$(LOADLAB) dashboards
 
 manifests: ## the Kubernetes manifests as they are applied, printed (OVERLAY=kind or cluster)
 	@PATH="$$PATH:$(CURDIR)/.tools/bin" kubectl kustomize k8s/overlays/$(OVERLAY)

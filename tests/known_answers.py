@@ -347,6 +347,7 @@ WANTED: Mapping[tuple[str, str, str], Want] = {
     ),
     ("capacity", "Head-room of the processor", "A"): lambda c: c.cores_left,
     ("capacity", "Where is the knee?", "A"): lambda c: c.levels(lambda w: w.load.good / w.load.measure_s),
+    ("capacity", "What did each level answer?", "A"): lambda c: c.levels(lambda w: w.load.good / w.load.measure_s),
     ("capacity", "What held the objective?", "A"): lambda c: c.levels(good_share),
     ("capacity", "What is fuller, slots or processor?", "A"): lambda c: (
         NOTHING if c.slots_busy is None else {c.stack: exact(c.slots_busy)}
@@ -358,6 +359,7 @@ AFTER_THE_BOOKS = {
     ("capacity", "How many users does one deployment hold?"),
     ("capacity", "How many deployments for $target_users users?"),
     ("capacity", "Where is the knee?"),
+    ("capacity", "What did each level answer?"),
     ("capacity", "What held the objective?"),
     ("cost", "How much dearer is the first stack?"),
     ("cost", "Where do the costs part?"),

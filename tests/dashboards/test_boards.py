@@ -26,6 +26,16 @@ UNITS = {
     "percentunit": r"/|_ratio",
 }
 """Unit of a panel to what its queries must then contain."""
+UNIT_OF_NAME = {
+    r"_bytes$": {"bytes"},
+    r"_seconds(_bucket|_total)?$": {"s"},
+    r"_rps$": {"reqps"},
+    r"usd": {"currencyUSD"},
+    r"_ratio$": {"percentunit", "none"},
+    r"_cores$": {"short"},
+}
+"""End of a metric's name to the units its panel may have, where the query keeps the metric's unit."""
+CHANGES_UNIT = re.compile(r"\b(rate|increase|resets)\(|/")
 
 
 def _boards() -> list[dict[str, Any]]:
@@ -67,6 +77,17 @@ def test_boards_are_classic_json_of_a_schema_that_old_servers_read() -> None:
         assert "loadlab" in board["tags"]
 
 
+def test_boards_are_what_the_sdks_types_take_and_nothing_is_lost_in_them() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from grafana_foundation_sdk.cog.encoder import JSONEncoder
+        from grafana_foundation_sdk.models.dashboard import Dashboard
+
+        for file in FILES:
+            read = Dashboard.from_json(json.loads(file.read_text()))
+            assert json.loads(json.dumps(read, cls=JSONEncoder)) == json.loads(file.read_text()), file.name
+
+
 def test_every_board_links_to_all_others() -> None:
     uids = {board["uid"] for board in _boards()}
     for board in _boards():
@@ -103,6 +124,19 @@ def test_a_panel_says_what_it_answers_and_in_what_unit(panel: dict[str, Any]) ->
     for target in panel["targets"]:
         if unit in UNITS:
             assert re.search(UNITS[unit], target["expr"]), f"{unit}: {target['expr']}"
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_units_agree_with_the_names_of_metrics(panel: dict[str, Any]) -> None:
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    for target in panel["targets"]:
+        if CHANGES_UNIT.search(target["expr"].replace("histogram_quantile", "")) and "bucket" not in target["expr"]:
+            continue
+        names = re.findall(
+            r"\b(?:loadlab[_:]|locust_|worker_|process_|cgroup_|event_|request_|upstream_)[\w:]+", target["expr"]
+        )
+        wanted = [units for end, units in UNIT_OF_NAME.items() if any(re.search(end, name) for name in names)]
+        assert all(unit in units for units in wanted), f"{unit}: {target['expr']}"
 
 
 @pytest.mark.parametrize("panel", PANELS)

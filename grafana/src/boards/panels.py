@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.common import (
     GraphThresholdsStyleMode,
     LegendDisplayMode,
     LegendPlacement,
+    ScaleDistribution,
     SortOrder,
     TooltipDisplayMode,
 )
@@ -56,12 +57,16 @@ def lines(
     width: int = HALF_ROW,
     bounds: Sequence[Bound] = (),
     least: float | None = 0.0,
+    is_logarithmic: bool = False,
 ) -> Panel:
-    """Lines over time. bounds are drawn as lines of their colours; least is where the axis begins."""
+    """Lines over time. bounds are drawn as lines of their colours; least is where a linear axis begins."""
     legend = _legend()
     tooltip = common_builders.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
     panel = timeseries.Panel().line_width(2).fill_opacity(0).legend(legend).tooltip(tooltip)
-    if least is not None:
+    if is_logarithmic:
+        scale = common_builders.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
+        panel = panel.scale_distribution(scale)
+    elif least is not None:
         panel = panel.min(least)
     if bounds:
         style = common_builders.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.LINE)

@@ -1,4 +1,4 @@
-"""`loadlab run | report | compare | list | doctor | lab`."""
+"""`loadlab run | report | compare | list | doctor | dashboards | lab`."""
 
 from __future__ import annotations
 
@@ -130,6 +130,14 @@ def doctor(
     from loadlab.cli.commands import doctor_command
 
     doctor_command(with_lab=lab, as_json=as_json, runs=runs)
+
+
+@app.command()
+def dashboards() -> None:
+    """Run Prometheus and Grafana beside local runs, on this machine only, until Ctrl-C."""
+    from loadlab.cli.commands import dashboards_command
+
+    dashboards_command()
 
 
 def main() -> NoReturn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,16 @@ def doctor_command(*, with_lab: bool, as_json: bool, runs: Path) -> None:
             _show_checks(of_lab)
     judged = [*checks, *(of_lab if with_lab else ())]
     raise typer.Exit(2 if any(check.status == "fail" for check in judged) else 0)
+
+
+def dashboards_command() -> None:
+    """`loadlab dashboards`. Ctrl-C is how it ends."""
+    from loadlab.execute.clock import SystemClock
+    from loadlab.pipeline.local_dashboards import show_dashboards
+
+    say = partial(typer.echo, err=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        show_dashboards(_layout(Path("runs")), environ=os.environ, say=say, clock=SystemClock())
 
 
 def _show_checks(checks: Sequence[Check]) -> None:

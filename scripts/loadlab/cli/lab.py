@@ -68,11 +68,13 @@ def tools(names: Annotated[Optional[list[str]], typer.Argument(help="Which; all 
 
 
 @lab.command()
-def rules() -> None:
+def rules(
+    operator: Annotated[bool, typer.Option("--operator", help="All rules, as PrometheusRule objects.")] = False,
+) -> None:
     """Print the price lists as recording rules for Prometheus."""
     from loadlab.cli.lab_commands import rules_command
 
-    rules_command()
+    rules_command(for_operator=operator)
 
 
 @lab.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loadlab.errors import LoadError
 from loadlab.execute.processes import Child, ChildProcesses, Command, free_port
+from loadlab.execute.scrape_targets import ScrapeTarget, ScrapeTargets
 
 HOST = "127.0.0.1"
 
@@ -23,7 +24,9 @@ class LocalLocust:
         env: Mapping[str, str],
         children: ChildProcesses,
         logs: Path,
+        targets: ScrapeTargets,
     ) -> None:
+        self._targets = targets
         self._files = ",".join(str(f) for f in files)
         self._cpus = sorted(cpus)
         self._env = dict(env)
@@ -47,6 +50,7 @@ class LocalLocust:
         self._master = self._start("locust-master", [*bus, *web], frozenset(self._cpus))
         for number in range(len(self._cpus)):
             self._start_worker(number)
+        self._targets.show("locust", [ScrapeTarget(name="locust-master", url=f"{self.url}/metrics")])
 
     def fallen(self) -> Sequence[str]:
         """Processes that have ended."""
@@ -80,6 +84,7 @@ class LocalLocust:
         """End them all."""
         mine = [c for c in (*self._workers.values(), self._master) if c]
         self._master, self._workers = None, {}
+        self._targets.show("locust", ())
         self._children.end(mine, 5.0)
 
     def _start_worker(self, number: int) -> None:

@@ -17,6 +17,7 @@ from loadlab.execute.locust_processes import LocalLocust
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.prometheus import MetricsProbe
+from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import ClosedLoad, Experiment, Scenario
 from loadlab.pipeline.layout import Layout
@@ -31,9 +32,16 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
     env = {"LAB_HEADERS_JSON": orjson.dumps(headers(load.scenario)).decode(), "PYTHONWARNINGS": "ignore"}
     clock = SystemClock()
     cores = cores_for(experiment)
+    targets = ScrapeTargets(layout.targets)
     with ChildProcesses() as children:
         deployer = LocalDeployer(
-            experiment, cores=cores, children=children, services=layout.services, logs=store.logs, clock=clock
+            experiment,
+            cores=cores,
+            children=children,
+            services=layout.services,
+            logs=store.logs,
+            clock=clock,
+            targets=targets,
         )
         locust = LocalLocust(
             files=locust_files(load.scenario, layout.locustfiles),
@@ -41,6 +49,7 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
             env=env,
             children=children,
             logs=store.logs,
+            targets=targets,
         )
         generator = LocustGenerator(locust, clock)
         probe = ProcessProbe(MetricsProbe(deployer.endpoint, clock), deployer.root_pid)

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from loadlab.config.prices import load_price_lists
 from loadlab.errors import BundleError, LoadlabError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.kubectl import find_tool
@@ -21,13 +22,15 @@ from loadlab.execute.replay.server import EVERY_S, Replay, Tools
 from loadlab.execute.scrapes import read_scrapes
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import Experiment
-from loadlab.pipeline.bundle import experiment_of
+from loadlab.pipeline.bundle import experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.replay_text import write_openmetrics
 from loadlab.pipeline.rig import Rig
 from loadlab.report.board_queries import Choice, board_queries, expanded, typed_defaults
+from loadlab.report.price_rules import price_rules
 
 QUERIES = "queries"
+PRICE_RULES = "prices.yaml"
 MOST_POINTS = 720
 AFTER_S = 2 * EVERY_S
 """So that rules have seen what the last exposition said, and a step falls behind that."""
@@ -50,6 +53,8 @@ class Span:
 def replayed(folder: Path, layout: Layout, port: int = 0) -> Iterator[tuple[str, Span]]:
     """The address of a Prometheus that holds the session, rules included, and the session's span; it ends on leaving.
 
+    Prices are the bundle's own, as in its results.
+
     Raises:
         BundleError: the bundle is not a run, or nothing was measured in it.
         ClusterError: prometheus or promtool is not on this machine.
@@ -61,7 +66,10 @@ def replayed(folder: Path, layout: Layout, port: int = 0) -> Iterator[tuple[str,
         place = Path(temporary)
         replay = Replay(tools, place, children, SystemClock(), port)
         replay.load(write_openmetrics(folder, layout, place / "session.om"))
-        replay.fill_rules(rule_files(layout), start_s=span.start_s, end_s=span.end_s)
+        prices = place / PRICE_RULES
+        prices.write_text(price_rules(load_price_lists(prices_of(folder, layout.prices)).values()), encoding="utf-8")
+        others = [path for path in rule_files(layout) if path.name != PRICE_RULES]
+        replay.fill_rules([prices, *others], start_s=span.start_s, end_s=span.end_s)
         with replay.served() as url:
             yield url, span
 

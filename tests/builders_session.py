@@ -39,6 +39,7 @@ DRAIN_S = 0.3
 QUEUE_BOUNDS_S = (0.001, 0.01, 0.1, 0.25, 0.5, 1.0)
 LOOP_LAG_S = 0.0015
 MIB = 1024**2
+FARGATE_VCPU_HOUR = "0.04048"
 PRICES = (
     PriceRef(list_id="aws-fargate-x86", billing="provisioned"),
     PriceRef(list_id="cloud-run-request", billing="request_billed"),
@@ -236,15 +237,26 @@ def _process(cpu_s: float, connections: int) -> Iterator[str]:
 
 
 def make_session(
-    folder: Path, *, error_ratio: float = 0.0, has_metrics: bool = True, stacks: tuple[str, ...] = ("pool", "loop")
+    folder: Path,
+    *,
+    error_ratio: float = 0.0,
+    has_metrics: bool = True,
+    stacks: tuple[str, ...] = ("pool", "loop"),
+    vcpu_hour: str = FARGATE_VCPU_HOUR,
 ) -> Experiment:
-    """Run it into a bundle, with results: windows of 30 s at 6 and 12 users on a pool of 8 slots and on a loop."""
+    """Run it into a bundle, with results: windows of 30 s at 6 and 12 users on a pool of 8 slots and on a loop.
+
+    vcpu_hour: what it costs on the bundle's own list.
+    """
     experiment = make_experiment(users=(6, 12), blocks=1, measure_s=30.0, prices=PRICES)
     experiment = replace(experiment, stacks=tuple(s for s in experiment.stacks if s.name in stacks))
     truths = {"pool": Truth(slots=8, has_metrics=has_metrics), "loop": Truth(has_metrics=has_metrics)}
     world = World(clock=FakeClock(), truths={name: truths[name] for name in stacks}, error_ratio=error_ratio)
     layout = checkout()
     with BundleStore(folder, world.clock) as store:
+        for ref in PRICES:
+            text = (layout.prices / f"{ref.list_id}.toml").read_text(encoding="utf-8")
+            store.put_text(f"prices/{ref.list_id}.toml", text.replace(FARGATE_VCPU_HOUR, vcpu_hour))
         store.put_text("experiment.toml", dump_experiment(experiment))
         store.put_provenance(make_provenance())
         run_session(_rig(experiment, world, store), store.progress())

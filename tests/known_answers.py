@@ -20,7 +20,6 @@ from loadlab.execute.replay.server import LOOKBACK_S
 from loadlab.execute.scrapes import read_scrapes
 from loadlab.execute.store import BundleStore
 from loadlab.model.run import RunData, Window
-from loadlab.pipeline.layout import checkout
 from loadlab.stats.histogram import decode
 
 Key = tuple[tuple[str, str], ...]
@@ -71,6 +70,11 @@ class Session:
     def results(self) -> Mapping[str, Any]:
         """What the report shows."""
         return dict(orjson.loads((self.folder / "results.json").read_bytes()))
+
+    @property
+    def prices(self) -> Path:
+        """Its own price lists."""
+        return self.folder / "prices"
 
     @property
     def sweep(self) -> list[Window]:
@@ -194,7 +198,7 @@ class Case:
         list_id, billing = self.price
         if billing != "provisioned":
             return None
-        (model,) = load_price_list(list_id, checkout().prices).billing
+        (model,) = load_price_list(list_id, self.session.prices).billing
         return float(model.usd_per_vcpu_hour + 2 * model.usd_per_gib_hour)  # type: ignore[union-attr]
 
     def per_million(self, count: int) -> Answers:
@@ -251,7 +255,7 @@ class Case:
 
     @property
     def prices(self) -> Answers:
-        (model,) = (m for m in load_price_list(self.price[0], checkout().prices).billing)
+        (model,) = (m for m in load_price_list(self.price[0], self.session.prices).billing)
         fields = {name: getattr(model, name) for name in model.__dataclass_fields__ if name.startswith("usd_per_")}
         return {
             (("unit", name.removeprefix("usd_per_")),): exact(float(value))

@@ -67,9 +67,9 @@ def pair(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 @pytest.fixture(scope="module")
 def alone(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
-    """One stack, which exports no metrics."""
+    """One stack, which exports no metrics, in a bundle whose own list asks another price than the checkout's."""
     folder = tmp_path_factory.mktemp("alone") / "session"
-    make_session(folder, stacks=("loop",), has_metrics=False)
+    make_session(folder, stacks=("loop",), has_metrics=False, vcpu_hour="0.08")
     with replayed(folder, checkout()) as (url, span):
         yield Replayed(Session(folder), History(url), span)
 

@@ -76,7 +76,7 @@ def _names(scrape: Scrape) -> set[str]:
 def names_in(expr: str) -> set[str]:
     """The metrics that an expression reads: every word that is neither a function, a keyword nor a label."""
     bare = WORDS.sub(" ", expr)
-    words = re.finditer(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare)
+    words = re.finditer(r"(?<![\w.:])[a-zA-Z_:][a-zA-Z0-9_:]*", bare)
     return {w.group() for w in words if not re.match(r"\s*\(", bare[w.end() :]) and w.group() not in KEYWORDS}
 
 

@@ -30,9 +30,7 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
     """Everything a run needs on this machine; all that it started is ended when the block is left."""
     load = closed_load(experiment)
     env = {"LAB_HEADERS_JSON": orjson.dumps(headers(load.scenario)).decode(), "PYTHONWARNINGS": "ignore"}
-    clock = SystemClock()
-    cores = cores_for(experiment)
-    targets = ScrapeTargets(layout.targets)
+    clock, cores, targets = SystemClock(), cores_for(experiment), ScrapeTargets(layout.targets)
     with ChildProcesses() as children:
         deployer = LocalDeployer(
             experiment,
@@ -51,25 +49,33 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
             logs=store.logs,
             targets=targets,
         )
-        generator = LocustGenerator(locust, clock)
-        probe = ProcessProbe(MetricsProbe(deployer.endpoint, clock), deployer.root_pid)
-        mine = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, cores.rest)
+        generator, metrics = LocustGenerator(locust, clock), MetricsProbe(deployer.endpoint, clock)
         try:
-            yield Rig(
-                experiment=experiment,
-                load=load,
-                deployer=deployer,
-                generator=generator,
-                probe=probe,
-                store=store,
-                clock=clock,
-                progress=progress,
-            )
+            with _kept_on(cores.rest):
+                yield Rig(
+                    experiment=experiment,
+                    load=load,
+                    deployer=deployer,
+                    generator=generator,
+                    probe=ProcessProbe(metrics, deployer.root_pid),
+                    store=store,
+                    clock=clock,
+                    progress=progress,
+                )
         finally:
-            os.sched_setaffinity(0, mine)
             generator.close()
             deployer.close()
+
+
+@contextmanager
+def _kept_on(cpus: frozenset[int]) -> Iterator[None]:
+    """The engine itself runs there meanwhile."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 def closed_load(experiment: Experiment) -> ClosedLoad:

@@ -48,9 +48,13 @@ class Replay:
         self._promtool("create-blocks-from", "openmetrics", str(openmetrics), str(self._data))
 
     def fill_rules(self, files: Sequence[Path], *, start_s: float, end_s: float) -> None:
-        """Evaluate recording rules over the session, stage by stage. Raises DeployError."""
-        for number, rules in enumerate(stages(recording_rules(files))):
-            path = self._folder / f"stage-{number}.yaml"
+        """Evaluate recording rules over the session, stage by stage. Raises DeployError.
+
+        All stages go by one name, because promtool draws the moments of evaluation from it: what rests on another
+        rule then sees its value of the same moment.
+        """
+        path = self._folder / "rules.yaml"
+        for rules in stages(recording_rules(files)):
             path.write_text(rule_file(rules, EVERY_S), encoding="utf-8")
             with self.served() as url:
                 self._promtool(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -130,11 +131,13 @@ def doctor_command(*, with_lab: bool, as_json: bool, runs: Path) -> None:
 
 
 def dashboards_command() -> None:
-    """`loadlab dashboards`. Ctrl-C is how it ends."""
+    """`loadlab dashboards`. Ctrl-C or SIGTERM ends it, in the background of a shell too."""
     from loadlab.execute.clock import SystemClock
     from loadlab.pipeline.local_dashboards import show_dashboards
 
     say = partial(typer.echo, err=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         show_dashboards(_layout(Path("runs")), environ=os.environ, say=say, clock=SystemClock())
 

@@ -26,7 +26,7 @@ question = "What do both sides expose?"
 [[stack]]
 name = "flask"
 service = "flask_gunicorn"
-settings = { workers = 4, threads = 2 }
+settings = { threads = 4 }
 [[stack]]
 name = "fastapi"
 service = "fastapi_uvicorn"
@@ -46,6 +46,8 @@ seed = 7
 list = "aws-fargate-x86"
 billing = "provisioned"
 """
+pytestmark = pytest.mark.xdist_group("series-of-a-run")
+
 MOST_OF_GENERATOR = 2000
 NOT_IN_A_CLOSED_LOOP = {"locust_arrivals_dropped_total"}
 OF_A_LIMITED_GROUP = {"cgroup_cpu_limit_cores", "cgroup_memory_limit_bytes"}
@@ -59,7 +61,7 @@ KEYWORDS = {"by", "without", "on", "and", "or", "unless", "offset", "bool", "gro
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of both stacks, the sync one with four workers."""
+    """A run of both stacks."""
     folder = tmp_path_factory.mktemp("series")
     path = folder / "series.toml"
     path.write_text(EXPERIMENT)

@@ -8,6 +8,10 @@ from boards.board import make_board
 from boards.panels import WHOLE_ROW, Panel, Query, lines
 
 
+LIMIT = 'sum by (stack, pod) (cgroup_memory_limit_bytes{stack=~"$stack", stack!=""})'
+"""A group with a limit is a pod's own. On one machine the group has none, and is that of all that runs beside, too."""
+
+
 def board() -> Dashboard:
     """The board."""
     whole = (
@@ -51,15 +55,16 @@ def _how_much_would_rss_say() -> Panel:
 def _how_close_is_the_limit() -> Panel:
     return lines(
         "How close is the limit?",
-        "Working set of the control group (what the kernel's out-of-memory killer looks at) and its limit. Worry "
-        "above nine tenths. Without a limit there is no such line.",
+        "Working set of a pod's control group (what the kernel's out-of-memory killer looks at) and its limit. Worry "
+        "above nine tenths. No data where there is no limit, as on one machine: the group then holds much more.",
         "bytes",
         [
             Query(
-                'sum by (stack, pod) (cgroup_memory_working_set_bytes{stack=~"$stack", stack!=""})',
+                'sum by (stack, pod) (cgroup_memory_working_set_bytes{stack=~"$stack", stack!=""}) '
+                f"and on (stack, pod) {LIMIT}",
                 "{{pod}} working set",
             ),
-            Query('sum by (stack, pod) (cgroup_memory_limit_bytes{stack=~"$stack", stack!=""})', "{{pod}} limit"),
+            Query(LIMIT, "{{pod}} limit"),
         ],
     )
 
@@ -67,10 +72,16 @@ def _how_close_is_the_limit() -> Panel:
 def _how_much_of_it_is_the_program_s_own() -> Panel:
     return lines(
         "How much of it is the program's own?",
-        "Anonymous memory of the control group: heaps and stacks, no files. The rest of the working set can be "
-        "taken back by the kernel.",
+        "Anonymous memory of a pod's control group: heaps and stacks, no files. The kernel can take back the rest of "
+        "the working set. No data where the group has no limit.",
         "bytes",
-        [Query('sum by (stack, pod) (cgroup_memory_anon_bytes{stack=~"$stack", stack!=""})', "{{pod}} anon")],
+        [
+            Query(
+                'sum by (stack, pod) (cgroup_memory_anon_bytes{stack=~"$stack", stack!=""}) '
+                f"and on (stack, pod) {LIMIT}",
+                "{{pod}} anon",
+            )
+        ],
     )
 
 

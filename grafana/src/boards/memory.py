@@ -7,7 +7,6 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from boards.board import make_board
 from boards.panels import WHOLE_ROW, Panel, Query, lines
 
-
 LIMIT = 'sum by (stack, pod) (cgroup_memory_limit_bytes{stack=~"$stack", stack!=""})'
 """A group with a limit is a pod's own. On one machine the group has none, and is that of all that runs beside, too."""
 

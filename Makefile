@@ -7,10 +7,10 @@ LOADLAB := .venv/bin/loadlab
 # Where the shell says otherwise, every process that is started would compile all that it imports anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e faults bench manifests lock
+.PHONY: help venv quick test check run images tools lab-up lab-run lab-status lab-logs lab-down e2e faults bench dashboards dashboards-up manifests lock
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
 venv: ## make .venv from requirements.lock (others call it)
 	@scripts/venv.sh
@@ -30,7 +30,7 @@ run: venv ## one experiment: make run EXP=threshold-50
 images: venv ## the container images, built where their content changed (REGISTRY=host/path pushes them)
 	@$(LOADLAB) lab images $(if $(REGISTRY),--push $(REGISTRY))
 
-tools: venv ## kubectl and kind into .tools/bin, where PATH has none that is good enough
+tools: venv ## kubectl, kind, promtool and prometheus into .tools/bin, where PATH has none that is good enough
 	@$(LOADLAB) lab tools >/dev/null
 
 lab-up: venv ## the lab on a kind cluster, raised or mended (WORKERS=2; REGISTRY=host/path for another cluster)
@@ -56,6 +56,12 @@ faults: venv ## 40 short runs that are killed, stopped and starved at random mom
 
 bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick --only recorder")
 	@.venv/bin/python tests/bench $(ARGS)
+
+dashboards: venv ## write the boards (grafana/dashboards) and the price rules anew from their sources
+	@scripts/dashboards.sh
+
+dashboards-up: venv ## Prometheus and Grafana beside local runs, on loopback, until Ctrl-C
+	@$(LOADLAB) dashboards
 
 manifests: ## the Kubernetes manifests as they are applied, printed (OVERLAY=kind or cluster)
 	@PATH="$$PATH:$(CURDIR)/.tools/bin" kubectl kustomize k8s/overlays/$(OVERLAY)

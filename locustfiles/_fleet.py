@@ -18,6 +18,7 @@ from typing import Any
 
 import gevent
 from _histogram import LatencyCounts
+from _ledger import Ledger
 from gevent.event import Event
 
 SILENT_S = 5.0
@@ -76,6 +77,7 @@ class Fleet:
         self._questions: dict[int, _Question] = {}
         self._numbers = count(1)
         self.workers: dict[str, Worker] = {}
+        self.ledger = Ledger()
         self.on_join: list[Callable[[Worker], None]] = []
 
     def listen(self) -> None:
@@ -109,14 +111,14 @@ class Fleet:
         """Send one message to one worker."""
         self._runner.send_message(kind, data, client_id=worker.id)
 
-    def ask(self, op: str, workers: list[Worker] | None = None) -> dict[str, dict[str, Any]]:
+    def ask(self, op: str, workers: list[Worker] | None = None, **details: float) -> dict[str, dict[str, Any]]:
         """Ask workers (all that live) and wait for their answers, at most 5 s; by worker id, those that came."""
         asked = self.living if workers is None else workers
         number = next(self._numbers)
         question = _Question({worker.id for worker in asked}, perf_counter(), {}, Event())
         self._questions[number] = question
         for worker in asked:
-            self.send(worker, "lab_ask", {"seq": number, "op": op})
+            self.send(worker, "lab_ask", {"seq": number, "op": op, **details})
         if asked:
             question.done.wait(ASK_TIMEOUT_S)
         del self._questions[number]
@@ -138,6 +140,24 @@ class Fleet:
             "error_ratio": failed / ended if ended else None,
             "p50_s": latencies.quantile_s(0.50),
             "p99_s": latencies.quantile_s(0.99),
+        }
+
+    def recent_health(self) -> dict[str, float | None]:
+        """Lag quantiles, processors used and the worst steal of the last pulses; None where nothing is known."""
+        lags, cpu_cores, steals = LatencyCounts(), [], []
+        for worker in self.living:
+            for _, pulse in worker.pulses:
+                lags.merge(pulse["lags"])
+            if worker.pulses:
+                health = worker.pulses[-1][1]["health"]
+                cpu_cores.append(health["cpu_cores"])
+                steals += [health["steal_ratio"]] if health["steal_ratio"] is not None else []
+        return {
+            "lag_p50_s": lags.quantile_s(0.50),
+            "lag_p99_s": lags.quantile_s(0.99),
+            "cpu_cores": sum(cpu_cores) if cpu_cores else None,
+            "steal_ratio": max(steals, default=None),
+            "throttled_s": self.ledger.throttled_s,
         }
 
     def compare_clocks(self) -> None:
@@ -173,6 +193,8 @@ class Fleet:
             self._meet(msg.node_id, pulse)
             return
         worker.users, worker.in_flight = pulse["users"], pulse["in_flight"]
+        self.ledger.note(worker.id, pulse["totals"])
+        self.ledger.note_throttled(pulse["health"]["group"], pulse["throttled_total_s"])
         worker.pulses.append((worker.heard_s, pulse))
         while worker.heard_s - worker.pulses[0][0] > RECENT_S:
             worker.pulses.popleft()
@@ -196,6 +218,7 @@ class Fleet:
         round_s = worker.heard_s - question.asked_s
         worker.echoes.append((round_s, answer["clock_s"] - (question.asked_s + round_s / 2)))
         worker.users, worker.in_flight = answer["users"], answer["books"]["in_flight"]
+        self.ledger.note(worker.id, answer["totals"])
         question.answers[worker.id] = answer
         if question.awaited <= question.answers.keys():
             question.done.set()
@@ -205,4 +228,5 @@ class Fleet:
         if worker is not None:
             worker.gone = "quit"
             worker.last_books = msg.data["books"]
+            self.ledger.note(worker.id, msg.data["totals"])
             worker.users = worker.in_flight = 0

@@ -19,6 +19,7 @@ from _histogram import LatencyCounts
 from _recorder import Recorder
 from _roster import Roster
 from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, WindowTally
+from _totals import Totals
 from gevent.event import Event
 from locust.exception import RPCError
 
@@ -49,9 +50,12 @@ class Generator:
         self._roster = roster
         self._meter = CpuMeter()
         self._windows: dict[str, OpenWindow] = {}
+        self._totals = Totals(float(runner.environment.parsed_options.good_within_s))
         self._recent = LatencyCounts()
+        self._recent_lags = LatencyCounts()
         self._recent_failed = 0
         self._recent_ended = 0
+        self._pulse_reading = self._meter.read()
         self._pulsed_s = recorder.cut_s
         self._ending = False
 
@@ -81,13 +85,18 @@ class Generator:
         self._runner.send_message(kind, data)
 
     def _figures(self) -> dict[str, Any]:
-        return {"users": self._runner.user_count, "books": self._recorder.books()}
+        return {
+            "users": self._runner.user_count,
+            "books": self._recorder.books(),
+            "totals": self._totals.message(self._recorder.outcomes.name_of),
+        }
 
     def _on_ask(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
         ask = msg.data
         self._fold()
         if ask["op"] == "reset" and not self._recorder.in_flight:
             self._recorder.reset_books()
+            self._totals.good_within_s = ask["good_within_s"]
         answer = {"seq": ask["seq"], "clock_s": self._recorder.clock(), **self._figures()}
         self._send("lab_reply", answer)
 
@@ -138,6 +147,7 @@ class Generator:
 
     def _fold(self) -> None:
         piece = self._recorder.cut()
+        self._totals.fold(piece)
         for window in self._windows.values():
             window.tally.fold(piece)
         self._note_recent(piece)
@@ -147,6 +157,7 @@ class Generator:
         self._recent_ended += len(ended)
         self._recent_failed += int((ended[:, VERDICT] == FAILED).sum())
         self._recent.record(ended[ended[:, VERDICT] == OK, LATENCY_MS] / 1e3)
+        self._recent_lags.record(piece.lags[:, 1])
 
     def _pulse(self) -> None:
         """Tell the master every quarter of a second what goes on; silence tells it that this process is gone."""
@@ -160,6 +171,7 @@ class Generator:
 
     def _recently(self) -> dict[str, Any]:
         since_s, self._pulsed_s = self._pulsed_s, self._recorder.cut_s
+        before, self._pulse_reading = self._pulse_reading, self._meter.read()
         pulse = {
             **self._identity(),
             "span_s": self._pulsed_s - since_s,
@@ -168,7 +180,12 @@ class Generator:
             "ended": self._recent_ended,
             "failed": self._recent_failed,
             "latencies": self._recent.sparse(),
+            "lags": self._recent_lags.sparse(),
+            "health": self._meter.between(before, self._pulse_reading),
+            "throttled_total_s": self._pulse_reading.throttled_s,
+            "totals": self._totals.message(self._recorder.outcomes.name_of),
         }
+        self._recent_lags = LatencyCounts()
         self._recent_ended = self._recent_failed = 0
         self._recent = LatencyCounts()
         return pulse

@@ -1,16 +1,17 @@
-"""The lab's routes on Locust's web application. JSON in and out; errors are {"error": one line} with a 4xx."""
+"""What the lab's routes on Locust's web application do (`_web.py` puts them there)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from _drain import Drain
+from _exporter import Exporter, Now
 from _fleet import Fleet
-from _refusal import Refusal, number_field, text_field
+from _phase import check_phase, level_of
+from _refusal import number_field, text_field
 from _trials import Trials
 from _windows import Windows
-from flask import Response, jsonify, request
 
 LONGEST_WINDOW_S = 7 * 86400.0
 LONGEST_DELAY_S = 3600.0
@@ -26,6 +27,7 @@ class Lab:
         self._windows = windows
         self._drain = Drain(runner, fleet)
         self._phase: Mapping[str, Any] = {}
+        self.exporter = Exporter(self.now, fleet.ledger)
 
     def start_trial(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /lab/trials {"id", "good_within_s"?}."""
@@ -46,6 +48,8 @@ class Lab:
             number_field(body, "measure_s", 0.01, LONGEST_WINDOW_S),
             self._trials.good_within_s,
             self._trials.crew,
+            stack=str(self._phase.get("stack", "")),
+            level_users=level_of(self._phase),
         )
 
     def window(self, window_id: str) -> dict[str, Any]:
@@ -62,7 +66,12 @@ class Lab:
         return self.status()
 
     def set_phase(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """POST /lab/phase keeps what the engine is doing."""
+        """POST /lab/phase keeps what the engine is doing; counts from here on belong to its "stack".
+
+        A window that is ordered meanwhile is one of its level, unless "role" says that it decides nothing.
+        """
+        check_phase(body)
+        self._fleet.ledger.stack = str(body.get("stack", ""))
         self._phase = body
         return body
 
@@ -86,46 +95,18 @@ class Lab:
             "trial": self._trials.active,
         }
 
-
-def _json_object() -> Mapping[str, Any]:
-    body = request.get_json(force=True, silent=True)
-    if not isinstance(body, dict):
-        raise Refusal(400, "the body is not a JSON object; send one with Content-Type: application/json")
-    return body
-
-
-def _answer(status: int, act: Callable[[], Mapping[str, Any]]) -> Response:
-    try:
-        response = jsonify(act())
-        response.status_code = status
-    except Refusal as refusal:
-        response = jsonify({"error": str(refusal)})
-        response.status_code = refusal.status
-    return response
-
-
-def add_routes(web_ui: Any, lab: Lab) -> None:
-    """Put the routes on the web application; with --web-login they ask for the login as Locust's own do."""
-
-    def route(path: str, method: str, view: Callable[..., Response]) -> None:
-        guarded = web_ui.auth_required_if_enabled(view)
-        web_ui.app.add_url_rule(path, f"lab {method} {path}", guarded, methods=[method])
-
-    def trial(key: str) -> Response:
-        return _answer(200, lambda: lab.trial(key))
-
-    def window(key: str) -> Response:
-        return _answer(200, lambda: lab.window(key))
-
-    def close_window(key: str) -> Response:
-        return _answer(200, lambda: lab.close_window(key))
-
-    route("/lab/trials", "POST", lambda: _answer(201, lambda: lab.start_trial(_json_object())))
-    route("/lab/trials/<path:key>", "GET", trial)
-    route("/lab/windows", "POST", lambda: _answer(202, lambda: lab.open_window(_json_object())))
-    route("/lab/windows/<path:key>", "GET", window)
-    route("/lab/windows/<path:key>", "DELETE", close_window)
-    route("/lab/drain", "POST", lambda: _answer(202, lab.drain))
-    route("/lab/status", "GET", lambda: _answer(200, lab.status))
-    route("/lab/phase", "POST", lambda: _answer(200, lambda: lab.set_phase(_json_object())))
-    route("/lab/phase", "GET", lambda: _answer(200, lab.phase))
+    def now(self) -> Now:
+        """What `/metrics` says of this moment."""
+        living = self._fleet.living
+        return Now(
+            users=self.status()["users"],
+            users_wanted=int(self._runner.target_user_count),
+            workers=len(living),
+            workers_expected=self._fleet.expected,
+            in_flight=sum(worker.in_flight for worker in living),
+            dropped=None,
+            phase=self._phase,
+            open_stack=self._windows.open_stack,
+            levels=self._windows.levels,
+            **self._fleet.recent_health(),
+        )

@@ -31,13 +31,13 @@ class Trials:
         self._require_calm()
         if self.active is not None:
             self._finish(self.get(self.active))
-        self._fleet.ask("reset")
+        if good_within_s is not None:
+            self.good_within_s = good_within_s
+        self._fleet.ask("reset", good_within_s=self.good_within_s)
         self._fleet.compare_clocks()
         self._members = {worker.id for worker in self._fleet.living}
         self.crew = frozenset(self._members)
         self.active = trial_id
-        if good_within_s is not None:
-            self.good_within_s = good_within_s
         return {"id": trial_id, "good_within_s": self.good_within_s, "workers": len(self._members)}
 
     def get(self, trial_id: str) -> dict[str, Any]:

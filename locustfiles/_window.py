@@ -28,9 +28,10 @@ from _recorder import Recorder
 from _redirects import counted_sends, followed_by_fast_session, followed_by_session
 from _request_log import RequestLog, log_from_environment
 from _roster import Roster, deal_ranks
-from _routes import Lab, add_routes
+from _routes import Lab
 from _transport import make_exact
 from _trials import Trials
+from _web import add_routes
 from _windows import Windows
 from geventhttpclient.useragent import CompatRequest
 from locust import HttpUser, TaskSet, User, argument_parser, events

@@ -30,6 +30,8 @@ class MasterWindow:
     workers_expected: int
     crew: frozenset[str]
     """The workers that were there when its trial began; without a trial, when it was ordered."""
+    stack: str = ""
+    level_users: int | None = None
     joined_late_s: dict[str, float] = field(default_factory=dict)
     ordered: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
@@ -55,7 +57,15 @@ class Windows:
     def __init__(self, runner: Any, fleet: Fleet) -> None:
         self._fleet = fleet
         self._windows: dict[str, MasterWindow] = {}
+        self.levels: dict[tuple[str, int], dict[str, Any]] = {}
+        """The last whole window at each (stack, users) that the engine named."""
         runner.register_message("lab_part", self._on_part)
+
+    @property
+    def open_stack(self) -> str | None:
+        """The stack whose window is open now, "" for one that nobody named; None when no window is open."""
+        now_s = perf_counter()
+        return next((w.stack for w in self._windows.values() if w.opens_s <= now_s < w.closes_s), None)
 
     def open(
         self,
@@ -64,8 +74,14 @@ class Windows:
         measure_s: float,
         good_within_s: float,
         crew: frozenset[str] = frozenset(),
+        *,
+        stack: str = "",
+        level_users: int | None = None,
     ) -> dict[str, Any]:
-        """Order a window from every living worker; crew: those that were there when its trial began."""
+        """Order a window from every living worker.
+
+        crew: those that were there when its trial began; stack, level_users: what the engine says that it measures.
+        """
         if window_id in self._windows:
             raise Refusal(409, f"window {window_id!r} exists already; choose another id")
         if not self._fleet.living:
@@ -79,6 +95,8 @@ class Windows:
             good_within_s=good_within_s,
             workers_expected=self._fleet.expected,
             crew=crew or frozenset(worker.id for worker in self._fleet.living),
+            stack=stack,
+            level_users=level_users,
         )
         self._windows[window_id] = window
         for worker in self._fleet.living:
@@ -163,6 +181,8 @@ class Windows:
             **figures,
         }
         window.parts = {}
+        if window.level_users is not None and not holes:
+            self.levels[window.stack, window.level_users] = window.result
 
     def _from_first_to_last(self, window: MasterWindow) -> list[str]:
         """Names of the workers that were there from the trial's beginning to the window's end."""

@@ -108,6 +108,10 @@ class World:
     scrapes: int = 0
     closed_generators: int = 0
     swarmed: list[str] = field(default_factory=list)
+    told: list[Mapping[str, object]] = field(default_factory=list)
+    """The phases that the load generator was told."""
+    deaf: str | None = None
+    """Why it cannot be told anything."""
 
     def kill(self, stack: str) -> None:
         self.fallen[stack] = f"{stack} was killed by SIGKILL; its log is empty"
@@ -192,6 +196,7 @@ class SimulatedGenerator:
         self._swarm: Swarm | None = None
         self._since_s = 0.0
         self._measure_s = 0.0
+        self._scrapes: list[str] = []
 
     def start(self) -> None:
         self._world.lost_workers = 0
@@ -266,6 +271,17 @@ class SimulatedGenerator:
         self._swarm = None
         return books
 
+    def tell(self, phase: Mapping[str, object]) -> str | None:
+        self._world.told.append(phase)
+        return self._world.deaf
+
+    def scrape(self) -> None:
+        self._scrapes.append(f"# scraped {self._world.clock.unix_s():.6f}\n")
+
+    def take_scrapes(self) -> str:
+        taken, self._scrapes = self._scrapes, []
+        return "".join(taken)
+
     def close(self) -> None:
         self._world.closed_generators += 1
         self._swarm = None
@@ -275,6 +291,10 @@ class SimulatedGenerator:
         if self._swarm is None or self._stack() != stack:
             return 0
         return round(self._rate_rps() * (self._world.clock.monotonic_s() - self._since_s))
+
+    def users_on(self, stack: str) -> int:
+        """Users that load this stack now."""
+        return 0 if self._swarm is None or self._stack() != stack else self._swarm.users
 
     def _running(self) -> Swarm:
         assert self._swarm is not None, "no trial is running"

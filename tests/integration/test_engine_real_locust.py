@@ -22,6 +22,7 @@ from loadlab.execute.locust import LocustGenerator
 from loadlab.execute.locust_processes import LocalLocust
 from loadlab.execute.ports import Swarm
 from loadlab.execute.processes import ChildProcesses, free_port
+from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.model.experiment import Scenario
 from loadlab.stats.histogram import decode
 
@@ -64,6 +65,7 @@ def host(tmp_path: Path) -> Iterator[LocalLocust]:
             env={"PYTHONWARNINGS": "ignore"},
             children=children,
             logs=tmp_path,
+            targets=ScrapeTargets(tmp_path / "targets.json"),
         )
 
 

@@ -20,6 +20,7 @@ from loadlab.execute.locust import LocustGenerator
 from loadlab.execute.locust_processes import LocalLocust
 from loadlab.execute.ports import Swarm
 from loadlab.execute.processes import ChildProcesses
+from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.model.experiment import Scenario
 from locust_rig import LOCUSTFILES, PATIENCE_S, Cluster, Stub, wait_until
 
@@ -112,6 +113,7 @@ def generator(tmp_path: Path, theirs: Path) -> Iterator[LocustGenerator]:
             env={"PYTHONWARNINGS": "ignore", "LAB_HEADERS_JSON": json.dumps(SECRET)},
             children=children,
             logs=tmp_path,
+            targets=ScrapeTargets(tmp_path / "targets.json"),
         )
         generator = LocustGenerator(host, SystemClock())
         generator.start()

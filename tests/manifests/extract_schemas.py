@@ -19,7 +19,8 @@ import yaml
 SCHEMAS = Path(__file__).with_name("schemas")
 KUBERNETES = "k8s.io/kubernetes@v1.36.3"
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
-POD_MONITOR = "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml"
+OPERATOR_KINDS = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
+DEFINITION = "example/prometheus-operator-crd/monitoring.coreos.com_{}.yaml"
 KINDS = {
     "api__v1": ("Namespace", "ServiceAccount", "ConfigMap", "Service"),
     "apis__apps__v1": ("Deployment",),
@@ -35,9 +36,14 @@ KEPT = ("type", "enum", "required", "minimum", "maximum", "pattern", "minLength"
 def main() -> None:
     """Write both files."""
     _write("kubernetes", KUBERNETES, _kubernetes(_module(KUBERNETES)))
-    crd = yaml.safe_load((_module(OPERATOR) / POD_MONITOR).read_text())
-    served = next(version for version in crd["spec"]["versions"] if version["name"] == "v1")
-    _write("prometheus-operator", OPERATOR, {"monitoring.coreos.com/v1 PodMonitor": _root(served["schema"])})
+    operator = _module(OPERATOR)
+    kinds = {f"monitoring.coreos.com/v1 {kind}": _custom(operator, plural) for kind, plural in OPERATOR_KINDS.items()}
+    _write("prometheus-operator", OPERATOR, kinds)
+
+
+def _custom(operator: Path, plural: str) -> Any:
+    crd = yaml.safe_load((operator / DEFINITION.format(plural)).read_text())
+    return _root(next(version for version in crd["spec"]["versions"] if version["name"] == "v1")["schema"])
 
 
 def _module(version: str) -> Path:

@@ -71,8 +71,8 @@ def container(deployment: Object) -> Any:
 
 
 def environment(deployment: Object) -> dict[str, str]:
-    """The variables of its container."""
-    return {one["name"]: one["value"] for one in container(deployment).get("env", [])}
+    """The variables of its container, without those out of a Secret."""
+    return {one["name"]: one["value"] for one in container(deployment).get("env", []) if "value" in one}
 
 
 def ports(deployment: Object) -> dict[str, int]:

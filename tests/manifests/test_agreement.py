@@ -122,7 +122,7 @@ def test_prometheus_keeps_exactly_the_ports_that_serve_metrics(kind_lab: Rendere
         for port in ports(one)
         if re.fullmatch(rule["regex"], f"{pod(one)['metadata']['labels']['app.kubernetes.io/name']};{port}")
     }
-    assert kept == {("flask", "metrics"), ("fastapi", "metrics"), ("upstream", "http")}
+    assert kept == {("flask", "metrics"), ("fastapi", "metrics"), ("upstream", "http"), ("locust-master", "web")}
 
 
 def test_the_pause_containers_series_are_dropped_and_the_network_of_the_pod_is_kept() -> None:

@@ -32,6 +32,7 @@ NAMES: set[Edge] = {(name, "dns", 53) for name in (*STACKS, "locust-worker", "gr
 OWN_PROMETHEUS: set[Edge] = {
     *(("prometheus", stack, 9100) for stack in STACKS),
     ("prometheus", "upstream", 8100),
+    ("prometheus", "locust-master", 8089),
     *(("prometheus", place, port) for place in ("node", "person", "internet") for port in (443, 6443, 10250)),
 }
 # Without the pods' range no policy can tell a node from a pod. Nothing of the lab listens on these ports.
@@ -53,6 +54,7 @@ PEOPLE: set[Edge] = {
 BY_OPERATOR: set[Edge] = {
     *(("operator", stack, 9100) for stack in STACKS),
     ("operator", "upstream", 8100),
+    ("operator", "locust-master", 8089),
     ("grafana", "operator", 9090),
 }
 

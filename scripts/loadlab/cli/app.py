@@ -1,4 +1,4 @@
-"""`loadlab run | report | compare | list | doctor | calibrate | lab`."""
+"""`loadlab run | report | compare | list | doctor | calibrate | dashboards | lab`."""
 
 from __future__ import annotations
 
@@ -76,13 +76,23 @@ def run(
 def report(
     run: Annotated[str, typer.Argument(help="Path or id of a run; `runs/latest` is the newest.")],
     analyse: Annotated[bool, typer.Option("--analyse", help="Judge the windows again before rendering.")] = False,
+    openmetrics: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write the session's metrics with times into FILE instead, for promtool; - is the output."),
+    ] = None,
+    queries: Annotated[
+        bool, typer.Option("--queries", help="Replay the session in a Prometheus and keep what the boards show of it.")
+    ] = False,
     as_json: AsJson = False,
     out: OutFiles = None,
     runs: RunsFolder = RUNS,
 ) -> None:
     """Render a run's report again, offline and byte for byte, and print its verdict."""
-    from loadlab.cli.commands import report_command
+    from loadlab.cli.commands import report_command, session_command
 
+    if openmetrics is not None or queries:
+        session_command(run=run, openmetrics=openmetrics, queries=queries, runs=runs)
+        return
     report_command(run=run, analyse=analyse, as_json=as_json, out=tuple(out or ()), runs=runs)
 
 
@@ -134,6 +144,14 @@ def calibrate(
     from loadlab.cli.calibrate_command import calibrate_command
 
     calibrate_command(show=show, as_json=as_json)
+
+
+@app.command()
+def dashboards() -> None:
+    """Run Prometheus and Grafana beside local runs, on this machine only, until Ctrl-C."""
+    from loadlab.cli.commands import dashboards_command
+
+    dashboards_command()
 
 
 def _check_here() -> None:

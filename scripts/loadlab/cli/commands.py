@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadlab.cli.destinations import check_out, check_runs
+from loadlab.cli.destinations import check_file, check_out, check_runs
 from loadlab.errors import EXIT_CONTRARY, EXIT_INCONCLUSIVE, EXIT_INVALID, UsageError
 from loadlab.execute.doctor import Check, run_checks
 from loadlab.execute.durable import write_whole
@@ -86,6 +90,22 @@ def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, .
     _show(shown, as_json=as_json, out=out)
 
 
+def session_command(*, run: str, openmetrics: Path | None, queries: bool, runs: Path) -> None:
+    """`loadlab report --openmetrics` and `--queries`."""
+    from loadlab.pipeline.replay import write_queries
+    from loadlab.pipeline.replay_text import openmetrics_of, write_openmetrics
+
+    layout = _layout(runs)
+    folder = find_run(run, layout)
+    if openmetrics is not None and str(openmetrics) == "-":
+        sys.stdout.writelines(openmetrics_of(folder, layout))
+    elif openmetrics is not None:
+        check_file("--openmetrics", openmetrics)
+        typer.echo(f"metrics: {write_openmetrics(folder, layout, openmetrics.absolute())}")
+    if queries:
+        typer.echo(f"queries: {write_queries(folder, layout)}")
+
+
 def compare_command(*, first: str, second: str, across_machines: bool, as_json: bool, runs: Path) -> None:
     """`loadlab compare`."""
     from loadlab.report.comparison import compare_runs
@@ -127,6 +147,18 @@ def doctor_command(*, with_lab: bool, as_json: bool, runs: Path) -> None:
             _show_checks(of_lab)
     judged = [*checks, *(of_lab if with_lab else ())]
     raise typer.Exit(2 if any(check.status == "fail" for check in judged) else 0)
+
+
+def dashboards_command() -> None:
+    """`loadlab dashboards`. Ctrl-C or SIGTERM ends it, in the background of a shell too."""
+    from loadlab.execute.clock import SystemClock
+    from loadlab.pipeline.local_dashboards import show_dashboards
+
+    say = partial(typer.echo, err=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        show_dashboards(_layout(Path("runs")), environ=os.environ, say=say, clock=SystemClock())
 
 
 def _show_checks(checks: Sequence[Check]) -> None:

@@ -18,15 +18,21 @@ def check_out(out: Sequence[Path]) -> None:
     for path in out:
         if path.suffix not in OUT_KINDS:
             raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
-        with _told(f"--out {path}"):
-            folder = path.absolute().parent
-            if not _is_there(folder):
-                raise UsageError(f"--out {path}: the folder {folder} does not exist; make it first")
-            _check_folder(f"--out {path}", folder)
-            if _is_there(path) and path.is_dir():
-                raise UsageError(f"--out {path}: it is a folder; name a file")
-            _is_there(temporary_of(path))
-            _check_writable(f"--out {path}", folder)
+        check_file("--out", path)
+
+
+def check_file(option: str, path: Path) -> None:
+    """Raises UsageError for a file that could not be written in the end."""
+    said = f"{option} {path}"
+    with _told(said):
+        folder = path.absolute().parent
+        if not _is_there(folder):
+            raise UsageError(f"{said}: the folder {folder} does not exist; make it first")
+        _check_folder(said, folder)
+        if _is_there(path) and path.is_dir():
+            raise UsageError(f"{said}: it is a folder; name a file")
+        _is_there(temporary_of(path))
+        _check_writable(said, folder)
 
 
 def check_runs(runs: Path, *, written: bool) -> None:

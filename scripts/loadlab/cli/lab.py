@@ -61,10 +61,20 @@ def logs(
 
 @lab.command()
 def tools(names: Annotated[Optional[list[str]], typer.Argument(help="Which; all when none is named.")] = None) -> None:  # noqa: UP045
-    """Bring kubectl and kind into .tools/bin where PATH has none that is good enough."""
+    """Bring kubectl, kind, promtool and prometheus into .tools/bin where PATH has none that is good enough."""
     from loadlab.cli.lab_commands import tools_command
 
     tools_command(names=tuple(names or ()))
+
+
+@lab.command()
+def rules(
+    operator: Annotated[bool, typer.Option("--operator", help="All rules, as PrometheusRule objects.")] = False,
+) -> None:
+    """Print the price lists as recording rules for Prometheus."""
+    from loadlab.cli.lab_commands import rules_command
+
+    rules_command(for_operator=operator)
 
 
 @lab.command()

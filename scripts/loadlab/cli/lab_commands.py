@@ -16,6 +16,7 @@ from loadlab.execute.lab.tool_list import read_tools
 from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.pipeline.lab_down import lab_down
 from loadlab.pipeline.lab_images import make_images
+from loadlab.pipeline.lab_rules import lab_operator_rules, lab_price_rules
 from loadlab.pipeline.lab_site import Site, open_site
 from loadlab.pipeline.lab_up import Raised, lab_up
 from loadlab.pipeline.layout import checkout
@@ -63,6 +64,12 @@ def tools_command(*, names: tuple[str, ...]) -> None:
     box = Toolbox(root, environ=os.environ, say=_tell)
     for name in names or tuple(read_tools(root / "scripts" / "tools")):
         typer.echo(f"{name}: {box.ensure(name)}")
+
+
+def rules_command(*, for_operator: bool) -> None:
+    """`loadlab lab rules`."""
+    rules = lab_operator_rules if for_operator else lab_price_rules
+    typer.echo(rules(checkout()), nl=False)
 
 
 def images_command(*, registry: str | None, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from loadlab.errors import DeployError
 from loadlab.execute.ports import Clock, Endpoint, Isolation
 from loadlab.execute.processes import Child, ChildProcesses, Command, free_port, process_cpu_s, process_tree
 from loadlab.execute.readiness import PortTaken, Readiness, Running
+from loadlab.execute.scrape_targets import ScrapeTarget, ScrapeTargets
 from loadlab.model.experiment import (
     CommandService,
     Experiment,
@@ -79,8 +80,10 @@ class LocalDeployer:
         services: Path,
         logs: Path,
         clock: Clock,
+        targets: ScrapeTargets,
         ready_timeout_s: float = READY_TIMEOUT_S,
     ) -> None:
+        self._targets = targets
         self._experiment = experiment
         self._cores = cores
         self._children = children
@@ -109,10 +112,13 @@ class LocalDeployer:
             start = partial(self._start_upstream, self._experiment.upstream)
             self._upstream = start()
             self._upstream = self._ready("upstream", self._upstream, start)
+            url = f"{self._upstream.endpoint.url}/metrics"
+            self._targets.show("upstream", [ScrapeTarget(name="upstream", url=url)])
         starts = {stack.name: partial(self._start_stack, stack, block) for stack in self._experiment.stacks}
         self._stacks.update({name: start() for name, start in starts.items()})
         for name, start in starts.items():
             self._stacks[name] = self._ready(name, self._stacks[name], start)
+        self._targets.show("stacks", [one for name, running in self._stacks.items() for one in _target(name, running)])
         return {name: running.endpoint for name, running in self._stacks.items()}
 
     def activate(self, stack: Stack) -> Endpoint:
@@ -153,6 +159,7 @@ class LocalDeployer:
         """End the stacks."""
         children = [r.child for r in self._stacks.values() if r.child]
         self._stacks.clear()
+        self._targets.show("stacks", ())
         self._children.end(children, STOP_GRACE_S)
 
     def close(self) -> None:
@@ -160,6 +167,7 @@ class LocalDeployer:
         self.release()
         if self._upstream and self._upstream.child:
             self._children.end([self._upstream.child], STOP_GRACE_S)
+            self._targets.show("upstream", ())
         self._upstream = None
 
     def _ready(self, name: str, running: Running, start: Callable[[], Running]) -> Running:
@@ -267,6 +275,11 @@ class LocalDeployer:
     def _python_path(self) -> Mapping[str, str]:
         path = os.pathsep.join([str(self._services), str(self._services / "common")])
         return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+
+
+def _target(name: str, running: Running) -> Iterator[ScrapeTarget]:
+    if running.endpoint.metrics_url is not None:
+        yield ScrapeTarget(name=name, url=running.endpoint.metrics_url, stack=name)
 
 
 def _env_text(value: SettingValue) -> str:

@@ -13,6 +13,7 @@ import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from loadlab.errors import LoadError
+from loadlab.execute.own_scrapes import OwnScrapes
 from loadlab.execute.ports import Arrivals, Clock, GeneratorBooks, LiveStatus, Swarm, nothing
 from loadlab.model.run import GeneratorHealth, LoadWindow
 
@@ -22,6 +23,8 @@ COLLECT_TIMEOUT_S = 20.0
 DRAIN_TIMEOUT_S = 160.0
 START_TIMEOUT_S = 30.0
 START_ATTEMPTS = 2
+TIMEOUT = urllib3.Timeout(connect=2.0, read=30.0)
+TELL_TIMEOUT = urllib3.Timeout(connect=0.5, read=0.5)
 HEALTH_FIELDS = tuple(GeneratorHealth.__dataclass_fields__)
 WINDOW_FIELDS = tuple(LoadWindow.__dataclass_fields__)
 
@@ -83,8 +86,11 @@ class LocustGenerator:
     def __init__(self, host: LocustHost, clock: Clock) -> None:
         self._host = host
         self._clock = clock
-        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=2.0, read=30.0))
+        self._http = urllib3.PoolManager(retries=False)
         self._tries: dict[str, int] = {}
+        self._own = OwnScrapes(clock)
+        self._reached: str | None = None
+        """Where it answered last: what reads in the background opens no new way to it."""
 
     def start(self) -> None:
         """Start Locust and wait until every worker has joined.
@@ -190,8 +196,26 @@ class LocustGenerator:
             self._give_up_after(deadline, f"trial {trial} still has requests in flight")
         return books
 
+    def tell(self, phase: Mapping[str, object]) -> str | None:
+        """Post the phase; at most a second is spent on it."""
+        try:
+            self._call("POST", "/lab/phase", phase, timeout=TELL_TIMEOUT)
+        except LoadError as error:
+            return str(error)
+        return None
+
+    def scrape(self) -> None:
+        """Read Locust's /metrics in the background."""
+        if self._reached is not None:
+            self._own.begin(f"{self._reached}/metrics")
+
+    def take_scrapes(self) -> str:
+        """What was read of /metrics."""
+        return self._own.take()
+
     def close(self) -> None:
         """End Locust."""
+        self._reached = None
         self._host.close()
 
     def _name(self, trial: str) -> str:
@@ -230,21 +254,36 @@ class LocustGenerator:
             raise LoadError(f"load generator: {what}{'; ' + fallen[0] if fallen else ''}; see the logs in the bundle")
         self._clock.sleep(POLL_S)
 
-    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        timeout: urllib3.Timeout = TIMEOUT,
+    ) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
-        return self._answer(method, path, orjson.dumps(body) if body is not None else None, headers)
+        return self._answer(method, path, orjson.dumps(body) if body is not None else None, headers, timeout)
 
     def _form(self, path: str, form: Mapping[str, str]) -> dict[str, Any]:
         body = urllib3.filepost.encode_multipart_formdata(list(form.items()))
         return self._answer("POST", path, body[0], {"Content-Type": body[1]})
 
-    def _answer(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> dict[str, Any]:
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        timeout: urllib3.Timeout = TIMEOUT,
+    ) -> dict[str, Any]:
+        url = self._host.url
         try:
-            answer = self._http.request(method, self._host.url + path, body=body, headers=dict(headers))
+            answer = self._http.request(method, url + path, body=body, headers=dict(headers), timeout=timeout)
         except urllib3.exceptions.HTTPError as error:
             fallen = self._host.fallen()
             why = fallen[0] if fallen else type(error).__name__
             raise LoadError(f"load generator: {method} {path} got no answer: {why}") from None
+        self._reached = url
         try:
             decoded = orjson.loads(answer.data)
         except orjson.JSONDecodeError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loadlab.errors import LoadError
 from loadlab.execute.processes import Child, ChildProcesses, Command, free_port
+from loadlab.execute.scrape_targets import ScrapeTarget, ScrapeTargets
 
 HOST = "127.0.0.1"
 
@@ -27,7 +28,9 @@ class LocalLocust:
         children: ChildProcesses,
         logs: Path,
         worker_cores: Sequence[int] = (),
+        targets: ScrapeTargets | None = None,
     ) -> None:
+        self._targets = targets
         self._files = ",".join(str(f) for f in files)
         self._cpus = sorted(cpus)
         self._env = dict(env)
@@ -52,6 +55,8 @@ class LocalLocust:
         self._master = self._start("locust-master", [*bus, *web], frozenset(self._cpus))
         for number in range(len(self._worker_cores)):
             self._start_worker(number)
+        if self._targets is not None:
+            self._targets.show("locust", [ScrapeTarget(name="locust-master", url=f"{self.url}/metrics")])
 
     def fallen(self) -> Sequence[str]:
         """Processes that have ended."""
@@ -85,6 +90,7 @@ class LocalLocust:
         """End them all."""
         mine = [c for c in (*self._workers.values(), self._master) if c]
         self._master, self._workers = None, {}
+        self._targets.show("locust", ())
         self._children.end(mine, 5.0)
 
     def _start_worker(self, number: int) -> None:

@@ -157,6 +157,15 @@ class LoadGenerator(Protocol):
         meanwhile is called again and again while requests are in flight; what it raises ends the waiting.
         """
 
+    def tell(self, phase: Mapping[str, object]) -> str | None:
+        """Say what the run is doing, for whoever watches; why it could not be said, None when it was. Never raises."""
+
+    def scrape(self) -> None:
+        """Read its own exposition, without waiting for it; nothing is read while the reading before goes on."""
+
+    def take_scrapes(self) -> str:
+        """The expositions read since the last call, oldest first, the one that is being read included."""
+
     def close(self) -> None:
         """End it; safe to call twice."""
 
@@ -176,7 +185,7 @@ class RunStore(Protocol):
     def put_demands(self, demands: Sequence[Demand]) -> None:
         """Write demands.json once."""
 
-    def put_window(self, window: Window, scrapes: str) -> None:
+    def put_window(self, window: Window, scrapes: str, generator_scrapes: str = "") -> None:
         """Write one finished window; after this returns it cannot be lost."""
 
     def load(self) -> RunData:

@@ -28,6 +28,7 @@ from loadlab.execute.durable import append_line, drop_half_line, write_whole, wr
 from loadlab.execute.ports import BlockProgress, Clock
 from loadlab.execute.processes import without_log_tail
 from loadlab.execute.resource_table import from_table, to_table
+from loadlab.execute.scrapes import GENERATOR_SUFFIX, STACK_SUFFIX
 from loadlab.model.plan import Plan
 from loadlab.model.run import Demand, Provenance, RunData, Window
 
@@ -112,10 +113,11 @@ class BundleStore:
         """Write demands.json."""
         write_whole(self.folder / "demands.json", _pretty([asdict(d) for d in demands]))
 
-    def put_window(self, window: Window, scrapes: str) -> None:
-        """Write one window's four files, its JSON last."""
-        if scrapes:
-            write_whole(self.folder / "scrapes" / f"{window.id}.om", scrapes.encode())
+    def put_window(self, window: Window, scrapes: str, generator_scrapes: str = "") -> None:
+        """Write one window's files, its JSON last."""
+        for text, ending in ((scrapes, STACK_SUFFIX), (generator_scrapes, GENERATOR_SUFFIX)):
+            if text:
+                write_whole(self.folder / "scrapes" / f"{window.id}{ending}", text.encode())
         if window.resources:
             buffer = BytesIO()
             pyarrow.parquet.write_table(to_table(window.resources), buffer, compression="zstd")

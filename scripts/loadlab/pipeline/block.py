@@ -86,7 +86,7 @@ class _Running:
         label = f"{trial.stack}, {level_text(trial)}" + ("" if trial.role == "sweep" else f" ({trial.role})")
         measured = insist(rig, trial.id, trial.block, lambda: self._measured(trial, label), self._all_cold)
         window = measured.window
-        rig.store.put_window(window, measured.scrapes)
+        rig.store.put_window(window, measured.scrapes, measured.generator_scrapes)
         reasons = tuple(f.code for f in window_findings(window, rig.experiment, rig.bounds) if f.level == "invalid")
         rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
         self._expect_repeats(trial, failed=bool(reasons))

@@ -113,7 +113,7 @@ def _window(rig: Rig, stack: Stack, users: int, what: str, timing: Timing) -> Wi
         suffix = "" if (attempt := next(attempts)) == 1 else f"-{attempt}"
         trial = Trial(id=f"demand-{stack.name}-{what}{suffix}", block=0, stack=stack.name, users=users)
         measured = run_trial(rig, trial, timing)
-        rig.store.put_window(measured.window, measured.scrapes)
+        rig.store.put_window(measured.window, measured.scrapes, measured.generator_scrapes)
         mishaps = (*measured.window.load.holes, *measured.window.notes)
         if mishaps:
             raise LoadError(f"{stack.name}: its demand was not measured: {'; '.join(mishaps)}")

@@ -97,8 +97,7 @@ def kubernetes_rig(
     experiment: Experiment, layout: Layout, store: BundleStore, progress: Progress, reached: Reached
 ) -> Iterator[Rig]:
     """Everything a run needs on a cluster; the run's own objects are gone and the lab stands when it is left."""
-    load, run_id, workers = experiment.load, store.folder.name, reached.state.workers
-    inputs = _inputs(experiment, layout, reached)
+    run_id, workers, inputs = store.folder.name, reached.state.workers, _inputs(experiment, layout, reached)
     objects = _rendered(experiment, layout, store, reached, inputs)
     standing = Standing(reached.kubectl, reached.folder)
     with only_run(reached.folder), _ways(reached, store) as cluster:
@@ -116,13 +115,14 @@ def kubernetes_rig(
         locust = LocustPods(cluster=cluster, objects=objects, workers=workers, run_id=run_id, note=store.event)
         rig = Rig(
             experiment=experiment,
-            load=load,
+            load=experiment.load,
             deployer=deployer,
             generator=LocustGenerator(locust, cluster.clock),
-            probe=ReplicaProbe(deployer.metrics_urls, cluster.clock, checker.watch),
+            probe=ReplicaProbe(deployer.replicas, cluster.clock, checker.watch),
             store=store,
             clock=cluster.clock,
             progress=progress,
+            prometheus=checker.prometheus_url,
         )
         try:
             progress.stage("sending the standing stacks to sleep")

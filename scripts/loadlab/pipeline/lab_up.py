@@ -18,6 +18,7 @@ from loadlab.execute.lab.archives import Archives
 from loadlab.execute.lab.drift import drift
 from loadlab.execute.lab.edges import enforcement
 from loadlab.execute.lab.engine import DockerEngine
+from loadlab.execute.lab.grafana_admin import ensure_admin
 from loadlab.execute.lab.overlay import Choice, Rendered, reference_of, write_overlay
 from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, StageTime, read_record, write_record
@@ -33,6 +34,7 @@ from loadlab.pipeline.lab_cluster import (
     wait_for_nodes,
 )
 from loadlab.pipeline.lab_images import make_images
+from loadlab.pipeline.lab_rules import lab_price_rules
 from loadlab.pipeline.lab_site import Site, check_namespace
 from loadlab.pipeline.lab_stages import Stages
 from loadlab.pipeline.lab_versions import cluster_versions, kind_versions, pushed_digests
@@ -199,6 +201,8 @@ def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:
         else:
             ready.kubectl.apply(rendered.text)
             note(_told(changed, rendered))
+        if ready.record.with_grafana and ensure_admin(ready.kubectl):
+            note("a password for Grafana drawn")
         gone = _prune(ready.kubectl, before, rendered)
         if gone:
             note(f"{gone} objects removed")
@@ -230,6 +234,7 @@ def _choice(site: Site, ready: Ready, workers: int) -> Choice:
         workers=workers,
         images=ready.images,
         is_pushed=site.target == "cluster",
+        price_rules=lab_price_rules(site.layout),
     )
 
 

@@ -34,6 +34,11 @@ class Layout:
         return self.root / ".lab"
 
     @property
+    def targets(self) -> Path:
+        """What a Prometheus beside a local run scrapes."""
+        return self.lab / "targets.json"
+
+    @property
     def tools(self) -> Path:
         """Programs that the lab brought."""
         return self.root / ".tools"

@@ -18,6 +18,7 @@ from loadlab.execute.locust_processes import LocalLocust
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.prometheus import MetricsProbe
+from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import Experiment, Scenario
 from loadlab.pipeline.layout import Layout
@@ -33,12 +34,17 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
     """Everything a run needs on this machine; all that it started is ended when the block is left."""
     load = experiment.load
     env = {"LAB_HEADERS_JSON": orjson.dumps(headers(load.scenario)).decode(), "PYTHONWARNINGS": "ignore"}
-    clock = SystemClock()
-    cores = cores_for(experiment)
+    clock, cores, targets = SystemClock(), cores_for(experiment), ScrapeTargets(layout.targets)
     _tell_of_others(progress)
     with ChildProcesses() as children:
         deployer = LocalDeployer(
-            experiment, cores=cores, children=children, services=layout.services, logs=store.logs, clock=clock
+            experiment,
+            cores=cores,
+            children=children,
+            services=layout.services,
+            logs=store.logs,
+            clock=clock,
+            targets=targets,
         )
         locust = LocalLocust(
             files=locust_files(load.scenario, layout.locustfiles),
@@ -46,26 +52,35 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
             env=env,
             children=children,
             logs=store.logs,
+            targets=targets,
         )
-        generator = LocustGenerator(locust, clock)
-        probe = ProcessProbe(MetricsProbe(deployer.endpoint, clock), deployer.root_pid)
-        mine = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, cores.rest)
+        generator, metrics = LocustGenerator(locust, clock), MetricsProbe(deployer.endpoint, clock)
         try:
-            yield Rig(
-                experiment=experiment,
-                load=load,
-                deployer=deployer,
-                generator=generator,
-                probe=probe,
-                store=store,
-                clock=clock,
-                progress=progress,
-            )
+            with _kept_on(cores.rest):
+                yield Rig(
+                    experiment=experiment,
+                    load=load,
+                    deployer=deployer,
+                    generator=generator,
+                    probe=ProcessProbe(metrics, deployer.root_pid),
+                    store=store,
+                    clock=clock,
+                    progress=progress,
+                )
         finally:
-            os.sched_setaffinity(0, mine)
             generator.close()
             deployer.close()
+
+
+@contextmanager
+def _kept_on(cpus: frozenset[int]) -> Iterator[None]:
+    """The engine itself runs there meanwhile."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 def _tell_of_others(progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from loadlab.analysis.gates import GateBounds
@@ -27,6 +28,10 @@ class Rig:
     bounds: GateBounds = field(default_factory=GateBounds)
     watch: AbortWatch = field(default_factory=AbortWatch)
     """One for the whole run: what hurts does not stop hurting at a window's end."""
+    prometheus: Callable[[], str | None] = lambda: None
+    """Where the Prometheus that scrapes this run answers; None where there is none."""
+    declared: Mapping[str, object] = field(default_factory=dict)
+    """What is told to the load generator of the whole run (`phase.declared`)."""
 
     def stack(self, name: str) -> Stack:
         """The stack of that name."""
@@ -39,7 +44,8 @@ class Rig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """A window with the raw expositions that were read for it."""
+    """A window with the raw expositions that were read for it, the stack's and the load generator's."""
 
     window: Window
     scrapes: str
+    generator_scrapes: str

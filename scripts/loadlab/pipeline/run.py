@@ -11,20 +11,32 @@ from itertools import chain, count
 from pathlib import Path
 from types import FrameType
 
+from loadlab.analysis.billing import make_tariffs
 from loadlab.analysis.validity import bounds_of
 from loadlab.config import check_targets, load_experiment
+from loadlab.config.prices import load_price_lists
 from loadlab.errors import PROGRAM, AbortedByRule, BundleError, DeployError, Interrupted, LoadlabError, UsageError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import StoreFull
 from loadlab.execute.store import BundleStore, latest_link
 from loadlab.model.experiment import Experiment
-from loadlab.pipeline.bundle import FOR_RESUME, begin, begin_again, experiment_to_resume, find_run, resume_command
+from loadlab.pipeline.bundle import (
+    FOR_RESUME,
+    begin,
+    begin_again,
+    experiment_to_resume,
+    find_run,
+    prices_of,
+    resume_command,
+)
 from loadlab.pipeline.finish import Report, analyse_bundle, is_current
 from loadlab.pipeline.kubernetes_rig import Reached, kubernetes_rig, reach
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import local_rig
+from loadlab.pipeline.phase import declared
 from loadlab.pipeline.preflight import check_local
 from loadlab.pipeline.provenance import describe, on_cluster
+from loadlab.pipeline.replay import keep_live_queries
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
 from loadlab.report.live import Progress
@@ -67,7 +79,8 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
         latest_link(layout.runs, folder)
         try:
             with _stoppable(), _rig(experiment, layout, store, progress, reached) as rig:
-                run_session(_with_provenance(rig, store), store.progress())
+                run_session(_knowing(rig, store, layout), store.progress())
+                keep_live_queries(rig, store.folder, layout)
         except KeyboardInterrupt:
             progress.finished()
             left = _left(folder, layout)
@@ -151,12 +164,14 @@ def _begin(
         begin_again(store, fresh)
 
 
-def _with_provenance(rig: Rig, store: BundleStore) -> Rig:
-    """Add what only the deployer knows."""
+def _knowing(rig: Rig, store: BundleStore, layout: Layout) -> Rig:
+    """Put down what only the deployer knows; the rig that comes back knows what to tell of the run."""
     known = store.provenance()
     isolation = rig.deployer.isolation()
     store.put_provenance(replace(known, isolation=isolation.level, isolation_detail=isolation.detail))
-    return replace(rig, bounds=bounds_of(known))
+    lists = load_price_lists(prices_of(store.folder, layout.prices))
+    tariffs = make_tariffs(rig.experiment.prices, lists, rig.experiment.resources)
+    return replace(rig, bounds=bounds_of(known), declared=declared(rig.experiment, store.folder.name, tariffs))
 
 
 def _next_step(

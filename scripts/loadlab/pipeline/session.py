@@ -48,6 +48,7 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
 
 def _say_why(rig: Rig, block: int | None, error: BaseException) -> None:
     reason = "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
+    rig.generator.tell(rig.declared)
     if block is not None:
         rig.store.event("block_interrupted", {"block": block, "reason": reason})
     rig.store.event("run_ended_early", {"reason": reason})

@@ -9,6 +9,7 @@ from loadlab.model.experiment import OpenLoad
 from loadlab.model.plan import Trial
 from loadlab.model.run import ResourceSample, TrialBooks, Window
 from loadlab.pipeline.load_span import LoadSpan, loaded
+from loadlab.pipeline.phase import PhaseRole, tell
 from loadlab.pipeline.rig import Measured, Rig
 
 SAMPLE_EVERY_S = 1.0
@@ -44,11 +45,13 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
     """
     before = _counted(rig, trial.stack)
     rig.probe.take_scrapes(trial.stack)
+    rig.generator.take_scrapes()
     with loaded(rig, trial, _swarm(rig, trial, timing)) as span:
         seen = _watch_window(rig, trial, timing, span)
         load = rig.generator.collect(trial.id)
         generator = span.stop()
     after = _counted(rig, trial.stack)
+    rig.generator.scrape()
     window = Window(
         id=trial.id,
         block=trial.block,
@@ -64,15 +67,22 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
         notes=(*rig.deployer.fallen(), *seen.notes),
         scrape_cpu_s=timing.scrape_cpu_s,
     )
-    return Measured(window=window, scrapes=rig.probe.take_scrapes(trial.stack))
+    measured = Measured(
+        window=window,
+        scrapes=rig.probe.take_scrapes(trial.stack),
+        generator_scrapes=rig.generator.take_scrapes(),
+    )
+    tell(rig)
+    return measured
 
 
 def run_warmup(rig: Rig, trial: Trial, seconds: float) -> None:
     """Load without a window, as each stack gets at a block's start."""
     timing = Timing(warmup_s=0.0, measure_s=0.0, phase_s=0.0)
-    with loaded(rig, trial, _swarm(rig, trial, timing)) as span:
+    with loaded(rig, trial, _swarm(rig, trial, timing, "warmup")) as span:
         span.sleep_until(rig.clock.monotonic_s() + seconds)
         span.stop()
+    tell(rig)
 
 
 def peek(rig: Rig, trial: Trial, seconds: float) -> tuple[float | None, GeneratorBooks]:
@@ -81,11 +91,14 @@ def peek(rig: Rig, trial: Trial, seconds: float) -> tuple[float | None, Generato
     with loaded(rig, trial, _swarm(rig, trial, timing)) as span:
         span.sleep_until(rig.clock.monotonic_s() + seconds)
         p50_s = rig.generator.status().p50_s
-        return p50_s, span.stop()
+        books = span.stop()
+    tell(rig)
+    return p50_s, books
 
 
-def _swarm(rig: Rig, trial: Trial, timing: Timing) -> Swarm:
+def _swarm(rig: Rig, trial: Trial, timing: Timing, role: PhaseRole = "") -> Swarm:
     endpoint = rig.deployer.activate(rig.stack(trial.stack))
+    tell(rig, trial, role)
     return Swarm(
         trial=trial.id,
         url=endpoint.url,
@@ -121,6 +134,7 @@ class _Seen:
 def _watch_window(rig: Rig, trial: Trial, timing: Timing, span: LoadSpan) -> _Seen:
     """Sleep through warm-up and window, reading resources at open, every second and at close."""
     clock = rig.clock
+    tell(rig, trial, window=trial.id)
     rig.generator.open_window(trial.id, opens_in_s=timing.warmup_s, measure_s=timing.measure_s)
     opens_s = clock.monotonic_s() + timing.warmup_s
     closes_s = opens_s + timing.measure_s
@@ -128,14 +142,14 @@ def _watch_window(rig: Rig, trial: Trial, timing: Timing, span: LoadSpan) -> _Se
     span.sleep_until(opens_s)
     idle_before = _cpu_s(rig, trial.stack)
     began_s = clock.monotonic_s()
-    samples, sampled_s = [rig.probe.sample(trial.stack)], began_s
+    samples, sampled_s = [_look(rig, trial)], began_s
     while (left_s := closes_s - clock.monotonic_s()) > 0:
         clock.sleep(min(SAMPLE_EVERY_S, left_s))
-        samples.append(rig.probe.sample(trial.stack))
+        samples.append(_look(rig, trial))
         if (sampled_s := clock.monotonic_s()) < closes_s:
             span.look()
     if sampled_s < closes_s:
-        samples.append(rig.probe.sample(trial.stack))
+        samples.append(_look(rig, trial))
     idle_after, idle_s = _cpu_s(rig, trial.stack), clock.monotonic_s() - began_s
     jump_s = abs(clock.unix_s() - clock.monotonic_s() - offset_s)
     jumped = (f"the wall clock jumped by {jump_s:.1f} s",) if jump_s > CLOCK_JUMP_S else ()
@@ -144,6 +158,12 @@ def _watch_window(rig: Rig, trial: Trial, timing: Timing, span: LoadSpan) -> _Se
         idle_cpu_cores=_rate(idle_before, idle_after, idle_s),
         notes=(*jumped, *_lost_processes(idle_before, idle_after)),
     )
+
+
+def _look(rig: Rig, trial: Trial) -> ResourceSample:
+    """Both sides at the same moment; the load generator's is read meanwhile and not waited for."""
+    rig.generator.scrape()
+    return rig.probe.sample(trial.stack)
 
 
 def _cpu_s(rig: Rig, active: str) -> dict[str, float | None]:

@@ -296,3 +296,37 @@ def test_help_imports_nothing_heavy(module: str) -> None:
     script = f"import sys, loadlab.cli.app; sys.exit({module!r} in sys.modules)"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", script], env=env, timeout=60, check=False).returncode == 0
+
+
+def test_a_session_goes_into_a_file_or_to_standard_output_as_openmetrics(
+    type_: Type, bundle: Path, tmp_path: Path
+) -> None:
+    for path in (bundle / "scrapes").glob("*.generator.om"):
+        path.unlink()
+    code, out, err = type_("report", "unit-run", "--openmetrics", "session.om")
+    assert (code, err) == (0, "")
+    assert "session.om" in out.replace("\n", "")
+    written = (tmp_path / "session.om").read_text()
+    assert written.endswith("# EOF\n")
+    assert 'loadlab_phase_info{block="1"' in written
+    assert type_("report", "unit-run", "--openmetrics", "-") == (0, written, "")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [("runs", "--openmetrics runs: it is a folder; name a file"), ("no/such/file", "the folder .* does not exist")],
+)
+def test_a_place_for_openmetrics_that_cannot_be_is_one_line(type_: Type, bundle: Path, file: str, message: str) -> None:
+    code, out, err = type_("report", "unit-run", "--openmetrics", file)
+    assert (code, out) == (2, "")
+    assert re.search(message, _one_line(err))
+
+
+def test_queries_without_a_prometheus_say_what_is_missing(
+    type_: Type, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadlab.execute.cluster.kubectl.shutil.which", lambda *_, **__: None)
+    code, out, err = type_("report", "unit-run", "--queries")
+    assert (code, out) == (4, "")
+    assert "prometheus: not on PATH and not in .tools/bin; run `make tools`, which brings it" in _one_line(err)
+    assert not (bundle / "queries").exists()

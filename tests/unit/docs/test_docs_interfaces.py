@@ -7,8 +7,11 @@ import re
 import tomllib
 from pathlib import Path
 
+from _exporter import Exporter
+from _ledger import Ledger
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from builders_locust import make_now
 from loadlab.analysis.codes import GATE_CODES
 from loadlab.config.load import LOAD_KEYS
 from loadlab.config.price_refs import PRICE_KEYS
@@ -27,6 +30,7 @@ from loadlab.model.experiment import (
 )
 from loadlab.model.price import BILLING_MODELS
 from loadlab.model.result import Analysis
+from loadlab.pipeline.replay import QUERIES
 from svc_common.metric_families import COUNTED, SLOTS_BUSY
 
 ROW = re.compile(r"^\| ((?:`[^`]+`(?:, )?)+) \|", re.MULTILINE)
@@ -101,7 +105,7 @@ def test_the_table_of_the_bundle_has_every_folder_and_file_that_is_written(pages
     files = set(re.findall(r'"([a-z]+\.(?:json|jsonl|html|md|xml|toml))"', code))
     assert files
     assert files - set(told) == set()
-    assert {name.split("/")[0] for name in told if "/" in name} == set(FOLDERS)
+    assert {name.split("/")[0] for name in told if "/" in name} == {*FOLDERS, QUERIES}
 
 
 def test_the_events_on_the_page_are_those_that_the_pipeline_writes(pages: Pages, root: Path) -> None:
@@ -113,15 +117,23 @@ def test_the_events_on_the_page_are_those_that_the_pipeline_writes(pages: Pages,
 
 def test_the_table_of_routes_has_every_route_of_the_lab(pages: Pages, root: Path) -> None:
     told = first_column(section(pages[root / "docs" / "interfaces.md"], "The lab's routes in Locust"))
-    code = (root / "locustfiles" / "_routes.py").read_text()
+    code = (root / "locustfiles" / "_web.py").read_text()
     routes = {f"{method} {path}" for path, method in re.findall(r'route\("([^"]+)", "([A-Z]+)"', code)}
     assert routes
-    assert {name for name in told if "/lab/" in name} == {route.replace("<path:key>", "<id>") for route in routes}
+    assert {name for name in told if name.startswith(("GET ", "POST ", "DELETE "))} == {
+        route.replace("<path:key>", "<id>") for route in routes
+    }
 
 
 def test_the_table_of_metrics_has_every_metric_of_the_services(pages: Pages, root: Path) -> None:
     told = set(first_column(section(pages[root / "docs" / "interfaces.md"], "Metrics of the services")))
     assert told == metric_names(root)
+
+
+def test_the_table_of_the_generator_has_every_series_of_the_exporter(pages: Pages, root: Path) -> None:
+    told = set(first_column(section(pages[root / "docs" / "interfaces.md"], "Metrics of the load generator")))
+    families = list(Exporter(make_now, Ledger()).collect())
+    assert told == {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
 
 
 def metric_names(root: Path) -> set[str]:

@@ -26,6 +26,7 @@ from loadlab.execute.local import LocalDeployer, split_cores
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.processes import ChildProcesses, free_port
 from loadlab.execute.prometheus import MetricsProbe
+from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.model.experiment import (
     CommandService,
     Experiment,
@@ -78,6 +79,7 @@ def deploy(children: ChildProcesses, tmp_path: Path) -> Iterator[Deploy]:
             children=children,
             services=SERVICES,
             logs=tmp_path,
+            targets=ScrapeTargets(tmp_path / "targets.json"),
             clock=SystemClock(),
             ready_timeout_s=ready_timeout_s,
         )

@@ -374,3 +374,26 @@ def test_where_process_ids_are_not_known_the_number_counts(generator: LocustGene
 def test_closing_ends_the_host(generator: LocustGenerator, host: Host) -> None:
     generator.close()
     assert host.closed
+
+
+def test_a_phase_is_posted_and_one_that_is_refused_is_a_line_and_no_error(
+    generator: LocustGenerator, master: Master, host: Host
+) -> None:
+    assert generator.tell({"stack": "pool", "users": 8}) is None
+    assert ("POST", "/lab/phase", '{"stack":"pool","users":8}') in master.seen
+    master.garbled["/lab/phase"] = b"<html>"
+    assert "POST /lab/phase got status 200" in str(generator.tell({}))
+    host.url = "http://127.0.0.1:9"
+    assert "POST /lab/phase got no answer" in str(generator.tell({}))
+
+
+def test_its_metrics_are_kept_with_the_time_they_were_asked_for(
+    generator: LocustGenerator, master: Master, clock: FakeClock
+) -> None:
+    generator.scrape()
+    assert generator.take_scrapes() == "", "nothing answered yet"
+    master.garbled["/metrics"] = b"locust_users 8.0\n"
+    generator.status()
+    generator.scrape()
+    assert generator.take_scrapes() == f"# scraped {clock.unix_s():.6f}\nlocust_users 8.0\n"
+    assert generator.take_scrapes() == ""

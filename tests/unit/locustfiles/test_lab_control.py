@@ -16,8 +16,12 @@ import pytest
 from _fleet import Fleet, Worker
 from _refusal import Refusal, number_field, text_field
 from _tally import WindowTally
+from _totals import Totals
 from _trials import Trials
 from _windows import KEPT_WINDOWS, Windows
+
+NO_TOTALS = Totals(1.0).message(str)
+IDLE_HEALTH = {"cpu_cores": 0.0, "steal_ratio": None, "throttled_s": None, "group": ""}
 
 
 class Runner:
@@ -54,15 +58,14 @@ class Stage:
     def join(self, worker_id: str, clock_s: float | None = None, **books: Any) -> None:
         page = {"sent": 0, "answered": 0, "failed": 0, "in_flight": 0, "outcomes": {}, **books}
         clock = clock_s if clock_s is not None else perf_counter()
-        self.runner.answers[worker_id] = {"clock_s": clock, "users": 0, "books": page}
+        self.runner.answers[worker_id] = {"clock_s": clock, "users": 0, "books": page, "totals": NO_TOTALS}
         self.runner.say("lab_hello", worker_id, {"pid": 4242, "name": worker_id})
         gevent.sleep(0)
 
     def part(self, worker_id: str, window_id: str, **changes: Any) -> None:
         part = WindowTally(0.0, 1.0, 1.0).part(str)
-        health = {"cpu_cores": 0.0, "steal_ratio": None, "throttled_s": None, "group": ""}
         extra = {"id": window_id, "early": False, "late_s": 0.0, "ended_s": 1.0, "unjudged": 0, "own_waits": []}
-        self.runner.say("lab_part", worker_id, {**part, **extra, "health": health, **changes})
+        self.runner.say("lab_part", worker_id, {**part, **extra, "health": IDLE_HEALTH, **changes})
 
 
 @pytest.fixture
@@ -223,7 +226,7 @@ def test_a_worker_that_quits_leaves_its_books_and_a_lost_one_a_hole(
     stage.trials.start("t", None)
     left = {"sent": 6, "answered": 4, "failed": 0, "in_flight": 2, "outcomes": {"200": 4}}
     later(6.0)
-    stage.runner.say("lab_bye", "b", {"users": 2, "books": left})
+    stage.runner.say("lab_bye", "b", {"users": 2, "books": left, "totals": NO_TOTALS})
     stage.runner.say("lab_pulse", "a", pulse())
     books = stage.trials.get("t")
     assert (books["sent"], books["answered"], books["workers"]) == (7, 5, 1)
@@ -241,7 +244,8 @@ def test_a_worker_that_was_swapped_for_another_between_trial_and_window_is_a_hol
         stage.join(worker_id)
     stage.trials.start("t", None)
     page = stage.runner.answers["pod-b"]["books"]
-    stage.runner.say("lab_bye", "pod-b", {"users": 0, "books": {**page, "sent": 2, "answered": 2}})
+    left = {**page, "sent": 2, "answered": 2}
+    stage.runner.say("lab_bye", "pod-b", {"users": 0, "books": left, "totals": NO_TOTALS})
     stage.join("pod-c")
     stage.windows.open("w", 0.0, 1.0, 1.0, stage.trials.crew)
     later(2.0)
@@ -342,4 +346,6 @@ def test_fields_of_a_request_are_checked() -> None:
 
 def pulse(**changes: Any) -> dict[str, Any]:
     counts = {"users": 1, "in_flight": 0, "ended": 0, "failed": 0}
-    return {"pid": 4242, "name": "a", "span_s": 0.25, **counts, "latencies": {"i": b"", "n": b""}, **changes}
+    quantiles = {"latencies": {"i": b"", "n": b""}, "lags": {"i": b"", "n": b""}}
+    health = {"health": IDLE_HEALTH, "throttled_total_s": None, "totals": NO_TOTALS}
+    return {"pid": 4242, "name": "a", "span_s": 0.25, **counts, **quantiles, **health, **changes}

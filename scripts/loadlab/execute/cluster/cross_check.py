@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import urllib3
 
+from loadlab.errors import ClusterError
 from loadlab.execute.cluster.deployer import KubernetesDeployer
 from loadlab.execute.cluster.forward import PortForward
 from loadlab.execute.cluster.pod import Pod, read_pod
@@ -60,6 +61,13 @@ class CrossChecker:
         self._seen.clear()
         if rows:
             self._note("cross_check", {"block": block, "stacks": rows})
+
+    def prometheus_url(self) -> str | None:
+        """Where the lab's Prometheus answers on this machine; None when it does not."""
+        try:
+            return self._url()
+        except (_AbsentError, ClusterError):
+            return None
 
     def close(self) -> None:
         """Close the way to Prometheus."""

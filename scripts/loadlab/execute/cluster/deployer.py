@@ -124,6 +124,11 @@ class KubernetesDeployer:
             self._mend(forward)
         return [f"{forward.url}/metrics" for forward in running.forwards]
 
+    def replicas(self, stack: str) -> Mapping[str, str]:
+        """The stack's pods by name, and where their metrics answer."""
+        names = [pod.name for pod in self._stacks[stack].pods]
+        return dict(zip(names, self.metrics_urls(stack), strict=False))
+
     def pods(self, stack: str) -> tuple[Pod, ...]:
         """The pods of a prepared stack."""
         running = self._stacks.get(stack)

@@ -27,7 +27,7 @@ def find_tool(name: str, tools: Path) -> Path:
     """
     found = shutil.which(name, path=str(tools / "bin")) or shutil.which(name)
     if found is None:
-        raise ClusterError(f"{name}: not on PATH and not in .tools/bin; run `make lab-up`, which brings it")
+        raise ClusterError(f"{name}: not on PATH and not in .tools/bin; run `make tools`, which brings it")
     return Path(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -11,6 +11,7 @@ import urllib3
 
 from loadlab.execute.ports import Clock
 from loadlab.execute.prometheus import SCRAPE_TIMEOUT_S, Exposition, LagTotals, absent_sample, lag_totals, to_sample
+from loadlab.execute.scrapes import MARK
 from loadlab.model.run import ResourceSample, WorkerSample
 
 PID_STRIDE = 1 << 22
@@ -21,10 +22,12 @@ Watcher = Callable[[str, ResourceSample], None]
 
 
 class ReplicaProbe:
-    """urls: a stack's metrics addresses, one a replica, in a fixed order. watch: hears of every sample of a stack."""
+    """replicas: a stack's pods and the addresses of their metrics, in a fixed order. watch: hears of every sample."""
 
-    def __init__(self, urls: Callable[[str], Sequence[str]], clock: Clock, watch: Watcher | None = None) -> None:
-        self._urls = urls
+    def __init__(
+        self, replicas: Callable[[str], Mapping[str, str]], clock: Clock, watch: Watcher | None = None
+    ) -> None:
+        self._replicas = replicas
         self._clock = clock
         self._watch = watch
         self._http = urllib3.PoolManager(num_pools=64, retries=False, timeout=SCRAPE_TIMEOUT_S)
@@ -42,13 +45,14 @@ class ReplicaProbe:
 
     def _sample(self, stack: str) -> ResourceSample:
         now_s = self._clock.unix_s()
-        urls = self._urls(stack)
+        replicas = self._replicas(stack)
+        urls = list(replicas.values())
         texts = list(self._pool.map(self._scrape, urls))
         told = [text for text in texts if text is not None]
         if not told or len(told) < len(urls):
             return absent_sample(now_s)
-        heads = [f"# scraped {now_s:.6f}\n" if i == 0 else f"# replica {i}\n" for i in range(len(told))]
-        self._scrapes.setdefault(stack, []).extend(head + text for head, text in zip(heads, told, strict=True))
+        read = [f"{MARK}{now_s:.6f} {pod}\n{text}" for pod, text in zip(replicas, told, strict=True)]
+        self._scrapes.setdefault(stack, []).extend(read)
         try:
             return summed([self._one(f"{stack}/{url}", text, now_s) for url, text in zip(urls, told, strict=True)])
         except (ValueError, OverflowError):

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from loadlab.errors import ClusterError
+from loadlab.execute.cluster.state import NAMESPACE
 from loadlab.execute.durable import write_whole
 
 BUILT = ("flask", "fastapi", "upstream", "locust")
@@ -19,6 +20,8 @@ FOREIGN = {"prometheus": "prom/prometheus", "grafana": "grafana/grafana"}
 """Names by which the manifests call images that are not the lab's own."""
 EXPECT_WORKERS = "spec.template.spec.containers.[name=locust].env.[name=LOCUST_EXPECT_WORKERS].value"
 
+
+PRICES = "prices.yaml"
 
 Name = tuple[str, str, str]
 """Kind, name and namespace of an object."""
@@ -34,6 +37,8 @@ class Choice:
     images: Mapping[str, Mapping[str, Any]]
     is_pushed: bool
     """Whether pods take the lab's images from the registry that they were pushed to."""
+    price_rules: str
+    """The price lists as they are now, as a rule file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,16 +70,23 @@ def write_overlay(folder: Path, k8s: Path, choice: Choice) -> None:
     """Write it where ``kubectl kustomize`` finds it. Raises ClusterError: an image was not built or pushed."""
     folder.mkdir(parents=True, exist_ok=True)
     up = Path(os.path.relpath(k8s, folder))
+    write_whole(folder / PRICES, choice.price_rules.encode())
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [str(up / "overlays" / choice.overlay)],
         "components": [str(up / "components" / name) for name in choice.components],
+        "configMapGenerator": [_prices()],
         "images": _images(choice),
         "replicas": [{"name": "locust-worker", "count": choice.workers}],
         "replacements": [_expect_workers()],
     }
     write_whole(folder / "kustomization.yaml", yaml.safe_dump(content, sort_keys=False).encode())
+
+
+def _prices() -> dict[str, Any]:
+    """The rules of the base, with the prices of now in the place of the committed ones."""
+    return {"name": "prometheus-rules", "namespace": NAMESPACE, "behavior": "merge", "files": [PRICES]}
 
 
 def reference_of(entry: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loadlab.errors import UsageError
+from loadlab.execute.lab.debian_package import DebianPackage
 
 Version = tuple[int, ...]
 
@@ -27,22 +28,34 @@ class GoBuild:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """The maker's file for one platform."""
+    """The maker's file for one platform. member: the program in it when it is an archive."""
 
     url: str
     sha256: str
+    member: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tool:
-    """A program. version: what is brought; at_least: what is good enough on PATH; asks: how it tells its version."""
+    """A program and where it can come from.
+
+    version: of the build and the release; at_least: what is good enough on PATH and in a Debian package; asks: how it
+    tells its version.
+    """
 
     name: str
     version: str
     at_least: str
     asks: tuple[str, ...]
-    go: GoBuild
+    debian: DebianPackage | None
+    go: GoBuild | None
     releases: Mapping[str, Release]
+
+    def takes(self, version: str | None) -> bool:
+        """Whether one of this version in .tools/bin is left as it is."""
+        if version is None or self.debian is None:
+            return version == self.version
+        return numbers(version) >= numbers(self.at_least)
 
 
 def read_tools(folder: Path) -> Mapping[str, Tool]:
@@ -70,12 +83,14 @@ def numbers(version: str) -> Version:
 
 
 def _tool(name: str, table: Mapping[str, Any], folder: Path) -> Tool:
-    go = table["go"]
+    go = table.get("go")
+    debian = table.get("debian")
     return Tool(
         name=name,
         version=table["version"],
         at_least=table["at_least"],
         asks=tuple(table["asks"]),
-        go=GoBuild(folder=folder / go["folder"], package=go["package"], ldflags=go["ldflags"]),
+        debian=DebianPackage(**debian) if debian else None,
+        go=GoBuild(folder=folder / go["folder"], package=go["package"], ldflags=go["ldflags"]) if go else None,
         releases={platform: Release(**release) for platform, release in table["release"].items()},
     )

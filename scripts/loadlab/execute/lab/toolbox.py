@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import shutil
+import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loadlab.errors import ClusterError
+from loadlab.execute.lab.debian_package import unpack
 from loadlab.execute.lab.file_lock import held
 from loadlab.execute.lab.program import call
 from loadlab.execute.lab.tool_list import Release, Tool, chosen, numbers, read_tools, version_in
@@ -59,7 +61,7 @@ class Toolbox:
         if on_path is not None and self._is_good_enough(tool, Path(on_path)):
             return Path(on_path)
         brought = self._folder / "bin" / name
-        return brought if self.version(tool, brought) == tool.version else None
+        return brought if tool.takes(self.version(tool, brought)) else None
 
     def version(self, tool: Tool, program: Path) -> str | None:
         """What it says its version is, asked once; None when it is not there or says nothing of the kind."""
@@ -87,23 +89,41 @@ class Toolbox:
         fresh = self._folder / f"{tool.name}.new"
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh.unlink(missing_ok=True)
-        why_not = self._build(tool, fresh)
-        if why_not is not None:
-            self._fetch(tool, fresh, why_not)
+        reasons = []
+        for way in (self._unpack, self._build):
+            why_not = way(tool, fresh)
+            if why_not is None:
+                break
+            reasons.append(why_not)
+        else:
+            self._fetch(tool, fresh, " and ".join(filter(None, reasons)))
         self._told.clear()
         version = self.version(tool, fresh)
-        if version != tool.version:
+        if not tool.takes(version):
             fresh.unlink(missing_ok=True)
             raise ClusterError(
                 f"{tool.name}: what was brought says version {version}, expected {tool.version}; "
                 f"put {tool.name} {tool.at_least} or newer on PATH"
             )
         fresh.replace(target)
-        self._say(f"{tool.name}: {tool.version} is in .tools/bin")
+        self._say(f"{tool.name}: {version} is in .tools/bin")
         return target
 
+    def _unpack(self, tool: Tool, into: Path) -> str | None:
+        """Take it out of its Debian package; None when done, else why not, empty when it is in none."""
+        if tool.debian is None:
+            return ""
+        self._say(f"{tool.name}: unpacking the package {tool.debian.package}")
+        why_not = unpack(tool.debian, folder=self._folder / "debian", into=into, environ=self._environ)
+        if why_not is None and not tool.takes(self.version(tool, into)):
+            why_not = f"the package {tool.debian.package} has {self.version(tool, into)}"
+            into.unlink()
+        return why_not
+
     def _build(self, tool: Tool, into: Path) -> str | None:
-        """Build it from Go modules; None when done, else why not."""
+        """Build it from Go modules; None when done, else why not, empty when it is not built."""
+        if tool.go is None:
+            return ""
         path = os.pathsep.join([self._environ.get("PATH", os.defpath), *GO_PLACES])
         go = shutil.which("go", path=path)
         if go is None:
@@ -140,7 +160,24 @@ def _download(release: Release, into: Path) -> None:
         got = _copy(answer, file)
     if got != release.sha256:
         raise ValueError(f"got a file with sha256 {got}, expected {release.sha256}")
+    if release.member is not None:
+        _take_out(release.member, into)
     into.chmod(0o755)
+
+
+def _take_out(member: str, archive: Path) -> None:
+    """Put one file of an archive in the archive's place. Raises ValueError."""
+    taken = archive.with_suffix(".taken")
+    try:
+        with tarfile.open(archive) as opened:
+            source = opened.extractfile(member)
+            if source is None:
+                raise ValueError(f"{member} is no file in it")
+            with source, taken.open("wb") as file:
+                shutil.copyfileobj(source, file)
+    except (KeyError, tarfile.TarError) as error:
+        raise ValueError(f"{member} is not in it: {error}") from None
+    taken.replace(archive)
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> str:

@@ -86,7 +86,11 @@ def test_replicas_are_summed_and_their_addresses_all_given_to_the_load(fake: Fak
     twice = replace(experiment, stacks=(replace(experiment.stacks[0], replicas=2), *experiment.stacks[1:]))
     deployer, name = _deployer(fake, twice), twice.stacks[0].name
     deployer.prepare(1)
-    sample = ReplicaProbe(deployer.metrics_urls, fake.ways.clock).sample(name)
+    probe = ReplicaProbe(deployer.replicas, fake.ways.clock)
+    sample = probe.sample(name)
+    stamps = [line.split() for line in probe.take_scrapes(name).splitlines() if line.startswith("# scraped ")]
+    assert [stamp[-1] for stamp in stamps] == [pod.name for pod in deployer.pods(name)], "each under its pod's name"
+    assert len({stamp[2] for stamp in stamps}) == 1, "read at one moment"
     assert deployer.activate(twice.stacks[0]).url == "http://10.0.0.1:8000,http://10.0.0.1:8000"
     assert (sample.cpu_s, sample.served, sample.throttled_periods) == (3.0, 20, 4)
     assert sample.served_by_replica == (10, 10)

@@ -55,7 +55,7 @@ def test_a_program_that_went_away_is_one_line(tmp_path: Path) -> None:
 
 def test_a_tool_is_found_where_the_lab_brought_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ClusterError, match=r"kind: not on PATH and not in .tools/bin; run `make lab-up`"):
+    with pytest.raises(ClusterError, match=r"kind: not on PATH and not in .tools/bin; run `make tools`"):
         find_tool("kind", tmp_path)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "kind").write_text("#!/bin/sh\n")

@@ -22,7 +22,9 @@ def entries(**changes: dict[str, Any]) -> Entries:
 
 
 def choice(images: Entries, *, is_pushed: bool = False, components: tuple[str, ...] = ()) -> Choice:
-    return Choice(overlay="kind", components=components, workers=3, images=images, is_pushed=is_pushed)
+    return Choice(
+        overlay="kind", components=components, workers=3, images=images, is_pushed=is_pushed, price_rules="groups: []"
+    )
 
 
 def written(folder: Path, chosen: Choice) -> dict[str, Any]:
@@ -38,6 +40,18 @@ def test_overlay_components_images_and_workers_are_in_it(tmp_path: Path) -> None
     assert found["replicas"] == [{"name": "locust-worker", "count": 3}]
     assert {"name": "loadlab/flask", "newName": "loadlab/flask", "newTag": "c-1"} in found["images"]
     assert {"name": "prom/prometheus", "newName": "mirror/prom", "newTag": "v3"} in found["images"]
+
+
+def test_the_prices_of_now_take_the_place_of_the_committed_ones(tmp_path: Path) -> None:
+    found = written(tmp_path, choice(entries()))
+    (rules,) = found["configMapGenerator"]
+    assert rules == {
+        "name": "prometheus-rules",
+        "namespace": "loadlab",
+        "behavior": "merge",
+        "files": ["prices.yaml"],
+    }
+    assert (tmp_path / ".lab" / "overlay" / "prices.yaml").read_text() == "groups: []"
 
 
 def test_an_image_that_was_not_built_is_named(tmp_path: Path) -> None:

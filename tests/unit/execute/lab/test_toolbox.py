@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import platform
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,77 @@ def test_a_build_that_fails_is_made_up_for_by_the_release(bench: Bench, monkeypa
     assert any("go build failed: no such module" in line for line in bench.said)
 
 
+def _packaged(bench: Bench, version: str) -> FakeProgram:
+    """The tool comes from a package with this version of it, or from a release in an archive; never from Go."""
+    archive = bench.root.parent / "release"
+    with tarfile.open(archive, "w:gz") as packed:
+        entry = tarfile.TarInfo("promtool-2.54.0/promtool")
+        content = b"#!/bin/sh\necho 'promtool, version 2.54.0'\n"
+        entry.size = len(content)
+        packed.addfile(entry, io.BytesIO(content))
+    (bench.root / "scripts" / "tools" / "tools.toml").write_text(
+        f"""[promtool]
+version = "2.54.0"
+at_least = "2.42"
+asks = ["--version"]
+[promtool.debian]
+package = "prometheus"
+member = "usr/bin/promtool"
+[promtool.release.{HERE}]
+url = "{archive.as_uri()}"
+sha256 = "{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+member = "promtool-2.54.0/promtool"
+"""
+    )
+    program = f"printf '#!/bin/sh\\necho promtool, version {version}\\n' >\"$3/usr/bin/promtool\""
+    unpacked = f'mkdir -p "$3/usr/bin"\n{program}\nchmod 755 "$3/usr/bin/promtool"'
+    FakeProgram(bench.path, "dpkg-deb").answer("-x*", unpacked)
+    return FakeProgram(bench.path, "apt-get").answer("*", ": >prometheus_1_all.deb")
+
+
+def test_a_package_of_the_system_is_unpacked_once_for_all_its_programs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apt = _packaged(bench, "2.45.3+ds")
+    brought = bench.box(monkeypatch).ensure("promtool")
+    assert "2.45.3" in brought.read_text()
+    assert bench.box(monkeypatch).find("promtool") == brought
+    brought.unlink()
+    bench.box(monkeypatch).ensure("promtool")
+    assert len(apt.asked) == 1
+
+
+def test_without_lists_of_packages_own_ones_are_fetched(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    apt = _packaged(bench, "2.42.0")
+    apt.says("*", "Unable to locate package", code=100, to="err")
+    apt.answer("*Dir::State=* update", "exit 0").answer("*Dir::State=* download *", ": >prometheus_1_all.deb")
+    assert bench.box(monkeypatch).ensure("promtool").is_file()
+    assert [line.split()[-2:] for line in apt.asked][1][-1] == "update"
+    assert not (bench.root / ".tools" / "debian" / "apt").exists()
+
+
+@pytest.mark.parametrize(
+    ("is_package", "said"), [(True, "the package prometheus has 2.31.2"), (False, "apt-get download prometheus failed")]
+)
+def test_a_package_too_old_or_absent_is_made_up_for_by_the_release_in_its_archive(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, is_package: bool, said: str
+) -> None:
+    apt = _packaged(bench, "2.31.2")
+    if not is_package:
+        apt.says("*", "no network", code=100, to="err")
+    assert "2.54.0" in bench.box(monkeypatch).ensure("promtool").read_text()
+    assert any(said in line for line in bench.said)
+
+
+def test_an_archive_without_the_program_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    _packaged(bench, "2.31.2")
+    listing = bench.root / "scripts" / "tools" / "tools.toml"
+    listing.write_text(listing.read_text().replace("2.54.0/promtool", "2.54.0/other"))
+    with pytest.raises(ClusterError, match=r"other is not in it.*; put promtool 2\.42 or newer on PATH"):
+        bench.box(monkeypatch).ensure("promtool")
+    assert list((bench.root / ".tools" / "bin").iterdir()) == []
+
+
 def test_a_tool_that_nobody_lists_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="there is no tool 'helm'; expected one of kubectl"):
         bench.box(monkeypatch).ensure("helm")
@@ -124,14 +197,16 @@ def test_a_tool_that_nobody_lists_is_named(bench: Bench, monkeypatch: pytest.Mon
 
 def test_every_tool_of_this_repository_is_pinned_on_every_platform() -> None:
     tools = read_tools(ROOT / "scripts" / "tools")
-    assert {"kubectl", "kind"} <= set(tools)
+    assert set(tools) == {"kubectl", "kind", "promtool", "prometheus"}
     for tool in tools.values():
         assert set(tool.releases) == {"linux-amd64", "linux-arm64"}
         for release in tool.releases.values():
             assert tool.version in release.url
             assert release.url.startswith("https://")
             assert len(release.sha256) == 64
-        assert (tool.go.folder / "go.sum").is_file()
+            assert tool.go is not None or f"{tool.version}." in str(release.member)
+        assert tool.go is None or (tool.go.folder / "go.sum").is_file()
+        assert tool.go is not None or tool.debian is not None
         assert numbers(tool.version) >= numbers(tool.at_least)
 
 

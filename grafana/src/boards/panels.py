@@ -1,0 +1,141 @@
+"""Panels of a kind, alike on every board: a title that asks, a description that answers, a unit, a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.builders import dashboard as dashboards
+from grafana_foundation_sdk.builders import prometheus, stat, table, timeseries, xychart
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    DataSourceRef,
+    GraphThresholdsStyleMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    ScaleDistribution,
+    SortOrder,
+    TooltipDisplayMode,
+)
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, Threshold, ThresholdsMode
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+WHOLE_ROW, HALF_ROW, THIRD_ROW, QUARTER_ROW = 24, 12, 8, 6
+CHART_HEIGHT, STAT_HEIGHT = 8, 4
+GREEN, ORANGE, RED = "green", "orange", "red"
+
+Panel = Any
+"""A builder of the SDK that has not been built yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """PromQL and what its series are called, such as ``{{stack}} p99``."""
+
+    expr: str
+    legend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A value from which on a panel turns to a colour."""
+
+    value: float
+    color: str
+
+
+def lines(
+    title: str,
+    description: str,
+    unit: str,
+    queries: Sequence[Query],
+    *,
+    width: int = HALF_ROW,
+    bounds: Sequence[Bound] = (),
+    least: float | None = 0.0,
+    is_logarithmic: bool = False,
+) -> Panel:
+    """Lines over time. bounds are drawn as lines of their colours; least is where a linear axis begins."""
+    legend = _legend()
+    tooltip = common_builders.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
+    panel = timeseries.Panel().line_width(2).fill_opacity(0).legend(legend).tooltip(tooltip)
+    if is_logarithmic:
+        scale = common_builders.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
+        panel = panel.scale_distribution(scale)
+    elif least is not None:
+        panel = panel.min(least)
+    if bounds:
+        style = common_builders.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.LINE)
+        panel = panel.thresholds(_thresholds(bounds)).thresholds_style(style)
+    return _with_targets(_dressed(panel, title, description, unit, width, CHART_HEIGHT), queries)
+
+
+def figure(
+    title: str,
+    description: str,
+    unit: str,
+    queries: Sequence[Query],
+    *,
+    width: int = QUARTER_ROW,
+    bounds: Sequence[Bound] = (),
+    decimals: int | None = None,
+) -> Panel:
+    """The last value, large, with its course behind it; colours from bounds."""
+    last = common_builders.ReduceDataOptions().calcs(["lastNotNull"])
+    panel = stat.Panel().graph_mode(BigValueGraphMode.AREA).color_mode(BigValueColorMode.VALUE).reduce_options(last)
+    panel = panel.thresholds(_thresholds(bounds))
+    if decimals is not None:
+        panel = panel.decimals(decimals)
+    return _with_targets(_dressed(panel, title, description, unit, width, STAT_HEIGHT), queries)
+
+
+def rows(title: str, description: str, unit: str, queries: Sequence[Query], *, width: int = HALF_ROW) -> Panel:
+    """Values of this moment as a table, a row for each series."""
+    panel = _dressed(table.Panel(), title, description, unit, width, CHART_HEIGHT)
+    for ref, query in zip("ABCDEFGH", queries, strict=False):
+        panel = panel.with_target(_target(ref, query).instant().format(PromQueryFormat.TABLE))
+    return panel
+
+
+def against_users(title: str, description: str, unit: str, query: Query, *, width: int = HALF_ROW) -> Panel:
+    """Points of this moment, one for each (stack, users): the value against the users of its label, by stack."""
+    panel = _dressed(xychart.Panel().legend(_legend()), title, description, unit, width, CHART_HEIGHT)
+    panel = panel.with_target(_target("A", query).instant().format(PromQueryFormat.TABLE))
+    numbers = {"conversions": [{"targetField": "users", "destinationType": "number"}], "fields": {}}
+    fields = {"include": {"names": ["users", "stack", "Value"]}}
+    for step, options in (
+        ("convertFieldType", numbers),
+        ("filterFieldsByName", fields),
+        ("partitionByValues", {"fields": ["stack"]}),
+    ):
+        panel = panel.with_transformation(DataTransformerConfig(id_val=step, options=options))
+    return panel
+
+
+def _legend() -> common_builders.VizLegendOptions:
+    shown = common_builders.VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.LIST)
+    return shown.placement(LegendPlacement.BOTTOM)
+
+
+def _dressed(panel: Panel, title: str, description: str, unit: str, width: int, height: int) -> Panel:
+    panel = panel.title(title).description(description).unit(unit).datasource(DATASOURCE)
+    return panel.span(width).height(height).no_value("no data")
+
+
+def _with_targets(panel: Panel, queries: Sequence[Query]) -> Panel:
+    for ref, query in zip("ABCDEFGH", queries, strict=False):
+        panel = panel.with_target(_target(ref, query).range())
+    return panel
+
+
+def _target(ref: str, query: Query) -> prometheus.Dataquery:
+    return prometheus.Dataquery().ref_id(ref).expr(query.expr).legend_format(query.legend).datasource(DATASOURCE)
+
+
+def _thresholds(bounds: Sequence[Bound]) -> dashboards.ThresholdsConfig:
+    steps = [Threshold(value=None, color=GREEN), *(Threshold(value=one.value, color=one.color) for one in bounds)]
+    return dashboards.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)

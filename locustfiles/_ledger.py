@@ -1,0 +1,69 @@
+"""What all workers counted, by stack, since the master began; a worker that leaves takes nothing away."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from _totals import BOUNDS_S
+
+
+@dataclass(slots=True)
+class Account:
+    """The counts of one stack. buckets: each counts its own span only."""
+
+    sent: int = 0
+    good: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    latency_sum_s: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything was counted on it."""
+        return bool(self.sent or any(self.ended.values()))
+
+    def add(self, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+        """Add what a worker counted between two of its messages (`Totals.message`)."""
+        before = old or {"sent": 0, "good": 0, "ended": {}, "latency_sum_s": 0.0, "buckets": [0] * len(self.buckets)}
+        self.sent += new["sent"] - before["sent"]
+        self.good += new["good"] - before["good"]
+        self.latency_sum_s += new["latency_sum_s"] - before["latency_sum_s"]
+        for outcome, count in new["ended"].items():
+            self.ended[outcome] += count - before["ended"].get(outcome, 0)
+        pairs = zip(new["buckets"], before["buckets"], strict=True)
+        self.buckets = [sum(one) for one in zip(self.buckets, (now - then for now, then in pairs), strict=True)]
+
+
+class Ledger:
+    """Accounts by stack. ``stack`` is the one under load now, "" where nobody said which."""
+
+    def __init__(self) -> None:
+        self.stack = ""
+        self.accounts: defaultdict[str, Account] = defaultdict(Account)
+        self._last: dict[str, Mapping[str, Any]] = {}
+        self._throttled: dict[str, float] = {}
+
+    @property
+    def throttled_s(self) -> float | None:
+        """Throttled time of all control groups that workers ran in, each counted once; None where none tells."""
+        return sum(self._throttled.values()) if self._throttled else None
+
+    def note_throttled(self, group: str, total_s: float | None) -> None:
+        """A control group's throttled seconds so far."""
+        if total_s is not None:
+            self._throttled[group] = max(total_s, self._throttled.get(group, 0.0))
+
+    def note(self, worker_id: str, totals: Mapping[str, Any]) -> None:
+        """A worker's counts so far; what is new belongs to the stack under load.
+
+        A message that overtook a later one changes nothing.
+        """
+        last = self._last.get(worker_id)
+        if last is not None and totals["sent"] < last["sent"]:
+            return
+        if last != totals:
+            self.accounts[self.stack].add(totals, last)
+            self._last[worker_id] = totals

@@ -1,0 +1,61 @@
+"""Counts of one worker since its process began: they never fall, so that Prometheus can take rates of them.
+
+Trials and windows begin anew; these do not. They travel with every pulse and every answer, and the master adds what is
+new to the stack that is under load (`_ledger.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from _histogram import Floats
+from _tally import CODE, LATENCY_MS, OK, START, UNJUDGED, VERDICT, Slice
+
+BOUNDS_S = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075),
+    *(0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75),
+    *(1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0),
+)
+"""Upper bounds of the buckets of response times; the services' own, so that both can be laid over each other."""
+
+
+class Totals:
+    """good_within_s: an answered request is good within it; may be changed between trials."""
+
+    def __init__(self, good_within_s: float) -> None:
+        self.good_within_s = good_within_s
+        self._sent = 0
+        self._good = 0
+        self._codes: Counter[int] = Counter()
+        self._latency_sum_s = 0.0
+        self._buckets = np.zeros(len(BOUNDS_S) + 1, dtype=np.int64)
+
+    def fold(self, piece: Slice) -> None:
+        """Add a slice. Slices must come in order and without gaps."""
+        starts = np.concatenate((piece.rows[:, START], piece.flights))
+        self._sent += int(np.count_nonzero(starts >= piece.lo_s))
+        ended = piece.rows[piece.rows[:, VERDICT] != UNJUDGED]
+        if not len(ended):
+            return
+        codes, counts = np.unique(ended[:, CODE].astype(np.int64), return_counts=True)
+        self._codes.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+        self._respond(ended[ended[:, VERDICT] == OK, LATENCY_MS] / 1e3)
+
+    def _respond(self, latencies_s: Floats) -> None:
+        self._good += int(np.count_nonzero(latencies_s <= self.good_within_s))
+        self._latency_sum_s += float(latencies_s.sum())
+        places = np.searchsorted(BOUNDS_S, latencies_s, side="left")
+        self._buckets += np.bincount(places, minlength=len(self._buckets))
+
+    def message(self, name_of: Callable[[int], str]) -> dict[str, Any]:
+        """The counts as a message to the master; buckets each count their own span only."""
+        return {
+            "sent": self._sent,
+            "good": self._good,
+            "ended": {name_of(code): count for code, count in sorted(self._codes.items())},
+            "latency_sum_s": self._latency_sum_s,
+            "buckets": self._buckets.tolist(),
+        }

@@ -1,0 +1,1 @@
+"""A past session in a real Prometheus on this machine."""

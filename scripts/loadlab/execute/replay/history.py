@@ -1,0 +1,50 @@
+"""Asking a Prometheus over HTTP what it knows of a stretch of time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import urllib3
+
+from loadlab.errors import DeployError
+
+TIMEOUT_S = 30.0
+
+
+class History:
+    """The query API of one Prometheus."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S)
+
+    def answers(self) -> bool:
+        """Whether it takes queries now."""
+        try:
+            return bool(self._http.request("GET", f"{self._url}/-/ready", timeout=2.0).status == 200)
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def version(self) -> str:
+        """Which Prometheus it is. Raises DeployError."""
+        return str(self._ask("status/buildinfo", {})["version"])
+
+    def query_range(self, expr: str, *, start_s: float, end_s: float, step_s: float) -> list[dict[str, Any]]:
+        """The matrix: for each series its labels and its (time, value as text).
+
+        Raises:
+            DeployError: the expression is refused, or nobody answers.
+        """
+        fields = {"query": expr, "start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:g}"}
+        return list(self._ask("query_range", fields)["result"])
+
+    def _ask(self, what: str, fields: dict[str, str]) -> Any:
+        try:
+            answer = self._http.request("GET", f"{self._url}/api/v1/{what}", fields=fields)
+            decoded = orjson.loads(answer.data)
+        except (urllib3.exceptions.HTTPError, orjson.JSONDecodeError) as error:
+            raise DeployError(f"prometheus: {what} got no answer: {type(error).__name__}; is it still up?") from None
+        if decoded.get("status") != "success":
+            raise DeployError(f"prometheus: {fields.get('query', what)}: {decoded.get('error')}")
+        return decoded["data"]

@@ -1,0 +1,74 @@
+"""What the run is doing, told to the load generator, whose web application shows it to Prometheus.
+
+Telling is a courtesy: one that fails is an event in the bundle, and neither ends nor lengthens a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from loadlab.analysis.billing import Tariff
+from loadlab.model.experiment import Experiment
+from loadlab.model.plan import Role, Trial
+from loadlab.model.price import PerRequestMemory
+from loadlab.model.run import Window
+from loadlab.pipeline.rig import Rig
+
+PhaseRole = Role | Literal["warmup", "demand", ""]
+CONTROL = "-aa-r1"
+"""End of the id of a control that is repeated: it stays a control."""
+
+
+def declared(experiment: Experiment, run_id: str, tariffs: Sequence[Tariff]) -> Mapping[str, object]:
+    """What holds for the whole run: names, margin, objective, and what the price lists bill each stack by the hour."""
+    claim = experiment.decision.claimed_users
+    return {
+        "experiment": experiment.id,
+        "run": run_id,
+        "stacks": [stack.name for stack in experiment.stacks],
+        "margin_ratio": experiment.decision.margin_ratio,
+        "objective_latency_s": experiment.objective.latency_s,
+        **({} if claim is None else {"claimed_users": claim}),
+        "billed": list(billed(experiment, tariffs)),
+    }
+
+
+def billed(experiment: Experiment, tariffs: Sequence[Tariff]) -> Iterator[Mapping[str, object]]:
+    """Sizes that are sold, times replicas; not of lists that bill each request by itself."""
+    for tariff in tariffs:
+        if isinstance(tariff.model, PerRequestMemory):
+            continue
+        for stack in experiment.stacks:
+            yield {
+                "stack": stack.name,
+                "list": tariff.list_id,
+                "billing": tariff.billing,
+                "cpu_cores": float(tariff.size.vcpu * stack.replicas),
+                "memory_gib": float(tariff.size.gib * stack.replicas),
+            }
+
+
+def tell(rig: Rig, trial: Trial | None = None, role: PhaseRole = "", *, window: str = "") -> None:
+    """Say which trial begins, or that none is under way."""
+    phase = {**rig.declared, **({} if trial is None else _of(trial, role, window))}
+    if (why_not := rig.generator.tell(phase)) is not None:
+        rig.store.event("phase_not_told", {"trial": None if trial is None else trial.id, "reason": why_not})
+
+
+def _of(trial: Trial, role: PhaseRole, window: str) -> Mapping[str, object]:
+    return {
+        "trial": trial.id,
+        "window": window,
+        "stack": trial.stack,
+        "users": trial.users,
+        "block": trial.block,
+        "role": role or role_of(trial),
+    }
+
+
+def role_of(trial: Trial | Window) -> PhaseRole:
+    """A trial's role as boards see it: one before the first block measures a demand."""
+    if trial.block == 0:
+        return "demand"
+    return "aa" if trial.id.endswith(CONTROL) else trial.role

@@ -1,0 +1,158 @@
+"""The boards are what their source makes, and every panel asks, answers, names its series and its unit."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "grafana" / "dashboards"
+FILES = sorted(FOLDER.glob("*.json"))
+NEWEST_SCHEMA = 42
+PANEL_TYPES = {"timeseries", "stat", "table", "xychart"}
+"""All of them are in Grafana 9 (xychart there as a preview) and later."""
+UNITS = {
+    "bytes": r"_bytes",
+    "s": r"_seconds|_seconds_bucket",
+    "reqps": r"_rps|rate\(",
+    "currencyUSD": r"usd",
+    "percentunit": r"/|_ratio",
+}
+"""Unit of a panel to what its queries must then contain."""
+UNIT_OF_NAME = {
+    r"_bytes$": {"bytes"},
+    r"_seconds(_bucket|_total)?$": {"s"},
+    r"_rps$": {"reqps"},
+    r"usd": {"currencyUSD"},
+    r"_ratio$": {"percentunit", "none"},
+    r"_cores$": {"short"},
+}
+"""End of a metric's name to the units its panel may have, where the query keeps the metric's unit."""
+CHANGES_UNIT = re.compile(r"\b(rate|increase|resets)\(|/")
+
+
+def _boards() -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in FILES]
+
+
+def _panels() -> Iterator[tuple[str, dict[str, Any]]]:
+    for board in _boards():
+        for panel in board["panels"]:
+            if panel["type"] != "row":
+                yield board["uid"], panel
+
+
+PANELS = [pytest.param(panel, id=f"{uid}: {panel['title']}") for uid, panel in _panels()]
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Mapping[str, str]:
+    """The boards as their source makes them now."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from boards.render import render_all
+
+        return render_all()
+
+
+def test_committed_boards_are_what_their_source_makes(rendered: Mapping[str, str]) -> None:
+    committed = {file.name: file.read_text() for file in FILES}
+    assert committed.keys() == rendered.keys()
+    assert [name for name in rendered if committed[name] != rendered[name]] == [], "run `make dashboards`"
+
+
+def test_boards_are_classic_json_of_a_schema_that_old_servers_read() -> None:
+    assert len(FILES) == 5
+    for file, board in zip(FILES, _boards(), strict=True):
+        assert board["schemaVersion"] <= NEWEST_SCHEMA
+        assert file.stem == board["uid"]
+        assert re.fullmatch(r"[a-z-]{8,40}", board["uid"])
+        assert "loadlab" in board["tags"]
+
+
+def test_boards_are_what_the_sdks_types_take_and_nothing_is_lost_in_them() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from grafana_foundation_sdk.cog.encoder import JSONEncoder
+        from grafana_foundation_sdk.models.dashboard import Dashboard
+
+        for file in FILES:
+            read = Dashboard.from_json(json.loads(file.read_text()))
+            assert json.loads(json.dumps(read, cls=JSONEncoder)) == json.loads(file.read_text()), file.name
+
+
+def test_every_board_links_to_all_others() -> None:
+    uids = {board["uid"] for board in _boards()}
+    for board in _boards():
+        assert {link["url"].removeprefix("/d/") for link in board["links"]} == uids - {board["uid"]}
+
+
+def test_ids_are_unique_and_no_panel_lies_on_another() -> None:
+    for board in _boards():
+        ids = [panel["id"] for panel in board["panels"]]
+        assert len(set(ids)) == len(ids)
+        for one, other in combinations([panel["gridPos"] for panel in board["panels"]], 2):
+            apart_x = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+            apart_y = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+            assert apart_x or apart_y, f"{board['uid']}: {one} lies on {other}"
+        assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in board["panels"])
+
+
+def test_every_board_asks_for_its_data_source_and_its_stacks() -> None:
+    for board in _boards():
+        variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+        assert variables["datasource"]["type"] == "datasource"
+        assert variables["stack"]["multi"]
+        assert variables["stack"]["includeAll"]
+        assert {query["name"] for query in board["annotations"]["list"]} == {"Windows", "Trials"}
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_says_what_it_answers_and_in_what_unit(panel: dict[str, Any]) -> None:
+    assert panel["type"] in PANEL_TYPES
+    assert len(panel["description"]) > 40
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["fieldConfig"]["defaults"]["noValue"] == "no data"
+    assert panel["targets"]
+    for target in panel["targets"]:
+        if unit in UNITS:
+            assert re.search(UNITS[unit], target["expr"]), f"{unit}: {target['expr']}"
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_units_agree_with_the_names_of_metrics(panel: dict[str, Any]) -> None:
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    for target in panel["targets"]:
+        if CHANGES_UNIT.search(target["expr"].replace("histogram_quantile", "")) and "bucket" not in target["expr"]:
+            continue
+        names = re.findall(
+            r"\b(?:loadlab[_:]|locust_|worker_|process_|cgroup_|event_|request_|upstream_)[\w:]+", target["expr"]
+        )
+        wanted = [units for end, units in UNIT_OF_NAME.items() if any(re.search(end, name) for name in names)]
+        assert all(unit in units for units in wanted), f"{unit}: {target['expr']}"
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_query_names_its_data_source_and_its_series(panel: dict[str, Any]) -> None:
+    assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    for target in panel["targets"]:
+        assert target["datasource"] == panel["datasource"]
+        assert target["legendFormat"]
+    references = [target["refId"] for target in panel["targets"]]
+    assert len(set(references)) == len(references)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_variables_in_queries_are_declared(panel: dict[str, Any]) -> None:
+    board = next(b for b in _boards() if any(p == panel for p in b["panels"]))
+    declared = {variable["name"] for variable in board["templating"]["list"]}
+    for target in panel["targets"]:
+        used = set(re.findall(r"\$\{?(\w+)", target["expr"])) - {"__rate_interval"}
+        assert used <= declared, target["expr"]

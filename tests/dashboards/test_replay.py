@@ -1,0 +1,148 @@
+"""Every query of every board, run by a real Prometheus over sessions whose bundles hold the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from builders_session import make_session
+from known_answers import AFTER_THE_BOOKS, WANTED, Case, Session
+from loadlab.execute.replay.history import History
+from loadlab.execute.scrapes import GENERATOR_SUFFIX
+from loadlab.model.run import Window
+from loadlab.pipeline.layout import checkout
+from loadlab.pipeline.replay import Span, board_files, keep_queries, replayed
+from loadlab.report.board_queries import BoardQuery, board_queries, expanded
+
+pytestmark = pytest.mark.xdist_group("replay")
+
+BOARDS = [orjson.loads(path.read_bytes()) for path in board_files(checkout())]
+QUERIES = [query for board in BOARDS for query in board_queries(board)]
+PRICES = (("aws-fargate-x86", "provisioned"), ("cloud-run-request", "request_billed"))
+TYPED = {"target_users": "1000", "good_ratio": "0.95"}
+SEES_RULES_S = 5.0
+"""After the last exposition of a window: rules are evaluated every 5 s."""
+Series = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A session and the Prometheus that holds it."""
+
+    session: Session
+    history: History
+    span: Span
+
+    def at(self, query: BoardQuery, moment_s: float, stacks: Sequence[str], price: tuple[str, str]) -> list[Series]:
+        """The series of a query at one moment."""
+        expr = expanded(query.expr, {**TYPED, "stack": stacks, "list": price[0], "billing": price[1]})
+        return self.history.query_range(expr, start_s=moment_s, end_s=moment_s, step_s=5)
+
+    def moment_s(self, query: BoardQuery, window: Window) -> float:
+        """The close of the window, or when its level is known."""
+        if (_short(query), query.title) not in AFTER_THE_BOOKS:
+            return float(self.session.closes_s(window))
+        text = (self.session.folder / "scrapes" / f"{window.id}{GENERATOR_SUFFIX}").read_text()
+        return float(text.split("# scraped ")[-1].split()[0]) + SEES_RULES_S
+
+
+@pytest.fixture(scope="module")
+def programs(prometheus: Path, promtool: Path) -> None:
+    """Both are where replays look for them."""
+    assert prometheus.exists()
+    assert promtool.exists()
+
+
+@pytest.fixture(scope="module")
+def pair(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
+    """Two stacks of which some requests fail."""
+    folder = tmp_path_factory.mktemp("pair") / "session"
+    make_session(folder, error_ratio=0.02)
+    with replayed(folder, checkout()) as (url, span):
+        yield Replayed(Session(folder), History(url), span)
+
+
+@pytest.fixture(scope="module")
+def alone(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
+    """One stack, which exports no metrics, in a bundle whose own list asks another price than the checkout's."""
+    folder = tmp_path_factory.mktemp("alone") / "session"
+    make_session(folder, stacks=("loop",), has_metrics=False, vcpu_hour="0.08")
+    with replayed(folder, checkout()) as (url, span):
+        yield Replayed(Session(folder), History(url), span)
+
+
+def _short(query: BoardQuery) -> str:
+    return query.board.removeprefix("loadlab-")
+
+
+def _key(query: BoardQuery) -> tuple[str, str, str]:
+    return _short(query), query.title, query.ref
+
+
+def _name(query: BoardQuery) -> str:
+    return f"{_short(query)}: {query.title} {query.ref}"
+
+
+def _is_as_known(replay: Replayed, query: BoardQuery, window: Window, price: tuple[str, str]) -> None:
+    wanted = WANTED[_key(query)](Case(session=replay.session, window=window, price=price))
+    found = replay.at(query, replay.moment_s(query, window), [window.stack], price)
+    where = f"{_name(query)} at {window.id} under {price[0]}"
+    assert len(found) == len(wanted), f"{where}: got {found}, expected {wanted}"
+    for key, answer in wanted.items():
+        (series,) = [one for one in found if dict(key).items() <= one["metric"].items()]
+        value = float(series["values"][-1][1])
+        assert answer.lower <= value <= answer.upper, f"{where}: {dict(key)}: got {value}, expected {answer}"
+
+
+def test_every_query_has_a_known_answer_and_no_answer_is_left_over() -> None:
+    assert {_key(query) for query in QUERIES} == set(WANTED)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=_name)
+def test_a_query_says_what_the_bundle_holds_for_every_window(pair: Replayed, query: BoardQuery) -> None:
+    assert len(pair.session.sweep) == 4
+    for window in pair.session.sweep:
+        for price in PRICES if query.variables & {"list", "billing"} else PRICES[:1]:
+            _is_as_known(pair, query, window, price)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=_name)
+def test_one_stack_without_metrics_gives_no_data_and_no_false_number(alone: Replayed, query: BoardQuery) -> None:
+    for window in alone.session.sweep:
+        _is_as_known(alone, query, window, PRICES[0])
+
+
+@pytest.mark.parametrize("query", [q for q in QUERIES if "stack" in q.variables], ids=_name)
+def test_all_stacks_are_each_ones_series_and_none_is_no_series(pair: Replayed, query: BoardQuery) -> None:
+    for window in pair.session.sweep:
+        moment_s = pair.moment_s(query, window)
+        each = [pair.at(query, moment_s, [stack], PRICES[0]) for stack in ("pool", "loop")]
+        assert _sorted(pair.at(query, moment_s, ["pool", "loop"], PRICES[0])) == _sorted(each[0] + each[1])
+        assert pair.at(query, moment_s, [], PRICES[0]) == []
+
+
+def test_what_every_query_said_is_kept_in_the_bundle(pair: Replayed) -> None:
+    folder = keep_queries(pair.session.folder, checkout(), pair.history, pair.span, source="replay")
+    kept = {path.stem: orjson.loads(path.read_bytes()) for path in folder.glob("*.json")}
+    assert set(kept) == {board["uid"] for board in BOARDS}
+    for board in BOARDS:
+        record = kept[board["uid"]]
+        asked = {(one["panel"], one["ref"]) for one in record["queries"]}
+        assert asked == {(query.panel, query.ref) for query in board_queries(board)}
+        assert record["run"] == pair.session.folder.name
+    answered = next(q for q in kept["loadlab-threshold"]["queries"] if q["title"] == "How many users are there?")
+    moments = [float(at) for at, _ in answered["result"][0]["values"]]
+    assert pair.span.start_s <= moments[0]
+    assert moments[-1] <= pair.span.end_s
+    assert {float(value) for _, value in answered["result"][0]["values"]} >= {6.0, 12.0}
+    prices = {q["variables"]["list"] for q in kept["loadlab-cost"]["queries"] if "list" in q["variables"]}
+    assert prices == {"aws-fargate-x86", "cloud-run-request"}
+
+
+def _sorted(found: list[Series]) -> list[Series]:
+    return sorted(found, key=lambda one: sorted(one["metric"].items()))

@@ -1,0 +1,220 @@
+"""What Locust's /metrics says: counts that never fall, by stack, and no sample for what is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from _exporter import Exporter
+from _ledger import Ledger
+from _phase import check_phase, level_of
+from _refusal import Refusal
+from _tally import FAILED, INTENDED, OK, ROW_WIDTH, START, UNJUDGED, Slice
+from _totals import BOUNDS_S, Totals
+from _web import add_routes
+from flask import Flask, Response
+from prometheus_client.parser import text_string_to_metric_families
+
+from builders_locust import make_now
+
+IDLE = make_now()
+NOBODY = np.empty((0, 2))
+
+
+def _slice(
+    lo_s: float, hi_s: float, *rows: tuple[float, float, float, float], flights: tuple[float, ...] = ()
+) -> Slice:
+    """rows: start, end, code, verdict; the latency is end less start."""
+    table = np.zeros((len(rows), ROW_WIDTH))
+    for place, (start_s, end_s, code, verdict) in enumerate(rows):
+        table[place] = (start_s, start_s, end_s, (end_s - start_s) * 1e3, code, verdict)
+    return Slice(lo_s, hi_s, table, np.array(flights), NOBODY, np.empty(0), NOBODY, NOBODY)
+
+
+def _totals(good_within_s: float = 1.0) -> Totals:
+    totals = Totals(good_within_s)
+    totals.fold(
+        _slice(
+            0, 10, (1, 1.04, 200, OK), (2, 3.5, 200, OK), (3, 3.1, 500, FAILED), (8, 9, 200, UNJUDGED), flights=(9.5,)
+        )
+    )
+    return totals
+
+
+def _samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def test_a_worker_counts_what_was_sent_what_ended_and_what_was_good() -> None:
+    said = _totals().message(str)
+    assert said["sent"] == 5
+    assert said["ended"] == {"200": 2, "500": 1}
+    assert said["good"] == 1
+    assert said["latency_sum_s"] == pytest.approx(1.54)
+    assert sum(said["buckets"]) == 2
+
+
+def test_a_request_judged_in_a_later_slice_was_sent_once_and_ended_once() -> None:
+    totals = Totals(1.0)
+    totals.fold(_slice(0, 10, (8, 8.5, 200, UNJUDGED)))
+    judged = _slice(10, 20, (8, 8.5, 200, OK))
+    judged.rows[:, [INTENDED, START]] = np.nan
+    totals.fold(judged)
+    said = totals.message(str)
+    assert (said["sent"], said["ended"], said["good"], said["latency_sum_s"]) == (1, {"200": 1}, 1, 0.5)
+
+
+def test_a_request_is_counted_once_though_it_lasts_over_several_slices() -> None:
+    totals = Totals(1.0)
+    totals.fold(_slice(0, 10, flights=(9.0,)))
+    totals.fold(_slice(10, 20, flights=(9.0,)))
+    totals.fold(_slice(20, 30, (9.0, 25.0, 200, OK)))
+    assert totals.message(str)["sent"] == 1
+    assert totals.message(str)["ended"] == {"200": 1}
+
+
+def test_a_latency_on_a_bound_is_in_the_bucket_that_ends_there() -> None:
+    totals = Totals(1.0)
+    totals.fold(_slice(0, 10, (1, 3, 200, OK), (1, 101, 200, OK)))
+    buckets = totals.message(str)["buckets"]
+    assert buckets[BOUNDS_S.index(2.0)] == 1
+    assert buckets[-1] == 1
+
+
+def test_the_ledger_gives_new_counts_to_the_stack_under_load_and_keeps_those_of_lost_workers() -> None:
+    ledger, totals = Ledger(), _totals()
+    ledger.stack = "flask"
+    ledger.note("one", totals.message(str))
+    ledger.note("one", totals.message(str))
+    ledger.stack = "fastapi"
+    totals.fold(_slice(10, 20, (12, 12.2, 200, OK)))
+    ledger.note("one", totals.message(str))
+    ledger.note("two", _totals().message(str))
+    assert ledger.accounts["flask"].ended == {"200": 2, "500": 1}
+    assert ledger.accounts["fastapi"].ended == {"200": 3, "500": 1}
+    assert (ledger.accounts["flask"].sent, ledger.accounts["fastapi"].sent) == (5, 6)
+
+
+def test_a_message_that_was_overtaken_changes_nothing() -> None:
+    ledger, totals = Ledger(), Totals(1.0)
+    early = totals.message(str)
+    totals.fold(_slice(0, 10, (1, 2, 200, OK)))
+    ledger.note("one", totals.message(str))
+    ledger.note("one", early)
+    ledger.note("one", totals.message(str))
+    assert ledger.accounts[""].ended == {"200": 1}
+
+
+def test_what_is_not_known_has_no_sample() -> None:
+    samples = _samples(Exporter(lambda: IDLE, Ledger()).text())
+    names = {name for name, _ in samples}
+    assert ("locust_users", ()) in samples
+    assert names.isdisjoint(
+        {
+            "locust_generator_lag_seconds",
+            "locust_generator_cpu_cores",
+            "locust_generator_throttled_seconds_total",
+            "locust_arrivals_dropped_total",
+            "loadlab_phase_info",
+            "loadlab_window_open",
+            "loadlab_margin_ratio",
+        }
+    )
+
+
+def test_phase_window_levels_and_bills_are_told_with_their_labels() -> None:
+    phase = {"experiment": "quick", "stack": "flask", "users": 48, "margin_ratio": 0.1, "trial": "b01-flask-0048"}
+    billed = [{"stack": "flask", "list": "gke", "billing": "provisioned", "cpu_cores": 2.0, "memory_gib": 4.0}]
+    window = {"measure_s": 8.0, "ok": 90, "failed": 1, "good": 80, "active_s": 7.5, "latency_sum_s": 20.0}
+    now = replace(IDLE, phase={**phase, "billed": billed}, open_stack="flask", levels={("flask", 48): window})
+    samples = _samples(Exporter(lambda: now, Ledger()).text())
+    assert samples["loadlab_window_open", (("stack", "flask"),)] == 1
+    assert samples["loadlab_level_good_requests", (("stack", "flask"), ("users", "48"))] == 80
+    labels = (("billing", "provisioned"), ("list", "gke"), ("stack", "flask"))
+    assert samples["loadlab_billed_memory_gib", labels] == 4.0
+    assert samples["loadlab_margin_ratio", ()] == 0.1
+    (info,) = [dict(labels) for name, labels in samples if name == "loadlab_phase_info"]
+    assert (info["experiment"], info["users"], info["window"]) == ("quick", "48", "")
+
+
+def test_counts_before_any_phase_are_shown_only_when_there_are_some() -> None:
+    ledger = Ledger()
+    ledger.note("one", Totals(1.0).message(str))
+    assert not any(
+        name.startswith("locust_requests_sent") for name, _ in _samples(Exporter(lambda: IDLE, ledger).text())
+    )
+    ledger.note("one", _totals().message(str))
+    assert _samples(Exporter(lambda: IDLE, ledger).text())["locust_requests_sent_total", (("stack", ""),)] == 5
+
+
+@pytest.mark.parametrize(
+    ("phase", "users"),
+    [
+        ({"stack": "flask", "users": 48}, 48),
+        ({"stack": "flask", "users": 48, "role": "repeat"}, 48),
+        ({"stack": "flask", "users": 48, "role": "aa"}, None),
+        ({"stack": "flask", "users": 1, "role": "demand"}, None),
+        ({"stack": "flask"}, None),
+        ({"users": 48}, None),
+    ],
+)
+def test_a_level_is_measured_only_by_windows_that_decide(phase: dict[str, object], users: int | None) -> None:
+    assert level_of(phase) == users
+
+
+def test_metrics_and_all_routes_of_the_lab_ask_for_the_login() -> None:
+    app = Flask("guarded")
+
+    def guarded(view: object) -> Callable[..., Response]:
+        return lambda **_: Response("log in first", status=401)
+
+    nobody: Any = None
+    add_routes(SimpleNamespace(app=app, auth_required_if_enabled=guarded), nobody)
+    rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"]
+    assert "/metrics" in {str(rule) for rule in rules}
+    client = app.test_client()
+    for rule in rules:
+        (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        assert client.open(str(rule).replace("<path:key>", "x"), method=method).status_code == 401
+
+
+def test_accounts_become_counters_and_a_cumulative_histogram() -> None:
+    ledger = Ledger()
+    ledger.stack = "flask"
+    ledger.note("one", _totals().message(str))
+    samples = _samples(Exporter(lambda: IDLE, ledger).text())
+    stack = ("stack", "flask")
+    assert samples["locust_requests_ended_total", (("outcome", "500"), stack)] == 1
+    assert samples["locust_requests_good_total", (stack,)] == 1
+    assert samples["locust_response_seconds_bucket", (("le", "0.05"), stack)] == 1
+    assert samples["locust_response_seconds_bucket", (("le", "2.0"), stack)] == 2
+    assert samples["locust_response_seconds_count", (stack,)] == 2
+    assert samples["locust_response_seconds_sum", (stack,)] == pytest.approx(1.54)
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        ({"stack": 1}, "stack: got 1, expected a text"),
+        ({"users": "48"}, "users: got '48', expected a number"),
+        ({"billed": {}}, "billed: got {}, expected a list"),
+        ({"billed": [{"stack": "flask"}]}, "list"),
+    ],
+)
+def test_a_phase_that_cannot_be_is_refused_in_one_line(phase: dict[str, object], message: str) -> None:
+    with pytest.raises(Refusal, match=re.escape(message)):
+        check_phase(phase)
+
+
+def test_any_part_of_a_phase_may_be_missing() -> None:
+    check_phase({})
+    check_phase({"stack": "flask", "claimed_users": None, "something": [1]})

@@ -55,8 +55,12 @@ class LocalLocust:
         self._master = self._start("locust-master", [*bus, *web], frozenset(self._cpus))
         for number in range(len(self._worker_cores)):
             self._start_worker(number)
+        self._show([ScrapeTarget(name="locust-master", url=f"{self.url}/metrics")])
+
+    def _show(self, targets: Sequence[ScrapeTarget]) -> None:
+        """To a Prometheus beside the run, where one may look."""
         if self._targets is not None:
-            self._targets.show("locust", [ScrapeTarget(name="locust-master", url=f"{self.url}/metrics")])
+            self._targets.show("locust", targets)
 
     def fallen(self) -> Sequence[str]:
         """Processes that have ended."""
@@ -90,7 +94,7 @@ class LocalLocust:
         """End them all."""
         mine = [c for c in (*self._workers.values(), self._master) if c]
         self._master, self._workers = None, {}
-        self._targets.show("locust", ())
+        self._show([])
         self._children.end(mine, 5.0)
 
     def _start_worker(self, number: int) -> None:

@@ -152,8 +152,9 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
     if layout.state is None:
         raise UsageError("calibrate: no folder for states is known; set LOADLAB_STATE")
     with open_bench(layout) as bench:
-        for other in left_over_processes():
-            say(f"{other.name} (pid {other.pid}) of another run is there: what it does will be in the figures")
+        if others := left_over_processes():
+            names = ", ".join(sorted({other.name for other in others}))
+            say(f"{len(others)} processes of another run are there ({names}): what they do will be in the figures")
         say(f"clock, timers and quiet of {len(cores.sut | cores.rest)} cores, {WATCH_S:g} s")
         quality = _core_quality(cores)
         climb = _Climb(bench, say, len(cores.rest))

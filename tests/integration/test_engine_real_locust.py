@@ -25,6 +25,7 @@ from loadlab.execute.processes import ChildProcesses, free_port
 from loadlab.model.experiment import Scenario
 from loadlab.stats.histogram import decode
 
+pytestmark = pytest.mark.xdist_group("locust")
 LOCUSTFILES = Path(__file__).parents[2] / "locustfiles"
 ANSWER_S = 0.02
 

@@ -1,4 +1,4 @@
-"""What holds for every test: those that take long come first, and nothing known of this machine enters one."""
+"""What holds for every test: nothing known of this machine outside the checkout enters one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-LONG = Path(__file__).with_name("integration")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With long tests first, the workers of a session end together; short ones fill the gaps at the end."""
-    items.sort(key=lambda item: LONG not in item.path.parents)
-
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_state_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

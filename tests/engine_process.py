@@ -28,17 +28,6 @@ demand.CPU_WINDOW_S = demand.PEEK_S = 0.5
 replication._WARMUP_LEAST_S = 0.3
 """
 """What a test does not look at is measured briefly."""
-TURNED = """
-import loadlab.pipeline.local_rig as local_rig
-from loadlab.execute.local import Cores, split_cores
-
-def turned(available, sut_cores):
-    cores = split_cores(available, sut_cores)
-    return Cores(sut=cores.rest, rest=cores.sut) if len(cores.sut) == len(cores.rest) else cores
-
-local_rig.split_cores = turned
-"""
-"""Every second worker of the tests has stack and load generator change places, so that two do not crowd one core."""
 
 
 class Engine:
@@ -50,8 +39,7 @@ class Engine:
         self._lines: list[str] = []
         # A shell starts its background jobs with SIGINT ignored, which children inherit: here Ctrl-C is always heard.
         heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
-        turned = TURNED if int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2 else ""
-        script = f"{heard}\n{turned}\n{prelude}\nfrom loadlab.cli import main\nmain()"
+        script = f"{heard}\n{prelude}\nfrom loadlab.cli import main\nmain()"
         self.process = subprocess.Popen(
             [sys.executable, "-c", script, *words, "--runs", str(self.runs)],
             stdout=subprocess.PIPE,

@@ -13,6 +13,7 @@ import pytest
 
 from locust_rig import LOCUSTFILES, PATIENCE_S, SCENARIOS, Cluster, Stub, wait_until
 
+pytestmark = pytest.mark.xdist_group("locust")
 FOREIGN = """
 from locust import HttpUser, FastHttpUser, task
 

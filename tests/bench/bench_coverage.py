@@ -1,6 +1,8 @@
 """Coverage, false alarms and power of the bracket on simulated runs, one JSON line for each figure.
 
-    python tests/bench/bench_coverage.py [--runs 20000] [--seed 1]
+    python tests/bench/bench_coverage.py [--runs 20000] [--seed 1] [--docs docs/method.md]
+
+--docs writes the figures into the tables of that page as well (tests/bench/decision_tables.py).
 
 Bars hold for every curve, those that lie on the margin itself included, and for every kind of noise. With noise
 that breaks an assumption they allow three standard errors of the simulation: a level that is judged by itself errs
@@ -14,15 +16,20 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
+from bench.decision_tables import Drawn, write_tables
+from bench.recorded_noise import stored_noise
 from loadlab.stats.simulation import (
     Coverage,
     Curve,
     Noise,
     PlanShape,
+    called_ratio,
     kink,
     least_favourable_curves,
     simulate,
@@ -30,8 +37,17 @@ from loadlab.stats.simulation import (
 )
 
 QUICK = (37, 44, 53, 64, 77)
-FULL = (20, 30, 40, 48, 58, 70, 85, 100)
-PLANS = {"quick 5 levels x 4 blocks": (QUICK, 4), "8 levels x 6 blocks": (FULL, 6), "8 levels x 12 blocks": (FULL, 12)}
+MIDDLE = (20, 30, 40, 48, 58, 70, 85, 100)
+FULL = (20, 24, 29, 35, 39, 43, 48, 53, 58, 64, 70, 77, 85, 100)
+PLANS = {
+    "quick, 5 levels x 4 blocks": (QUICK, 4),
+    "8 levels x 6 blocks": (MIDDLE, 6),
+    "full strength, 14 levels x 10 blocks": (FULL, 10),
+}
+EXCESSES = (0.0, 0.025, 0.05, 0.10, 0.20)
+"""Beyond the margin, as ratios."""
+RECORDED = stored_noise()
+BROKEN: tuple[Noise, ...] = ("heavy", "growing", "lone", "shared")
 SDS_LOG = (0.02, 0.05, 0.10)
 COVERED, ALARMS = 0.975, 0.025
 Line = dict[str, object]
@@ -42,12 +58,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--docs", type=Path, help="a page whose tables are written anew")
     asked = parser.parse_args()
-    missed = 0
+    lines = []
     for line in _lines(asked.runs, asked.seed):
         print(json.dumps(line), flush=True)
-        missed += line["ok"] is False
-    return 1 if missed else 0
+        lines.append(line)
+    if asked.docs is not None:
+        write_tables(asked.docs, lines, Drawn(runs=asked.runs, seed=asked.seed, noise=stored_noise()))
+    return 1 if any(line["ok"] is False for line in lines) else 0
 
 
 def _lines(runs: int, seed: int) -> Iterator[Line]:
@@ -58,8 +77,12 @@ def _lines(runs: int, seed: int) -> Iterator[Line]:
             yield from _judged(f"usual curves, {label}", usual_curves(users), plan, runs, seed)
             yield from _judged(f"on the margin, {label}", least_favourable_curves(users), plan, runs, seed)
             yield _power(label, plan, runs, seed)
-            for noise in ("heavy", "growing", "lone", "shared"):
+            for noise in BROKEN:
                 yield from _broken(label, users, plan, noise, runs, seed)
+            yield from _found(label, plan, runs, seed)
+        real = PlanShape(users=users, blocks=blocks, sd_log=RECORDED.sd_log, recorded=RECORDED.residuals)
+        yield from _broken(f"{plan_name}, recorded noise", users, real, "recorded", runs, seed)
+        yield from _found(f"{plan_name}, recorded noise", replace(real, noise="recorded"), runs, seed)
 
 
 def _judged(label: str, curves: Mapping[str, Curve], plan: PlanShape, runs: int, seed: int) -> Iterator[Line]:
@@ -74,7 +97,7 @@ def _judged(label: str, curves: Mapping[str, Curve], plan: PlanShape, runs: int,
 def _broken(label: str, users: tuple[int, ...], plan: PlanShape, noise: Noise, runs: int, seed: int) -> Iterator[Line]:
     """The same where the noise breaks an assumption: the worst curve of all."""
     slack = 3 * math.sqrt(ALARMS * (1 - ALARMS) / runs)
-    broken = PlanShape(users=users, blocks=plan.blocks, sd_log=plan.sd_log, noise=noise)
+    broken = replace(plan, noise=noise)
     curves = {**usual_curves(users), **least_favourable_curves(users)}
     seen = {name: simulate(curve, broken, runs=runs, seed=seed) for name, curve in curves.items()}
     worst = min(seen, key=lambda name: seen[name].covered_ratio)
@@ -89,6 +112,13 @@ def _power(label: str, plan: PlanShape, runs: int, seed: int) -> Line:
     threshold = plan.users[len(plan.users) // 2] * 0.998
     seen: Coverage = simulate(kink(threshold, plan.margin_ratio), plan, runs=runs, seed=seed)
     return _line(f"closed brackets (power), {label}", seen.conclusive_ratio, None, None, f"kink at {threshold:.1f}")
+
+
+def _found(label: str, plan: PlanShape, runs: int, seed: int) -> Iterator[Line]:
+    """How often an excess at the middle level is called over the margin."""
+    for excess in EXCESSES:
+        seen = called_ratio(math.log1p(excess), plan, runs=runs, seed=seed)
+        yield _line(f"power at +{excess:.1%}, {label}", seen, None, None, "middle level")
 
 
 def _line(name: str, value: float, bar: str | None, ok: bool | None, curve: str) -> Line:

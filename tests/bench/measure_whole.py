@@ -14,7 +14,7 @@ from bench.figures import Figure, at_least, at_most
 
 CONCLUSIVE = ("diverges", "diverged_at_first", "no_divergence")
 VERDICT_CODES = (0, 3, 4, 5)
-QUICK_TIMEOUT_S, TEST_TIMEOUT_S, COVERAGE_TIMEOUT_S = 900.0, 1500.0, 900.0
+QUICK_TIMEOUT_S, TEST_TIMEOUT_S, COVERAGE_TIMEOUT_S = 900.0, 1500.0, 1800.0
 COVERAGE_RUNS, SHORT_COVERAGE_RUNS = 20_000, 1_000
 
 

@@ -55,7 +55,7 @@ def run_command(
         allowed_hosts=allowed_hosts,
     )
     if dry_run:
-        typer.echo(describe_plan(request))
+        typer.echo(describe_plan(request, layout))
         return
     finished = run(request, layout, progress_for(Console(stderr=True), time.monotonic))
     _show(finished, as_json=as_json, out=out)

@@ -16,7 +16,7 @@ from loadlab.stats.level_bounds import Floats, bracket_ends, level_bounds
 
 Curve = Callable[[float], float]
 """Users to the true cost ratio."""
-Noise = Literal["normal", "heavy", "growing", "lone", "shared"]
+Noise = Literal["normal", "heavy", "growing", "lone", "shared", "recorded"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,9 @@ class PlanShape:
     noise: Noise = "normal"
     """normal; heavy: t with 4 degrees of freedom; growing: sd doubles from first to last level; lone: the
     middle level has three times the sd of the others; shared: half of the variance is common to all levels of a
-    block. All but the first break an assumption on purpose."""
+    block; recorded: drawn with replacement from ``recorded``. All but the first break an assumption on purpose."""
+    recorded: tuple[float, ...] = ()
+    """Residuals of real blocks about the mean of their level, in any unit: they are brought to mean 0 and SD 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +119,18 @@ def simulate(curve: Curve, plan: PlanShape, *, runs: int, seed: int) -> Coverage
     )
 
 
+def called_ratio(excess_log: float, plan: PlanShape, *, runs: int, seed: int) -> float:
+    """Share of runs that call the middle level over the margin when its ratio lies ``excess_log`` beyond it."""
+    middle = len(plan.users) // 2
+    drawn = _noise(plan, runs, np.random.default_rng(seed))
+    lower = level_bounds(drawn, plan.alpha).lower[..., middle]
+    return float(np.mean(lower + excess_log > 0))
+
+
 def _noise(plan: PlanShape, runs: int, rng: np.random.Generator) -> Floats:
     shape = (runs, plan.blocks, len(plan.users))
+    if plan.noise == "recorded":
+        return plan.sd_log * rng.choice(_standardised(plan.recorded), size=shape)
     if plan.noise == "heavy":
         return np.asarray(rng.standard_t(4, size=shape) * (plan.sd_log / math.sqrt(2)))
     drawn = rng.standard_normal(shape)
@@ -129,3 +141,10 @@ def _noise(plan: PlanShape, runs: int, rng: np.random.Generator) -> Floats:
     if plan.noise == "shared":
         drawn = (drawn + rng.standard_normal((runs, plan.blocks, 1))) / math.sqrt(2)
     return np.asarray(drawn * plan.sd_log)
+
+
+def _standardised(residuals: Sequence[float]) -> Floats:
+    seen = np.asarray(residuals, dtype=np.float64)
+    if seen.size < 2 or not seen.std() > 0:
+        raise ValueError(f"recorded noise: got {seen.size} residuals without spread, expected at least two that differ")
+    return np.asarray((seen - seen.mean()) / seen.std())

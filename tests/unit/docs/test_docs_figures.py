@@ -10,7 +10,7 @@ from loadlab.stats.simulation import PlanShape, kink, least_favourable_curves, s
 
 RUNS, SEED = 20_000, 1
 COMMAND = f".venv/bin/python tests/bench/bench_coverage.py --runs {RUNS} --seed {SEED}"
-ROW = "quick 5 levels x 4 blocks, block SD 5%"
+ROW = "quick, 5 levels x 4 blocks, block SD 5%"
 USERS = (37, 44, 53, 64, 77)
 ROUNDING_RATIO = 0.0002
 

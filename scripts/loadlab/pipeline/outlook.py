@@ -1,0 +1,107 @@
+"""What a plan will be able to see, before it is run, in the words of `--dry-run`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import orjson
+
+from loadlab.model.experiment import DecisionRule
+from loadlab.stats.power import POWER, blocks_to_see, sight
+from loadlab.stats.student import t_quantile_of
+from loadlab.units import format_percent, format_ratio, format_s
+
+ASSUMED_SD_LOG = 0.05
+"""Block scatter for which a plan is laid out where no run tells better (method.md, controls)."""
+WANTED_RATIO = 0.05
+"""The excess beyond the margin that is offered as the next step."""
+_INTERVAL_AT = 0.95
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scatter:
+    """Standard deviation of one block's log ratio at a level, and the run that it is known from (None: assumed)."""
+
+    sd_log: float
+    run: str | None
+
+    @property
+    def words(self) -> str:
+        """Such as "1.2 %, as in run quick-..."."""
+        origin = f"as in {self.run}" if self.run else "assumed: no finished run of this experiment is here"
+        return f"{format_percent(self.sd_log)} ({origin})"
+
+
+def known_scatter(runs: Path, experiment_id: str, statistic: str) -> Scatter:
+    """The median scatter over the valid levels of the newest run of an experiment; assumed where there is none."""
+    finished = [path for path in runs.glob("*/results.json") if not path.parent.is_symlink()]
+    for results in sorted(finished, key=lambda path: path.stat().st_mtime, reverse=True):
+        found = _scatter_of(_read(results), experiment_id, statistic)
+        if found is not None:
+            return Scatter(sd_log=found, run=results.parent.name)
+    return Scatter(sd_log=ASSUMED_SD_LOG, run=None)
+
+
+def outlook(
+    rule: DecisionRule, *, blocks: int, levels: int, scatter: Scatter, seconds_of: Callable[[int], float]
+) -> list[str]:
+    """Two lines: what these blocks see, and what it takes to see 5 % beyond the margin.
+
+    seconds_of: how long a plan of so many blocks takes.
+    """
+    limit = 1 + rule.margin_ratio
+    seen = sight(blocks=blocks, levels=levels, sd_log=scatter.sd_log, alpha=rule.alpha)
+    head = f"block scatter {scatter.words}, power {POWER:g}"
+    if seen.excess_log is None:
+        return [f"{head}: fewer than two blocks see nothing"]
+    least = limit * math.exp(seen.excess_log)
+    lines = [
+        f"{head}: this plan can see a cost ratio of {format_ratio(least, 3)} or more as beyond the margin of "
+        f"{format_ratio(limit, 2)} ({format_percent(math.expm1(seen.excess_log))} over it)"
+    ]
+    if seen.excess_log > math.log1p(WANTED_RATIO):
+        lines.append(_needs(rule, levels, scatter, seconds_of))
+    return lines
+
+
+def _needs(rule: DecisionRule, levels: int, scatter: Scatter, seconds_of: Callable[[int], float]) -> str:
+    blocks = blocks_to_see(math.log1p(WANTED_RATIO), levels=levels, sd_log=scatter.sd_log, alpha=rule.alpha)
+    wanted = f"for {format_percent(WANTED_RATIO)} over it"
+    if blocks is None:
+        return f"{wanted} no affordable number of blocks would do: make the machine quieter, or the windows longer"
+    return f"{wanted} you need {blocks} blocks, {format_s(seconds_of(blocks))}: --set blocks.count={blocks}"
+
+
+def _scatter_of(results: dict[str, Any], experiment_id: str, statistic: str) -> float | None:
+    experiment = results.get("experiment")
+    if not isinstance(experiment, dict) or experiment.get("id") != experiment_id:
+        return None
+    levels: Sequence[Any] = results.get("comparisons") or ()
+    found = [sd for level in levels if (sd := _sd_log(level, statistic)) is not None]
+    return median(found) if found else None
+
+
+def _sd_log(level: Any, statistic: str) -> float | None:
+    """Undo the two-sided interval: half of its width is t sd / sqrt(n)."""
+    if not isinstance(level, dict) or level.get("statistic") != statistic or not level.get("valid"):
+        return None
+    lower, upper, blocks = (level.get(key) for key in ("lower_ratio", "upper_ratio", "blocks"))
+    if not (isinstance(lower, float) and isinstance(upper, float) and isinstance(blocks, int)):
+        return None
+    if blocks < 2 or not 0 < lower < upper:
+        return None
+    half_log = math.log(upper / lower) / 2
+    return half_log * math.sqrt(blocks) / t_quantile_of(blocks - 1, (1 + _INTERVAL_AT) / 2)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}

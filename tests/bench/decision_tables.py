@@ -1,0 +1,110 @@
+"""The figures of bench_coverage.py as the tables of docs/method.md, between two marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.recorded_noise import RecordedNoise
+
+BEGIN, END = "<!-- decision tables: begin -->", "<!-- decision tables: end -->"
+Line = Mapping[str, object]
+NOISES = {"heavy": "heavy tails", "growing": "growing", "lone": "one noisy level", "shared": "shared"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """How the figures were drawn."""
+
+    runs: int
+    seed: int
+    noise: RecordedNoise
+
+
+def write_tables(page: Path, lines: Sequence[Line], drawn: Drawn) -> None:
+    """Put the tables between the page's marks; everything else stays.
+
+    Raises:
+        ValueError: the page lacks the marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page}: lacks the marks {BEGIN} and {END}")
+    page.write_text(f"{head}{BEGIN}\n{tables(lines, drawn)}\n{END}{tail}", encoding="utf-8")
+
+
+def tables(lines: Sequence[Line], drawn: Drawn) -> str:
+    """Coverage and false alarms; the same under noise that breaks an assumption; power against the excess."""
+    values = {str(line["name"]): line["value"] for line in lines}
+    labels = [name.split(", ", 2)[2] for name in values if name.startswith("coverage, usual curves, ")]
+    recorded = [
+        name.removeprefix("coverage with recorded noise, ") for name in values if name.startswith("coverage with rec")
+    ]
+    parts = (
+        _how(drawn),
+        *_usual(values, labels),
+        "",
+        "The same over all curves where the noise is not normal and alike, as coverage / false alarms: t with 4",
+        "degrees of freedom; SD doubling from first to last level; one level with three times the SD of the others;",
+        "half of the variance common to all levels of a block; and noise drawn from real blocks (at their own SD).",
+        "",
+        *_broken(values, labels, recorded),
+        "",
+        "Power: how often a level is called over the margin whose ratio lies so far beyond it (0: on the margin, where",
+        "every call is an error).",
+        "",
+        *_power(values, [*labels, *recorded]),
+    )
+    return "\n".join(parts)
+
+
+def _how(drawn: Drawn) -> str:
+    runs = ", ".join(drawn.noise.runs)
+    return (
+        f"{drawn.runs} simulated runs for each curve, seed {drawn.seed}. Recorded noise: {len(drawn.noise.residuals)} "
+        f"blocks of {runs}, SD {drawn.noise.sd_log:.1%}.\n"
+    )
+
+
+def _usual(values: Mapping[str, object], labels: Sequence[str]) -> list[str]:
+    columns = [
+        "coverage, usual curves",
+        "false alarms, usual curves",
+        "coverage, on the margin",
+        "false alarms, on the margin",
+        "closed brackets (power)",
+    ]
+    heads = ["coverage, usual curves", "false alarms", "coverage, on the margin", "false alarms", "closed brackets"]
+    rows = [[label, *(_percent(values[f"{column}, {label}"]) for column in columns)] for label in labels]
+    return _table(["plan", *heads], rows)
+
+
+def _broken(values: Mapping[str, object], labels: Sequence[str], recorded: Sequence[str]) -> list[str]:
+    def both(noise: str, label: str) -> str:
+        coverage, alarms = (values[f"{what} with {noise} noise, {label}"] for what in ("coverage", "false alarms"))
+        return f"{_percent(coverage)} / {_percent(alarms)}"
+
+    rows = [[label, *(both(noise, label) for noise in NOISES), ""] for label in labels]
+    rows += [[label, *[""] * len(NOISES), both("recorded", label)] for label in recorded]
+    return _table(["plan", *NOISES.values(), "recorded"], rows)
+
+
+def _power(values: Mapping[str, object], labels: Sequence[str]) -> list[str]:
+    excesses = list(dict.fromkeys(name.split(",")[0] for name in values if name.startswith("power at ")))
+    rows = [[label, *(_percent(values[f"{excess}, {label}"]) for excess in excesses)] for label in labels]
+    return _table(["plan", *(excess.removeprefix("power at ") for excess in excesses)], rows)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [_row(heads), "|" + "---|" * len(heads), *map(_row, rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(value: object) -> str:
+    return f"{float(str(value)):.2%}".replace("%", " %")

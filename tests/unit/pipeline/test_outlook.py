@@ -1,0 +1,89 @@
+"""What a plan will be able to see, told before it is run."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from statistics import stdev
+
+import pytest
+
+from loadlab.model.experiment import DecisionRule
+from loadlab.pipeline.outlook import ASSUMED_SD_LOG, Scatter, known_scatter, outlook
+from loadlab.stats.paired import ratio_estimate
+from loadlab.stats.power import blocks_to_see, sight
+
+RULE = DecisionRule(statistic="cost_per_million_good", margin_ratio=0.10)
+LOGS = (0.10, 0.13, 0.11, 0.16)
+
+
+def results(experiment: str = "quick", *, valid: bool = True, logs: tuple[float, ...] = LOGS) -> str:
+    """results.json of one level, with the interval that the real code gives these blocks."""
+    seen = ratio_estimate(logs)
+    assert seen is not None
+    assert seen.interval is not None
+    level = {
+        "users": 48,
+        "statistic": "cost_per_million_good",
+        "ratio": seen.value,
+        "lower_ratio": seen.interval.lower,
+        "upper_ratio": seen.interval.upper,
+        "blocks": len(logs),
+        "valid": valid,
+    }
+    return json.dumps({"experiment": {"id": experiment}, "comparisons": [level]})
+
+
+def bundle(runs: Path, name: str, text: str, age_s: int = 0) -> None:
+    (runs / name).mkdir(parents=True)
+    path = runs / name / "results.json"
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, (1_790_000_000 - age_s, 1_790_000_000 - age_s))
+
+
+def test_the_scatter_of_the_blocks_is_read_back_out_of_a_finished_run(tmp_path: Path) -> None:
+    bundle(tmp_path, "quick-1", results())
+    seen = known_scatter(tmp_path, "quick", "cost_per_million_good")
+    assert seen.run == "quick-1"
+    assert seen.sd_log == pytest.approx(stdev(LOGS))
+
+
+def test_the_newest_run_of_the_same_experiment_is_asked(tmp_path: Path) -> None:
+    bundle(tmp_path, "old", results(logs=(0.1, 0.9, 0.2)), age_s=60)
+    bundle(tmp_path, "new", results())
+    bundle(tmp_path, "other", results("threshold-50"), age_s=-60)
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good").run == "new"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"experiment": 3}', results(valid=False), results("x"), "{}"])
+def test_where_no_run_tells_the_scatter_is_assumed_and_said_to_be(tmp_path: Path, text: str) -> None:
+    bundle(tmp_path, "run", text)
+    seen = known_scatter(tmp_path, "quick", "cost_per_million_good")
+    assert (seen.sd_log, seen.run) == (ASSUMED_SD_LOG, None)
+    assert "assumed" in seen.words
+
+
+def test_a_plan_says_the_ratio_it_can_see_and_what_five_percent_would_take() -> None:
+    lines = outlook(
+        RULE, blocks=4, levels=5, scatter=Scatter(sd_log=0.05, run=None), seconds_of=lambda blocks: 60.0 * blocks
+    )
+    seen = sight(blocks=4, levels=5, sd_log=0.05)
+    assert seen.excess_log is not None
+    assert f"a cost ratio of {1.1 * math.exp(seen.excess_log):.3f}x or more" in lines[0]
+    needed = blocks_to_see(math.log(1.05), levels=5, sd_log=0.05)
+    assert needed is not None
+    assert needed > 4
+    assert f"for 5.0 % over it you need {needed} blocks, {needed} min 0 s: --set blocks.count={needed}" in lines[1]
+
+
+def test_a_plan_that_sees_five_percent_already_asks_for_nothing() -> None:
+    lines = outlook(RULE, blocks=8, levels=5, scatter=Scatter(sd_log=0.01, run="r"), seconds_of=float)
+    assert len(lines) == 1
+    assert "as in r" in lines[0]
+
+
+def test_noise_that_no_affordable_plan_beats_is_said() -> None:
+    lines = outlook(RULE, blocks=4, levels=5, scatter=Scatter(sd_log=0.9, run="r"), seconds_of=float)
+    assert "no affordable number of blocks" in lines[1]

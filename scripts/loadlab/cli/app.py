@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, Optional
@@ -9,7 +12,7 @@ from typing import Annotated, NoReturn, Optional
 import typer
 
 from loadlab.cli.lab import lab as lab_verbs
-from loadlab.errors import EXIT_INTERRUPTED, EXIT_USAGE, LoadlabError
+from loadlab.errors import EXIT_INTERRUPTED, EXIT_USAGE, LoadlabError, UsageError
 
 app = typer.Typer(
     name="loadlab",
@@ -122,9 +125,20 @@ def doctor(
     doctor_command(with_lab=lab, as_json=as_json, runs=runs)
 
 
+def _check_here() -> None:
+    try:
+        Path.cwd()
+    except OSError:
+        raise UsageError("the current folder is not there any more; change to one that is") from None
+
+
 def main() -> NoReturn:
     """Run the command line; a user's mistake is one line on standard error, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding lacks
     try:
+        _check_here()
         app(standalone_mode=True)
     except LoadlabError as error:
         print(f"loadlab: {error}", file=sys.stderr)
@@ -132,6 +146,11 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         print("loadlab: interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.filename is not None:  # a file, and not standard output, which has no name
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in its buffer has nowhere to go
+        if error.errno != errno.EPIPE:
+            print(f"loadlab: standard output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
     sys.exit(0)

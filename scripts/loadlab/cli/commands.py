@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -162,7 +161,7 @@ def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:
     for path in out:
         write_whole(path.absolute(), _rendered(report.results, path.suffix))
     if as_json:
-        sys.stdout.buffer.write((report.folder / "results.json").read_bytes())
+        typer.echo((report.folder / "results.json").read_bytes(), nl=False)
     else:
         print_summary(report.results, Console())
         typer.echo(f"report: {report.html}")
@@ -182,4 +181,4 @@ def _rendered(results: Mapping[str, Any], suffix: str) -> bytes:
 
 
 def _print_json(record: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(record, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    typer.echo(orjson.dumps(record, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), nl=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadlab.config.nearest import suggestion
+from loadlab.config.table import NOT_TOML
 from loadlab.errors import PROGRAM, ConfigError, UsageError
 
 
@@ -46,10 +47,7 @@ class Catalogue:
             UsageError: no such file, or no experiment of that name (the nearest known one is named).
         """
         if "/" in path_or_name or os.sep in path_or_name or path_or_name.endswith(".toml"):
-            path = Path(path_or_name)
-            if not path.is_file():
-                raise UsageError(f"{path_or_name}: no such file; expected an experiment file, see {PROGRAM} list")
-            return path
+            return _experiment_file(Path(path_or_name), path_or_name)
         named = self._by_name()
         if path_or_name not in named:
             hint = suggestion(path_or_name, named, "experiment")
@@ -68,6 +66,16 @@ class Catalogue:
         return {path.stem: path for path in sorted(self.experiments.rglob("*.toml"))}
 
 
+def _experiment_file(path: Path, said: str) -> Path:
+    try:
+        if path.is_file():
+            return path
+        what = "a folder" if path.is_dir() else "no file to read from" if path.exists() else "no such file"
+    except OSError as error:
+        what = f"no such file ({error.strerror})"
+    raise UsageError(f"{said}: {what}; expected an experiment file, see {PROGRAM} list")
+
+
 def list_experiments(root: Path | None = None) -> list[ExperimentEntry]:
     """Every experiment of the repository as ``(name, id, question, path)``, sorted by name."""
     return Catalogue.of_repository(root).entries()
@@ -75,8 +83,8 @@ def list_experiments(root: Path | None = None) -> list[ExperimentEntry]:
 
 def _entry(path: Path) -> ExperimentEntry:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, *NOT_TOML) as error:
         raise ConfigError(f"{path}: cannot be listed: {error}; expected an experiment file") from None
     identifier, question = data.get("id"), data.get("question")
     if not isinstance(identifier, str) or not isinstance(question, str):

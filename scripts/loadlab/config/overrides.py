@@ -13,7 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from loadlab.config.nearest import suggestion
-from loadlab.config.table import Source, dotted
+from loadlab.config.table import NOT_TOML, Source, dotted
 from loadlab.config.toml_lines import Path
 from loadlab.errors import UsageError
 
@@ -45,7 +45,7 @@ def _split(option: str) -> tuple[list[str], object]:
 def _value(text: str) -> object:
     try:
         parsed = tomllib.loads(f"value = {text}", parse_float=Decimal)
-    except tomllib.TOMLDecodeError:
+    except NOT_TOML:
         return text
     return parsed["value"] if set(parsed) == {"value"} else text
 

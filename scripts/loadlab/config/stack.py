@@ -32,7 +32,7 @@ _NAME = matching(
 )
 _COMMAND = sequence(text, 'a list of words, such as ["python", "server.py", "--port", "{port}"]')
 _PATH = matching(r"/\S*", "a path that begins with /, such as /readyz")
-_ENV = mapping(environment_name, matching(r"(?s).*", "text"), 'names with texts, such as { WORKERS = "2" }')
+_ENV = mapping(environment_name, matching(r"[^\0]*", "text"), 'names with texts, such as { WORKERS = "2" }')
 
 
 def read_stack(table: Table, folder: Path) -> Stack:

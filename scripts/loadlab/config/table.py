@@ -13,6 +13,13 @@ from loadlab.config.toml_lines import Path, key_lines
 from loadlab.config.values import Reader, Unfit, shown
 from loadlab.errors import ConfigError
 
+NOT_TOML = (ValueError, RecursionError, ArithmeticError)
+"""What tomllib raises: for its grammar, whole numbers of thousands of digits, depth, and exponents of Decimal."""
+BYTE_ORDER_MARK = "\ufeff"
+
+MAX_DEPTH = 50
+"""Far more than any file needs, far less than recursion can take."""
+
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -47,10 +54,26 @@ def read_toml(text: str, file: str) -> tuple[dict[str, object], Source]:
         ConfigError: the text is not valid TOML; the message names the line.
     """
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}; correct the file there") from None
-    return data, Source(file=file, lines=key_lines(text))
+        data = tomllib.loads(text.removeprefix(BYTE_ORDER_MARK), parse_float=Decimal)
+    except NOT_TOML as error:
+        raise ConfigError(f"{file}: not valid TOML: {misfit(error)}; correct the file there") from None
+    lines = key_lines(text.removeprefix(BYTE_ORDER_MARK))
+    if any(len(path) > MAX_DEPTH for path in lines):
+        raise ConfigError(f"{file}: not valid here: {misfit(RecursionError())}; correct the file")
+    return data, Source(file=file, lines=lines)
+
+
+def misfit(error: Exception) -> str:
+    """What is wrong with a TOML text, in words."""
+    match error:
+        case RecursionError():
+            return "it is nested too deeply"
+        case ArithmeticError():
+            return "it holds a number that is too large"
+        case ValueError() if not isinstance(error, tomllib.TOMLDecodeError | UnicodeDecodeError):
+            return "it holds a number of too many digits"
+        case _:
+            return str(error)
 
 
 def dotted(path: Path) -> str:

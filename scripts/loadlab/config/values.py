@@ -15,6 +15,7 @@ Reader = Callable[[object], T]
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHOWN = 60
+_HUGE = 10**_SHOWN
 
 
 class Unfit(Exception):
@@ -31,16 +32,18 @@ def shown(value: object) -> str:
         text = "a table"
     elif isinstance(value, list):
         text = f"[{', '.join(shown(item) for item in value)}]"
+    elif isinstance(value, int):
+        text = str(value) if abs(value) < _HUGE else "a number of very many digits"
     else:
         text = str(value)
-    text = text.replace("\n", "\\n")
+    text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def text(value: object) -> str:
-    """Text that is not blank."""
-    if not isinstance(value, str) or not value.strip():
-        raise Unfit("text in quotes that is not blank")
+    """Text that is not blank, and that a process can be given."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise Unfit("text in quotes that is not blank and holds no NUL")
     return value
 
 

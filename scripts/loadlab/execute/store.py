@@ -178,7 +178,7 @@ class BundleStore:
         path = self.folder / "events.jsonl"
         if not path.exists():
             return []
-        whole = [line for line in path.read_bytes().split(b"\n")[:-1] if line]
+        whole = [line for line in self._bytes(path).split(b"\n")[:-1] if line]
         return [_event(line, f"{path}: line {number}") for number, line in enumerate(whole, start=1)]
 
     def _finished(self) -> dict[int, list[str]]:

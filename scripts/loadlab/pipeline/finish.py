@@ -12,7 +12,7 @@ from loadlab.config.prices import load_price_lists
 from loadlab.errors import PROGRAM, BundleError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import write_whole
-from loadlab.execute.store import BundleStore
+from loadlab.execute.store import BundleStore, writer
 from loadlab.model.result import Analysis
 from loadlab.pipeline.bundle import EXPERIMENT, RESULTS, experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
@@ -53,7 +53,7 @@ def is_current(folder: Path) -> bool:
         return False
     if not (folder / "events.jsonl").exists():
         return True
-    results = from_json(path.read_bytes(), str(path))
+    results = _read_results(path)
     store = BundleStore(folder, SystemClock())
     told = (results["counts"]["blocks"], len(results["provenance"].get("resumed", ())))
     return told == (len(store.progress().finished), len(store.provenance().resumed))
@@ -76,15 +76,27 @@ def render(folder: Path) -> Report:
     path = folder / RESULTS
     if not path.exists():
         raise BundleError(f"{path}: there is none; make it with: {PROGRAM} report {folder}")
-    results = from_json(path.read_bytes(), str(path))
+    results = _read_results(path)
     for name, content in render_files(results).items():
         write_whole(folder / name, content)
     return Report(folder=folder, results=results)
 
 
+def _read_results(path: Path) -> dict[str, Any]:
+    try:
+        return from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BundleError(
+            f"{path}: cannot be read ({error.strerror}); the bundle is damaged, use another copy"
+        ) from None
+
+
 def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
     run = store.load()
     progress = store.progress()
+    pid = writer(folder)
+    if pid is not None and (progress.plan is None or not run.windows):
+        raise BundleError(f"{folder}: it is running (process {pid}) and no block is finished yet; wait for that")
     if not progress.demands:
         raise BundleError(
             f"{folder}: nothing was measured, so there is nothing to judge and nothing to lose; start the run anew"

@@ -16,6 +16,7 @@ from loadlab.errors import PROGRAM
 from loadlab.execute.store import writer
 from loadlab.pipeline.bundle import EXPERIMENT, RESULTS
 from loadlab.pipeline.layout import Layout
+from loadlab.units import one_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,7 @@ def _known(folder: Path) -> KnownRun:
     state, next_step = ("running", "") if pid is not None else _standing(folder, results)
     return KnownRun(
         id=folder.name,
-        experiment=_experiment_id(folder) if results is None else results.get("experiment", {}).get("id", ""),
+        experiment=_experiment_id(folder) if results is None else str((results.get("experiment") or {}).get("id", "")),
         state=state,
         verdict=_short(results) if results is not None else "",
         next_step=next_step,
@@ -77,14 +78,14 @@ def _standing(folder: Path, results: dict[str, Any] | None) -> tuple[str, str]:
     if results is None:
         begun = (folder / "demands.json").exists() or any(folder.glob("windows/*.json"))
         return ("unfinished", _resume(folder)) if begun else ("failed at start", "")
-    whole = not any(finding.get("code") == "run_incomplete" for finding in results.get("findings", ()))
+    whole = not any(finding.get("code") == "run_incomplete" for finding in results.get("findings") or ())
     return ("reported", "") if whole else ("unfinished", _resume(folder))
 
 
 def _experiment_id(folder: Path) -> str:
     try:
         found = tomllib.loads((folder / EXPERIMENT).read_text(encoding="utf-8")).get("id")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+    except (OSError, ValueError, RecursionError):
         return ""
     return found if isinstance(found, str) else ""
 
@@ -110,7 +111,14 @@ def _results(path: Path) -> dict[str, Any] | None:
         found = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("verdict"), dict) else None
+    return found if isinstance(found, dict) and _is_whole(found) else None
+
+
+def _is_whole(found: dict[str, Any]) -> bool:
+    """Whether what the list shows is where it belongs."""
+    tables = [found.get("verdict"), *(found.get(key) or {} for key in ("experiment", "bracket", "claim"))]
+    findings = found.get("findings") or []
+    return isinstance(findings, list) and all(isinstance(each, dict) for each in (*tables, *findings))
 
 
 def show_listing(found: Listing, console: Console) -> None:
@@ -118,14 +126,14 @@ def show_listing(found: Listing, console: Console) -> None:
     width = max((len(one.name) for one in found.experiments), default=0)
     _line(console, Text("experiments (loadlab run NAME)", style="italic"))
     for one in found.experiments:
-        _line(console, Text.assemble((f"{one.name:<{width}}", "bold"), "  ", one.question))
+        _line(console, Text.assemble((f"{one.name:<{width}}", "bold"), "  ", one_line(one.question)))
     if not found.runs:
         _line(console, Text("runs: none yet; start with: make quick"))
         return
     _line(console, Text("runs", style="italic"))
     width = max(len(run.id) for run in found.runs)
     for run in found.runs:
-        _line(console, Text(f"{run.id:<{width}}  {_told(run)}"))
+        _line(console, Text(one_line(f"{run.id:<{width}}  {_told(run)}")))
 
 
 def _told(run: KnownRun) -> str:

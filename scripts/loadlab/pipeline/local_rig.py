@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from loadlab.errors import UsageError
+from loadlab.execute.activity import left_over_processes
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.local import Cores, LocalDeployer, split_cores
 from loadlab.execute.locust import LocustGenerator
@@ -23,6 +24,10 @@ from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.rig import Rig
 from loadlab.report.live import Progress
 
+MOST_NAMED = 3
+MOST_SIGN = 0xFF
+"""The last sign of Latin-1, which headers are sent in."""
+
 
 @contextmanager
 def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progress: Progress) -> Iterator[Rig]:
@@ -31,6 +36,7 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
     env = {"LAB_HEADERS_JSON": orjson.dumps(headers(load.scenario)).decode(), "PYTHONWARNINGS": "ignore"}
     clock = SystemClock()
     cores = cores_for(experiment)
+    _tell_of_others(progress)
     with ChildProcesses() as children:
         deployer = LocalDeployer(
             experiment, cores=cores, children=children, services=layout.services, logs=store.logs, clock=clock
@@ -61,6 +67,16 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
             os.sched_setaffinity(0, mine)
             generator.close()
             deployer.close()
+
+
+def _tell_of_others(progress: Progress) -> None:
+    """Two runs at once measure each other."""
+    if others := left_over_processes():
+        names = ", ".join(f"{each.name} (pid {each.pid})" for each in others[:MOST_NAMED])
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        progress.message(
+            f"not of this run, but of the lab: {names}{more}; two runs at the same time disturb each other"
+        )
 
 
 def closed_load(experiment: Experiment) -> ClosedLoad:
@@ -103,5 +119,15 @@ def headers(scenario: Scenario) -> Mapping[str, str]:
     for header, variable in scenario.headers_from_env.items():
         if variable not in os.environ:
             raise UsageError(f"header {header}: environment variable {variable} is not set; set it and run again")
-        values[header] = os.environ[variable]
+        values[header] = _sendable(header, variable, os.environ[variable])
     return values
+
+
+def _sendable(header: str, variable: str, value: str) -> str:
+    """The value, which is not shown: it may be a secret."""
+    if not value.isprintable() or any(ord(sign) > MOST_SIGN for sign in value):
+        raise UsageError(
+            f"header {header}: environment variable {variable} holds line ends or signs that no header can carry "
+            "(often a line end at its end); set it to one line of Latin-1 text"
+        )
+    return value

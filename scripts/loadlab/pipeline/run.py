@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from types import FrameType
 
@@ -86,7 +87,13 @@ def _fresh(request: Request, layout: Layout) -> tuple[Experiment, Path]:
         )
     experiment = load_experiment(request.experiment, request.overrides)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return experiment, layout.runs / f"{experiment.id}-{stamp}"
+    return experiment, _new_folder(layout.runs, f"{experiment.id}-{stamp}")
+
+
+def _new_folder(runs: Path, name: str) -> Path:
+    """A folder that no run begun in the same second has."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(runs / each for each in names if not (runs / each).exists())
 
 
 def _to_resume(request: Request, layout: Layout) -> Path:

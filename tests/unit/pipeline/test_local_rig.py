@@ -10,9 +10,14 @@ import pytest
 
 from builders import LOCUSTFILES, make_experiment, make_sample, make_window, make_worker
 from loadlab.errors import DeployError, UsageError
+from loadlab.execute.activity import BusyProcess
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import OpenLoad, Resources, Scenario
 from loadlab.pipeline.demand import shares
-from loadlab.pipeline.local_rig import closed_load, cores_for, headers, locust_files
+from loadlab.pipeline.layout import checkout
+from loadlab.pipeline.local_rig import closed_load, cores_for, headers, local_rig, locust_files
+from simulated_lab import Watcher
 
 
 def test_an_open_load_is_refused_with_what_can_be_done() -> None:
@@ -67,3 +72,16 @@ def test_connections_become_shares_largest_first(connections: list[int | None], 
 
 def test_without_samples_there_are_no_shares() -> None:
     assert shares(make_window(resources=())) == ()
+
+
+@pytest.mark.parametrize("others", [(), (BusyProcess(pid=7, name="flask_gunicorn", cpu_cores=0.0),)])
+def test_a_run_beside_another_one_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: tuple[BusyProcess, ...]
+) -> None:
+    monkeypatch.setattr("loadlab.pipeline.local_rig.left_over_processes", lambda: others)
+    watcher = Watcher()
+    store = BundleStore(tmp_path, SystemClock())
+    with local_rig(make_experiment(), checkout(tmp_path), store, watcher):
+        pass
+    told = [line for line in watcher.messages if "two runs at the same time" in line]
+    assert ["flask_gunicorn (pid 7)" in line for line in told] == [True] * len(others)

@@ -204,3 +204,8 @@ def _format_minutes(value_s: float) -> str:
         whole_min = round(whole_s / 60)
         return f"{sign}{whole_min // 60} h {whole_min % 60} min"
     return f"{sign}{whole_s // 60} min {whole_s % 60} s"
+
+
+def one_line(text: str) -> str:
+    """Somebody's text for a terminal, without what would end the line, move the cursor or colour it."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -19,7 +19,7 @@ from loadlab.pipeline.outlook import known_scatter, outlook
 from loadlab.pipeline.preflight import local_findings
 from loadlab.pipeline.run import Request, check_target
 from loadlab.pipeline.session import OVERHEAD
-from loadlab.units import format_s
+from loadlab.units import format_s, one_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +107,7 @@ def plan_text(plan: DryRun) -> str:
     placed = f"{plan.level_count} levels, placed by the law after the demands are measured"
     return "\n".join(
         [
-            f"{plan.experiment}: {plan.question}",
+            f"{plan.experiment}: {one_line(plan.question)}",
             f"stacks: {', '.join(plan.stacks)}; scenario {plan.scenario}, {_kind(plan)}; "
             + (cores if plan.stack_cores else f"target {plan.target}"),
             f"statistic {plan.statistic}, margin {plan.margin_ratio:g}, alpha {plan.alpha:g}, seed {plan.seed}",

@@ -12,7 +12,7 @@ from loadlab.config.prices import load_price_lists
 from loadlab.errors import PROGRAM, BundleError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import write_whole
-from loadlab.execute.store import BundleStore
+from loadlab.execute.store import BundleStore, writer
 from loadlab.model.result import Analysis
 from loadlab.pipeline.bundle import EXPERIMENT, RESULTS, experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
@@ -94,6 +94,9 @@ def _read_results(path: Path) -> dict[str, Any]:
 def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
     run = store.load()
     progress = store.progress()
+    pid = writer(folder)
+    if pid is not None and (progress.plan is None or not run.windows):
+        raise BundleError(f"{folder}: it is running (process {pid}) and no block is finished yet; wait for that")
     if not progress.demands:
         raise BundleError(
             f"{folder}: nothing was measured, so there is nothing to judge and nothing to lose; start the run anew"

@@ -16,6 +16,7 @@ from loadlab.errors import PROGRAM
 from loadlab.execute.store import writer
 from loadlab.pipeline.bundle import EXPERIMENT, RESULTS
 from loadlab.pipeline.layout import Layout
+from loadlab.units import one_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,14 +126,14 @@ def show_listing(found: Listing, console: Console) -> None:
     width = max((len(one.name) for one in found.experiments), default=0)
     _line(console, Text("experiments (loadlab run NAME)", style="italic"))
     for one in found.experiments:
-        _line(console, Text.assemble((f"{one.name:<{width}}", "bold"), "  ", _printable(one.question)))
+        _line(console, Text.assemble((f"{one.name:<{width}}", "bold"), "  ", one_line(one.question)))
     if not found.runs:
         _line(console, Text("runs: none yet; start with: make quick"))
         return
     _line(console, Text("runs", style="italic"))
     width = max(len(run.id) for run in found.runs)
     for run in found.runs:
-        _line(console, Text(_printable(f"{run.id:<{width}}  {_told(run)}")))
+        _line(console, Text(one_line(f"{run.id:<{width}}  {_told(run)}")))
 
 
 def _told(run: KnownRun) -> str:
@@ -140,11 +141,6 @@ def _told(run: KnownRun) -> str:
     notes = {"failed at start": "nothing was measured, logs are in its folder; start anew"}
     words = (state, run.verdict, run.next_step and f"next: {run.next_step}", notes.get(run.state, ""))
     return "; ".join(word for word in words if word)
-
-
-def _printable(text: str) -> str:
-    """Without what would move the cursor or colour the terminal."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _line(console: Console, text: Text) -> None:

@@ -25,6 +25,7 @@ from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.rig import Rig
 from loadlab.report.live import Progress
 
+MOST_NAMED = 3
 MOST_SIGN = 0xFF
 """The last sign of Latin-1, which headers are sent in."""
 
@@ -86,8 +87,11 @@ def _kept_on(cpus: frozenset[int]) -> Iterator[None]:
 def _tell_of_others(progress: Progress) -> None:
     """Two runs at once measure each other."""
     if others := left_over_processes():
-        names = ", ".join(f"{each.name} (pid {each.pid})" for each in others)
-        progress.message(f"not of this run, but of the lab: {names}; two runs at the same time disturb each other")
+        names = ", ".join(f"{each.name} (pid {each.pid})" for each in others[:MOST_NAMED])
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        progress.message(
+            f"not of this run, but of the lab: {names}{more}; two runs at the same time disturb each other"
+        )
 
 
 def cores_for(experiment: Experiment) -> Cores:

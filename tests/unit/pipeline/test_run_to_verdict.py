@@ -224,6 +224,8 @@ def test_the_listing_tells_a_run_that_goes_on_and_one_that_failed_at_its_start(t
         failed.run()
     with going.opened():
         runs = listing(checkout(tmp_path)).runs
+        with pytest.raises(BundleError, match=rf"it is running \(process {os.getpid()}\) and no block is finished yet"):
+            analyse_bundle(going.folder, checkout(tmp_path))
         with pytest.raises(BundleError, match=rf"another loadlab \(process {os.getpid()}\) is writing this run"):
             going.run()
     assert [(run.id, run.state, run.pid, run.next_step) for run in runs] == [

@@ -62,10 +62,19 @@ class Truth:
     slots: int | None = None
     cpu_s: float = 0.001
     has_metrics: bool = True
+    own_wait_s: float = 0.0
+    """How long its users wait by themselves between requests."""
 
     def throughput_rps(self, users: int) -> float:
-        """Closed loop without think time."""
-        return min(users, self.slots or users) / self.service_s
+        """Closed loop without think time but the users' own."""
+        full_rps = (self.slots or users) / self.service_s
+        return min(users / (self.service_s + self.own_wait_s), full_rps)
+
+    def waited(self, load: LoadWindow) -> LoadWindow:
+        """The window as the recorder tells it of users that wait by themselves."""
+        if not self.own_wait_s:
+            return load
+        return replace(load, own_waits=("Shopper",), request_time_s=load.user_time_s - load.ok * self.own_wait_s)
 
 
 @dataclass(slots=True)
@@ -230,11 +239,12 @@ class SimulatedGenerator:
     def collect(self, window: str) -> LoadWindow:
         swarm, truth = self._running(), self._world.truths[self._stack()]
         ok = round(self._rate_rps() * self._measure_s)
+        response_s = swarm.users / truth.throughput_rps(swarm.users) - truth.own_wait_s
         load = make_load_window(
-            ok=ok, latency_s=swarm.users / truth.throughput_rps(swarm.users), measure_s=self._measure_s,
+            ok=ok, latency_s=response_s, measure_s=self._measure_s,
             users=swarm.users, good_within_s=swarm.good_within_s,
         )  # fmt: skip
-        load = replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2))
+        load = truth.waited(replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2)))
         if self._world.lost_workers:
             return replace(load, state="partial", holes=("worker 0 disappeared",))
         return load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from loadlab.analysis.assessment import Assessment, assess
 from loadlab.analysis.billing import Tariff, make_tariffs
@@ -12,6 +12,7 @@ from loadlab.analysis.cluster import cluster_evidence
 from loadlab.analysis.cost import cost_estimates
 from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
+from loadlab.analysis.gaps import unknown_pools, with_own_waits
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
 from loadlab.analysis.reproduction import reproduction
@@ -32,6 +33,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         ConfigError: a price list lacks the billing model or the size that is asked for.
         BundleError: a latency histogram cannot be read.
     """
+    run = replace(run, demands=with_own_waits(run.demands, run.windows))
     tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
     judged = judge(run, experiment)
     cost = _cost(tariffs, experiment, run, judged)
@@ -41,7 +43,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
     return Analysis(
         schema=SCHEMA_VERSION,
         run_id=run.run_id,
-        experiment=describe_experiment(experiment, plan, toml),
+        experiment=describe_experiment(experiment, plan, run, toml),
         verdict=parts.verdict,
         bracket=parts.bracket,
         claim=parts.claim,
@@ -69,6 +71,7 @@ def conditions_of(experiment: Experiment) -> Conditions:
         margin_ratio=experiment.decision.margin_ratio,
         think_s=think_s_of(experiment),
         cores=float(experiment.resources.cpu),
+        unknown_pools=unknown_pools(experiment.stacks),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from loadlab.report.charts import Chart, Level, Point, Quantity, Series
 from loadlab.report.curves import TONES, Show, by_stack, marks_of, point_at, spoken, tested_users
 from loadlab.report.results import Results
-from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_POOLED_P99, NO_PSS
+from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_POOLED_P99, NO_PSS, no_slots
 from loadlab.units import format_bytes, format_cores, format_rps, format_s
 
 
@@ -121,7 +121,7 @@ def _slots_chart(results: Results, index: int) -> Chart:
     stack = results["stacks"][index]
     limit = stack["slots_per_worker"]
     levels = (Level(value=limit, label=f"{limit} slots", strong=True),) if limit is not None else ()
-    reason = "the stack has no pool of slots" if limit is None else "not exported"
+    reason = no_slots(stack) if limit is None else "not exported"
     return _worker_chart(
         results, index, "slots_busy_by_worker", f"{stack['name']}: busy slots per worker", reason, levels
     )

@@ -15,7 +15,7 @@ import orjson
 
 from loadlab.errors import BundleError
 from loadlab.model.result import SCHEMA_VERSION, Analysis
-from loadlab.report.schema import first_misfit
+from loadlab.report.schema import completed, first_misfit
 
 Results = Mapping[str, Any]
 """results.json as parsed: the field names of ``model.result.Analysis`` are its keys."""
@@ -56,7 +56,8 @@ def from_json(data: bytes, where: str = "results.json") -> dict[str, Any]:
             f"{where} does not fit schema {SCHEMA_VERSION}: {misfit}; "
             f"it was changed by hand or cut short: take the original or analyse the bundle again"
         )
-    return parsed
+    found: dict[str, Any] = completed(parsed, Analysis)
+    return found
 
 
 def check_schema(schema: int, where: str = "results.json") -> None:

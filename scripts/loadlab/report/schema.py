@@ -31,6 +31,21 @@ def first_misfit(value: object, expected: Any, path: str = "") -> str | None:
     return None if _is_scalar(value, expected) else _says(path, value, _name(expected))
 
 
+def completed(value: Any, expected: Any) -> Any:
+    """What fits ``expected``, with null for every key that came later, so that whoever reads it finds each of them."""
+    if dataclasses.is_dataclass(expected) and isinstance(value, dict):
+        fields = _fields(expected)  # type: ignore[arg-type]
+        known = {name: completed(value.get(name), kind) for name, kind in fields.items()}
+        return {**value, **known}
+    origin, inner = get_origin(expected), get_args(expected)
+    if origin in (Union, types.UnionType):
+        records = [kind for kind in inner if kind is not types.NoneType]
+        return completed(value, records[0]) if len(records) == 1 else value
+    if origin is tuple and isinstance(value, list):
+        return [completed(item, inner[0]) for item in value]
+    return value
+
+
 @cache
 def _fields(record: type) -> dict[str, Any]:
     hints = get_type_hints(record)

@@ -11,8 +11,8 @@ from loadlab.report.words import (
     NO_P99,
     NO_POOLED_P99,
     NO_PSS,
-    NO_SLOTS,
     STATISTICS,
+    no_slots,
     price_text,
     range_text,
 )
@@ -210,17 +210,17 @@ def _stack_row(stack: Results) -> tuple[Cell, ...]:
         words(stack["name"]),
         words(stack["label"]),
         words(settings),
-        figure(format_count(stack["slots"]), NO_SLOTS),
+        figure(format_count(stack["slots"]), no_slots(stack)),
         figure(format_count(stack["users_per_replica"]), "no tested level breaks the objective"),
     )
 
 
 def demand_table(results: Results) -> Table:
     """What one request asks of each stack: the measured inputs of the law."""
-    titles = ("'Stack", "Time of a request, S", "Processor time of a request", "Slots", "Slots per worker")
+    shown = ("Time of a request, S", "Processor time of a request", "Think time, Z", "Slots", "Slots per worker")
     return Table(
         caption="What the law was told: measured before the sweep",
-        columns=columns(*titles),
+        columns=columns("'Stack", *shown),
         rows=tuple(_demand_row(stack) for stack in results["stacks"]),
     )
 
@@ -230,6 +230,7 @@ def _demand_row(stack: Results) -> tuple[Cell, ...]:
         words(stack["name"]),
         figure(format_s(stack["demand_service_s"]), "demands were not measured"),
         figure(format_s(stack["demand_cpu_s_per_request"]), NO_CPU),
-        figure(format_count(stack["slots"]), NO_SLOTS),
-        figure(format_count(stack["slots_per_worker"]), NO_SLOTS),
+        figure(format_s(stack["demand_think_s"]), "it is not known"),
+        figure(format_count(stack["slots"]), no_slots(stack)),
+        figure(format_count(stack["slots_per_worker"]), no_slots(stack)),
     )

@@ -40,6 +40,7 @@ ATTRIBUTIONS = {
     "processor": "processor time",
     "both": "the pool of slots and processor time",
     "none": "nothing: no threshold",
+    "unknown": "not known",
 }
 ANSWERS = {
     "over": "above the margin",
@@ -61,6 +62,9 @@ CLOSED_LOOP = (
     "Percentiles are of what was sent; arrivals that do not wait would see longer ones (coordinated omission)."
 )
 NO_SLOTS = "this stack has no pool of slots"
+UNKNOWN_SLOTS = "how many requests this stack serves at once is not known"
+NOT_PREDICTABLE = "not predictable"
+NO_THRESHOLD = "no threshold"
 NO_INTERVAL = "no interval"
 NO_ESTIMATE = "no window counts"
 
@@ -118,6 +122,16 @@ def undecided_text(bracket: Results) -> str:
         f"undecided at {', '.join(map(str, straddling))} users" if straddling else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def no_slots(stack: Results) -> str:
+    """Why a stack has no number of slots."""
+    return UNKNOWN_SLOTS if stack["pool"] == "unknown" else NO_SLOTS
+
+
+def no_number(prediction: Results) -> str:
+    """What the law says instead of a number of users."""
+    return NOT_PREDICTABLE if prediction["attribution"] == "unknown" else NO_THRESHOLD
 
 
 def miss_text(prediction: Results) -> str:

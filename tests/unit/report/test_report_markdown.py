@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from builders_report import Shape, build_analysis
 from loadlab.report.cells import Cell, Table, columns, figure
+from loadlab.report.html import render_html
 from loadlab.report.markdown import escape, render_markdown, table
 from loadlab.report.results import from_json, to_json
 
@@ -34,6 +36,30 @@ def test_every_row_of_a_table_has_the_columns_of_its_head(full_results: dict[str
     rows = [line for line in render_markdown(full_results).splitlines() if line.startswith("|")]
     assert len(rows) > 30
     assert {line.replace(r"\|", "").count("|") for line in rows} == {4, 6, 7, 8, 14}
+
+
+def test_what_is_not_predictable_is_not_called_no_threshold() -> None:
+    run = build_analysis()
+    assert run.prediction is not None
+    nothing = replace(run.prediction, users=None, attribution="unknown", reason="slots are not known", inside=None)
+    stacks = tuple(replace(stack, slots=None, slots_per_worker=None, pool="unknown") for stack in run.stacks)
+    text = render_markdown(from_json(to_json(replace(run, prediction=nothing, stacks=stacks))))
+    assert "| Predicted by the law | **not predictable** | slots are not known |" in text
+    assert "Bracket holds the prediction: – (not predictable)" in text
+    assert "no threshold" not in text
+    assert "this stack has no pool of slots" not in text
+    assert "how many requests this stack serves at once is not known" in text
+
+
+def test_waits_of_the_users_own_are_told_instead_of_a_think_time_of_nothing() -> None:
+    run = build_analysis()
+    stacks = tuple(replace(stack, demand_think_s=3.0) for stack in run.stacks)
+    text = render_html(
+        from_json(to_json(replace(run, stacks=stacks, experiment=replace(run.experiment, own_waits=("Shopper",)))))
+    )
+    assert "think time as the wait_time of Shopper says" in text
+    assert "IoBoundUser, think time 0 s<" not in text
+    assert "3.00 s" in text
 
 
 @pytest.mark.parametrize(

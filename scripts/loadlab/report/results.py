@@ -6,7 +6,7 @@ from the same file are the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import PurePath
 from typing import Any
@@ -50,7 +50,7 @@ def from_json(data: bytes, where: str = "results.json") -> dict[str, Any]:
             f"{where} has no schema number; expected a results.json of a run; name the folder of a loadlab run"
         )
     check_schema(parsed["schema"], where)
-    misfit = first_misfit(parsed, Analysis)
+    misfit = first_misfit(parsed, Analysis) or _stacks_misfit(parsed["stacks"])
     if misfit is not None:
         raise BundleError(
             f"{where} does not fit schema {SCHEMA_VERSION}: {misfit}; "
@@ -58,6 +58,10 @@ def from_json(data: bytes, where: str = "results.json") -> dict[str, Any]:
         )
     found: dict[str, Any] = completed(parsed, Analysis)
     return found
+
+
+def _stacks_misfit(stacks: Sequence[Results]) -> str | None:
+    return None if len(stacks) in (1, 2) else f"stacks has {len(stacks)} entries, expected one or two"
 
 
 def check_schema(schema: int, where: str = "results.json") -> None:

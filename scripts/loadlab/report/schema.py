@@ -9,12 +9,20 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from loadlab.model.result import Comparison, Estimate, Interval, Prediction
+
+MOST = 1e15
+"""Beyond every count, size, time and sum of money that a run can have."""
+FIGURES = (Comparison, Estimate, Interval, Prediction)
+"""Records in which a figure may not be finite, and is null then."""
+
 
 def first_misfit(value: object, expected: Any, path: str = "") -> str | None:
     """The first place where ``value`` is not what the type ``expected`` asks for, in words; None where all fits.
 
     Fields that the record does not know are let through: a younger program of the same schema may add some.
-    Null is let through for any number with decimals: that is how a figure that is not finite is written.
+    Null is let through for any number with decimals of a record in FIGURES: that is how a figure that is not finite is
+    written. Counts are not negative, and no number is beyond MOST.
     """
     if dataclasses.is_dataclass(expected):
         return _record_misfit(value, expected, path)
@@ -61,6 +69,8 @@ def _record_misfit(value: object, record: Any, path: str) -> str | None:
             continue
         if name not in value:
             return f"{here} is missing"
+        if value[name] is None and expected is float and record in FIGURES:
+            continue
         misfit = first_misfit(value[name], expected, here)
         if misfit is not None:
             return misfit
@@ -97,9 +107,9 @@ def _is_scalar(value: object, expected: Any) -> bool:
     if expected is object:
         return True
     if expected in (float, Decimal):
-        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
     if expected is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
     return isinstance(value, expected)
 
 

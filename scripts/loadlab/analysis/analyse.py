@@ -13,6 +13,7 @@ from loadlab.analysis.cost import cost_estimates
 from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
 from loadlab.analysis.gaps import unknown_pools, with_own_waits
+from loadlab.analysis.level_tallies import level_tallies
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
 from loadlab.analysis.reproduction import reproduction
@@ -20,7 +21,7 @@ from loadlab.analysis.summarise import Judged, judge
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
 from loadlab.model.price import PriceList
-from loadlab.model.result import SCHEMA_VERSION, Analysis, CostEstimate, Prediction
+from loadlab.model.result import SCHEMA_VERSION, Analysis, CostEstimate, LevelTally, Prediction
 from loadlab.model.run import Demand, RunData
 
 
@@ -62,7 +63,13 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         price_lists=describe_price_lists(tariffs, prices),
         explanation=explain(stacks, parts.levels, _cores(experiment, run.demands)),
         cluster=cluster_evidence(experiment, run),
+        tested=_tallies(experiment, plan, judged, parts),
     )
+
+
+def _tallies(experiment: Experiment, plan: Plan, judged: Judged, parts: Assessment) -> tuple[LevelTally, ...]:
+    names = [stack.name for stack in experiment.stacks]
+    return level_tallies(plan.levels, names, judged.windows, parts.counts.invalid_levels)
 
 
 def conditions_of(experiment: Experiment) -> Conditions:

@@ -18,6 +18,7 @@ from loadlab.model.experiment import Billing, PoolKind, Statistic
 from loadlab.model.summary import Estimate as Estimate
 from loadlab.model.summary import Interval as Interval
 from loadlab.model.summary import LevelSummary as LevelSummary
+from loadlab.model.summary import LevelTally as LevelTally
 from loadlab.model.summary import WindowSummary as WindowSummary
 
 SCHEMA_VERSION = 1
@@ -285,3 +286,5 @@ class Analysis:
     explanation: tuple[StackExplanation, ...] = ()
     cluster: ClusterEvidence | None = None
     """Of a run on a cluster; files of before have no such key."""
+    tested: tuple[LevelTally, ...] | None = None
+    """Every level with what became of its windows; files of before have no such key."""

@@ -94,3 +94,19 @@ class LevelSummary:
     objective_held: bool
     p99_pooled_s: float | None = None
     pooled_requests: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelTally:
+    """One stack at one level that was asked for or measured, whether anything of it counts or not.
+
+    windows: measured for the comparison, repeats included; used: those that count. reasons: how many of them failed
+    each gate. invalid: more than a quarter of the level's pairs are missing.
+    """
+
+    stack: str
+    users: int
+    windows: int
+    used: int
+    reasons: Mapping[str, int]
+    invalid: bool

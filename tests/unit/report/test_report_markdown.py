@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from builders_report import Shape, build_analysis
+from builders_report_runs import one_level_lost
 from loadlab.report.cells import Cell, Table, columns, figure
 from loadlab.report.html import render_html
 from loadlab.report.markdown import escape, render_markdown, table
 from loadlab.report.results import from_json, to_json
+from loadlab.report.view import build_view
 
 
 def test_it_says_the_answer_first_then_the_evidence_then_the_doubts(results: dict[str, Any]) -> None:
@@ -23,13 +25,30 @@ def test_it_says_the_answer_first_then_the_evidence_then_the_doubts(results: dic
         "Doubts: the load",
         "## Evidence",
         "## Doubts",
-        "lag",
+        "lag: ",
         "## Run it again",
         "make quick",
     )
     places = [text.index(part.replace("\\(", "(")) for part in order]
     assert places == sorted(places)
     assert text.endswith("\n")
+
+
+def test_a_level_of_which_nothing_counts_stays_in_every_table_and_says_why() -> None:
+    view = build_view(from_json(to_json(one_level_lost(53))))
+    for data in (view.decisive, view.levels, *view.bills):
+        assert list(dict.fromkeys(row[0].text for row in data.rows)) == ["37", "44", "53", "64", "77"]
+        marked = [row for row in data.rows if row[0].text == "53"]
+        assert {row[0].detail for row in marked} == {"level invalid"}
+        assert {row[0].detail for row in data.rows if row[0].text != "53"} == {None}
+        assert all(cell.text in ("–", "0") for row in marked for cell in row[2:-2])
+    assert any("no window counts: steal 4" in reason for reason in view.levels.reasons)
+    assert [row[-2].text for row in view.levels.rows if row[0].text == "53"] == ["0 of 4", "0 of 4"]
+
+
+def test_a_file_of_before_the_tallies_shows_the_levels_that_count() -> None:
+    view = build_view(from_json(to_json(replace(one_level_lost(53), tested=None))))
+    assert list(dict.fromkeys(row[0].text for row in view.levels.rows)) == ["37", "44", "64", "77"]
 
 
 def test_every_row_of_a_table_has_the_columns_of_its_head(full_results: dict[str, Any]) -> None:

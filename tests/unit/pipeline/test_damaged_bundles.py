@@ -134,7 +134,7 @@ def _is_judged_or_told(whole: Whole, act: Callable[[], object]) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_damage_to_any_file_or_key_ends_in_a_traceback(whole: Whole, data: st.DataObject) -> None:
     whole.mend()
     name, content = data.draw(_damages(whole.files))

@@ -117,7 +117,7 @@ class CpuMeter:
         """Rates between two readings, as a message to the master."""
         elapsed_s = last.at_s - first.at_s
         steal_ratio = None
-        if first.steal and last.steal and last.steal[1] > first.steal[1]:
+        if first.steal and last.steal and last.steal[1] > first.steal[1] and last.steal[0] >= first.steal[0]:
             steal_ratio = (last.steal[0] - first.steal[0]) / (last.steal[1] - first.steal[1])
         throttled_s = None
         if first.throttled_s is not None and last.throttled_s is not None:

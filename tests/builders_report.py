@@ -10,6 +10,7 @@ from decimal import Decimal
 from itertools import product
 
 from loadlab.analysis.explanation import explain
+from loadlab.analysis.level_tallies import level_tallies
 from loadlab.model.experiment import Billing, Statistic
 from loadlab.model.result import (
     SCHEMA_VERSION,
@@ -103,6 +104,7 @@ def build_analysis(shape: Shape | None = None) -> Analysis:
         reproduce=("make quick", "loadlab run runs/synthetic/experiment.toml"),
         price_lists=tuple(_price_list(price, billing) for price, billing in PRICES),
         explanation=explain(stacks, levels, {stack.name: 1.0 for stack in stacks}),
+        tested=level_tallies(shape.levels, shape.names, windows, ()),
     )
 
 

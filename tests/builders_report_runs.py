@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from builders_report import Shape, build_analysis, told
+from builders_report import QUICK_LEVELS, Shape, build_analysis, told
+from loadlab.analysis.level_tallies import level_tallies
 from loadlab.model.result import AaControl, Analysis, Bracket, Claim, Finding, Prediction, PricedBracket
 
 _OPEN = Bracket(lower_users=None, upper_users=None, kind="invalid", reason="no window passed its gates")
@@ -44,6 +45,7 @@ def all_invalid() -> Analysis:
         brackets=tuple(_without_points(curve) for curve in run.brackets),
         comparisons=(),
         levels=(),
+        tested=level_tallies(QUICK_LEVELS, ("flask", "fastapi"), windows, QUICK_LEVELS),
         windows=windows,
         cost=(),
         findings=lag,
@@ -87,6 +89,23 @@ def capacity_run() -> Analysis:
         windows=tuple(window for window in run.windows if window.stack == name),
         cost=tuple(cost for cost in run.cost if cost.stack == name),
         explanation=run.explanation[:1],
+        tested=tuple(row for row in run.tested or () if row.stack == name),
+    )
+
+
+def one_level_lost(users: int = 53) -> Analysis:
+    """No window of one level passed its gates: it has no figures, no pairs and no cost."""
+    run = build_analysis()
+    lost = tuple(
+        replace(row, used=0, reasons={"steal": row.windows}, invalid=True) if row.users == users else row
+        for row in run.tested or ()
+    )
+    return replace(
+        run,
+        levels=tuple(level for level in run.levels if level.users != users),
+        comparisons=tuple(pair for pair in run.comparisons if pair.users != users),
+        cost=tuple(cost for cost in run.cost if cost.users != users),
+        tested=lost,
     )
 
 

@@ -62,10 +62,19 @@ class Truth:
     slots: int | None = None
     cpu_s: float = 0.001
     has_metrics: bool = True
+    own_wait_s: float = 0.0
+    """How long its users wait by themselves between requests."""
 
     def throughput_rps(self, users: int) -> float:
-        """Closed loop without think time."""
-        return min(users, self.slots or users) / self.service_s
+        """Closed loop without think time but the users' own."""
+        full_rps = (self.slots or users) / self.service_s
+        return min(users / (self.service_s + self.own_wait_s), full_rps)
+
+    def waited(self, load: LoadWindow) -> LoadWindow:
+        """The window as the recorder tells it of users that wait by themselves."""
+        if not self.own_wait_s:
+            return load
+        return replace(load, own_waits=("Shopper",), request_time_s=load.user_time_s - load.ok * self.own_wait_s)
 
     def answered_rps(self, rate_rps: int) -> float:
         """Open loop: what is asked for, as far as the slots go."""
@@ -74,7 +83,7 @@ class Truth:
     def answer_s(self, swarm: Swarm) -> float:
         """What a request takes; with more arrivals than the slots can do it is a second longer."""
         if swarm.arrivals is None:
-            return swarm.users / self.throughput_rps(swarm.users)
+            return swarm.users / self.throughput_rps(swarm.users) - self.own_wait_s
         return self.service_s + (self.answered_rps(swarm.arrivals.rate_rps) < swarm.arrivals.rate_rps) * 0.5
 
 
@@ -254,7 +263,7 @@ class SimulatedGenerator:
         if swarm.arrivals:
             planned = round(swarm.arrivals.rate_rps * self._measure_s)
             load = replace(load, arrivals=make_arrivals(load, planned=planned))
-        load = replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2))
+        load = truth.waited(replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2)))
         if self._world.lost_workers:
             return replace(load, state="partial", holes=("worker 0 disappeared",))
         return load

@@ -30,15 +30,15 @@ NOT_MEASURED = "the time of a request alone was not measured in a window that pa
 class AloneBill:
     """One stack. usd_per_request: of the mean request, its time rounded up as the platform rounds.
 
-    requests_per_hour: what one user sends, each answered before the next, or one arrival per second. service_error:
-    relative standard error of the time of a request, over the ``n`` that were measured; None where their scatter is
-    not known. time_share: the part of a request's cost that is its time; cycle_share: the part of a user's time that
-    is it, none in an open load.
+    requests_per_hour: what one user sends, each answered before the next, or one arrival per second in an open load;
+    None where nobody knows how long users wait in between. service_error: relative standard error of the time of a
+    request, over the ``n`` that were measured; None where their scatter is not known. time_share: the part of a
+    request's cost that is its time; cycle_share: the part of a user's time that is it, none in an open load.
     """
 
     stack: str
     usd_per_request: Fraction
-    requests_per_hour: Fraction
+    requests_per_hour: Fraction | None
     service_error: float | None
     n: int
     time_share: float
@@ -51,8 +51,10 @@ class AloneBill:
         return self.usd_per_request * _MILLION if self.within_objective else None
 
     def usd_per_hour(self, users: int) -> Fraction | None:
-        """What ``users`` in a closed loop cost an hour; None where the objective does not hold."""
-        return self.usd_per_request * self.requests_per_hour * users if self.within_objective else None
+        """What ``users`` in a closed loop cost an hour; None where the objective does not hold or waits are unknown."""
+        if self.requests_per_hour is None or not self.within_objective:
+            return None
+        return self.usd_per_request * self.requests_per_hour * users
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +100,8 @@ def constant_ratio(
     if one is None or two is None or not (one.within_objective and two.within_objective):
         return None
     hourly = statistic == "usd_per_hour_at_users"
+    if hourly and None in (one.requests_per_hour, two.requests_per_hour):
+        return None
     known = one.service_error is not None and two.service_error is not None
     return ConstantRatio(first=_log_mean(one, hourly), second=_log_mean(two, hourly), has_errors=known)
 
@@ -117,17 +121,32 @@ def _bill(
     held_s = ceil_to(service_s, exact(model.rounding_s))
     usd = tariff.usd(_use(held_s))
     assert usd is not None
-    cycle_s = None if think_s is None else service_s + exact(think_s)
     return AloneBill(
         stack=demand.stack,
         usd_per_request=usd,
-        requests_per_hour=Fraction(_HOUR_S) if cycle_s is None else _HOUR_S / cycle_s,
+        requests_per_hour=_requests_per_hour(demand, service_s, think_s),
         service_error=_relative_error(demand),
         n=demand.service_requests,
         time_share=1 - float((tariff.usd(_use(Fraction(0))) or 0) / usd),
-        cycle_share=0.0 if cycle_s is None else float(service_s / cycle_s),
+        cycle_share=_cycle_share(demand, service_s, think_s),
         within_objective=demand.service_s <= objective.latency_s,
     )
+
+
+def _requests_per_hour(demand: Demand, service_s: Fraction, think_s: float | None) -> Fraction | None:
+    """Of one user; in an open load of one arrival per second."""
+    if think_s is None:
+        return Fraction(_HOUR_S)
+    waited_s = demand.think_time_s(think_s)
+    return None if waited_s is None else _HOUR_S / (service_s + exact(waited_s))
+
+
+def _cycle_share(demand: Demand, service_s: Fraction, think_s: float | None) -> float:
+    """The part of a user's time that is the time of its requests."""
+    if think_s is None:
+        return 0.0
+    waited_s = demand.think_time_s(think_s)
+    return 1.0 if waited_s is None else float(service_s / (service_s + exact(waited_s)))
 
 
 def _relative_error(demand: Demand) -> float | None:
@@ -143,6 +162,6 @@ def _use(held_s: Fraction) -> Use:
 
 def _log_mean(bill: AloneBill, hourly: bool) -> Mean:
     """Log cost with its error to first order: a slower request costs more, and in an hour there are fewer of it."""
-    usd = bill.usd_per_request * (bill.requests_per_hour if hourly else 1)
+    usd = bill.usd_per_request * ((bill.requests_per_hour or 1) if hourly else 1)
     slope = abs(bill.time_share - (bill.cycle_share if hourly else 0.0))
     return Mean(value=math.log(usd), error=slope * (bill.service_error or 0.0), n=max(2, bill.n))

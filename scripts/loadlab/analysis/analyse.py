@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from loadlab.analysis.assessment import Assessment, assess
 from loadlab.analysis.billing import Tariff, make_tariffs
@@ -12,6 +12,8 @@ from loadlab.analysis.cluster import cluster_evidence
 from loadlab.analysis.cost import cost_estimates
 from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
+from loadlab.analysis.gaps import unknown_pools, with_own_waits
+from loadlab.analysis.level_tallies import level_tallies
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
 from loadlab.analysis.rates import in_rates
@@ -21,7 +23,7 @@ from loadlab.analysis.validity import bounds_of
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
 from loadlab.model.price import PriceList
-from loadlab.model.result import SCHEMA_VERSION, Analysis, CostEstimate, Prediction
+from loadlab.model.result import SCHEMA_VERSION, Analysis, CostEstimate, LevelTally, Prediction
 from loadlab.model.run import Demand, RunData
 
 
@@ -34,6 +36,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         ConfigError: a price list lacks the billing model or the size that is asked for.
         BundleError: a latency histogram cannot be read.
     """
+    run = replace(run, demands=with_own_waits(run.demands, run.windows))
     tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
     judged = judge(run, experiment, bounds_of(run.provenance))
     cost = _cost(tariffs, experiment, run, judged)
@@ -43,7 +46,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
     analysis = Analysis(
         schema=SCHEMA_VERSION,
         run_id=run.run_id,
-        experiment=describe_experiment(experiment, plan, toml),
+        experiment=describe_experiment(experiment, plan, run, toml),
         verdict=parts.verdict,
         bracket=parts.bracket,
         claim=parts.claim,
@@ -62,8 +65,14 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         price_lists=describe_price_lists(tariffs, prices),
         explanation=explain(stacks, parts.levels, _cores(experiment, run.demands)),
         cluster=cluster_evidence(experiment, run),
+        tested=_tallies(experiment, plan, judged, parts),
     )
     return analysis if isinstance(experiment.load, ClosedLoad) else in_rates(analysis)
+
+
+def _tallies(experiment: Experiment, plan: Plan, judged: Judged, parts: Assessment) -> tuple[LevelTally, ...]:
+    names = [stack.name for stack in experiment.stacks]
+    return level_tallies(plan.levels, names, judged.windows, parts.counts.invalid_levels)
 
 
 def conditions_of(experiment: Experiment) -> Conditions:
@@ -72,6 +81,7 @@ def conditions_of(experiment: Experiment) -> Conditions:
         margin_ratio=experiment.decision.margin_ratio,
         think_s=experiment.load.think_s,
         cores=float(experiment.resources.cpu),
+        unknown_pools=unknown_pools(experiment.stacks),
     )
 
 

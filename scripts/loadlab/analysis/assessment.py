@@ -11,6 +11,7 @@ from loadlab.analysis.cluster import cross_check_findings
 from loadlab.analysis.codes import finding
 from loadlab.analysis.compare import Figures, Value, make_curve, plain_figures
 from loadlab.analysis.controls import aa_control, aa_findings
+from loadlab.analysis.description import own_waits
 from loadlab.analysis.mishaps import load_findings, mishap_findings, origin_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
 from loadlab.analysis.summarise import Judged, level_summaries
@@ -114,6 +115,7 @@ def _grounds(
         complete=run.complete,
         ended_by=run.ended_by,
         calibrated=_calibrated(run),
+        own_waits=own_waits(run),
         where=place(run.provenance),
     )
 

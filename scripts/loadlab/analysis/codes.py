@@ -82,7 +82,7 @@ MEANING: Mapping[Code, str] = {
     "stacks_restarted": "a stack or the upstream ended by itself; all were started again and warmed up anew",
     "trial_lost": "the load generator broke in a trial, which was done again",
     "generator_healed": "a process of the load generator ended by itself and was replaced",
-    "own_wait": "users waited as their own wait_time says; prediction and sentence know only of think_s",
+    "own_wait": "users waited as their own wait_time says; what that is was measured at low load, and not declared",
     "demand_unsettled": "what a stack asks of the machine was measured while the machine or generator was disturbed",
     "dirty_tree": "the lab's own files were not those of a revision, so that nobody can go back to them",
 }

@@ -24,7 +24,7 @@ DEFAULT_CLIENTS: Mapping[str, str] = {"flask_gunicorn": "pooled_urllib3", "fasta
 SPREADS: Mapping[Spread, str] = {"even": "address, evenly", "service": "the Service"}
 
 
-def describe_experiment(experiment: Experiment, plan: Plan, toml: str) -> ExperimentDescription:
+def describe_experiment(experiment: Experiment, plan: Plan, run: RunData, toml: str) -> ExperimentDescription:
     """What the report shows of the experiment beside its file."""
     load = experiment.load
     return ExperimentDescription(
@@ -51,15 +51,25 @@ def describe_experiment(experiment: Experiment, plan: Plan, toml: str) -> Experi
         arrivals=None if isinstance(load, ClosedLoad) else load.arrivals,
         in_flight_max=None if isinstance(load, ClosedLoad) else load.in_flight_max,
         load_seed=None if isinstance(load, ClosedLoad) else load.seed,
+        own_waits=own_waits(run),
     )
+
+
+def own_waits(run: RunData) -> tuple[str, ...]:
+    """User classes that waited as their own wait_time says, in any window."""
+    return tuple(sorted({name for window in run.windows for name in window.load.own_waits}))
+
+
+def _think_s(experiment: Experiment) -> float:
+    return experiment.load.think_s if isinstance(experiment.load, ClosedLoad) else 0.0
 
 
 def describe_stacks(experiment: Experiment, run: RunData, cost: Sequence[CostEstimate]) -> tuple[StackDescription, ...]:
     """Each stack as it ran, with its demand and the users that one replica holds."""
-    return tuple(_describe(stack, run, cost) for stack in experiment.stacks)
+    return tuple(_describe(stack, run, cost, _think_s(experiment)) for stack in experiment.stacks)
 
 
-def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate]) -> StackDescription:
+def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate], asked_s: float) -> StackDescription:
     demand = next((d for d in run.demands if d.stack == stack.name), None)
     held = next((c.users_per_replica for c in cost if c.stack == stack.name and c.users_per_replica is not None), None)
     return StackDescription(
@@ -69,6 +79,8 @@ def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate]) -> Stack
         label=", ".join((_service(stack.service), *_details(stack))),
         slots=stack.processes * stack.slots_per_worker if stack.slots_per_worker else None,
         slots_per_worker=stack.slots_per_worker,
+        pool=stack.pool,
+        demand_think_s=demand.think_time_s(asked_s) if demand else None,
         demand_service_s=demand.service_s if demand else None,
         demand_cpu_s_per_request=demand.cpu_s_per_request if demand else None,
         users_per_replica=held,

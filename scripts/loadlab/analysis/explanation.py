@@ -75,7 +75,9 @@ def _busiest(level: LevelSummary) -> float | None:
 
 
 def _slot_words(stack: StackDescription, levels: Sequence[LevelSummary], slots: Fill | None) -> Iterator[str]:
-    if stack.slots_per_worker is None:
+    if stack.slots_per_worker is None and stack.pool == "unknown":
+        yield "how many requests it serves at once is not known, so that nothing is said of its slots"
+    elif stack.slots_per_worker is None:
         yield "it has no pool of slots to fill"
     elif slots is None:
         yield f"it does not tell how many of its {stack.slots_per_worker} slots per worker are busy"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loadlab.analysis.codes import RunCode, finding
+from loadlab.analysis.description import own_waits
 from loadlab.model.result import Finding
 from loadlab.model.run import RunData
+from loadlab.units import format_s
 
 MISHAPS: Mapping[str, RunCode] = {
     "stacks_restarted": "stacks_restarted",
@@ -57,11 +59,13 @@ def demand_findings(run: RunData) -> tuple[Finding, ...]:
 
 def own_wait_findings(run: RunData) -> tuple[Finding, ...]:
     """Users whose own wait_time ruled, because the experiment's think_s is 0."""
-    names = sorted({name for window in run.windows for name in window.load.own_waits})
+    names = own_waits(run)
     if not names:
         return ()
     step = "set load.think_s to what they wait on average, or take wait_time out of the class"
-    return (finding("own_wait", "warning", "load", got=", ".join(names), expected="none", next_step=step),)
+    means = [f"{format_s(d.think_s)} on average for {d.stack}" for d in run.demands if d.think_s is not None]
+    got = f"{', '.join(names)}; {', '.join(means) or 'how long was not measured'}"
+    return (finding("own_wait", "warning", "load", got=got, expected="none", next_step=step),)
 
 
 def _reason(event: Mapping[str, object]) -> str:

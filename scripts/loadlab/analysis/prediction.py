@@ -3,7 +3,8 @@
 The law (docs/method.md): while the pool and not the processor binds (``slots < service_s / cpu_s``), the first
 stack costs more than 1 + margin times the second from (1 + margin) slots (service_s + think_s) / service_s users
 on. The predicted number is the crossing of the capacity model's curves, which also knows the processor and where
-connections land; the law's plain number stands beside it as ``textbook_users``.
+connections land; the law's plain number stands beside it as ``textbook_users``. What is not known is not taken for
+zero: without slots or waits there is no prediction, without processor time none that denies a threshold.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from loadlab.analysis.capacity import Pool
+from loadlab.analysis.gaps import assumed_waits, gaps, processor_gap
 from loadlab.analysis.spread import EvenSpread, MeasuredSpread
 from loadlab.analysis.stack_capacity import StackModel, stack_throughput_rps
 from loadlab.model.result import Bracket, Prediction
@@ -31,11 +33,12 @@ Ratio = Callable[[int], float]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """What the demands do not say: margin of the decision, think time, cores of one stack."""
+    """What the demands do not say: margin of the decision, think time, cores of one stack, pools that nobody told."""
 
     margin_ratio: float
     think_s: float = 0.0
     cores: float = 1.0
+    unknown_pools: frozenset[str] = frozenset()
 
 
 def stack_model(demand: Demand, conditions: Conditions) -> StackModel:
@@ -48,7 +51,7 @@ def stack_model(demand: Demand, conditions: Conditions) -> StackModel:
         service_s=demand.service_s,
         cpu_s=demand.cpu_s_per_request or 0.0,
         slots=demand.slots_per_worker,
-        think_s=conditions.think_s,
+        think_s=demand.think_time_s(conditions.think_s) or 0.0,
         cores=(demand.cores or conditions.cores) * demand.replicas,
     )
     return StackModel(pool=pool, workers=demand.workers, spread=measured or EvenSpread())
@@ -74,8 +77,12 @@ def predict(
     Both stacks are taken at the same fixed price, so that the cost ratio is X_second(N) / X_first(N).
     users is the smallest such N up to users_max (default: four times the law's, at least 200), interpolated
     between whole users; None, with the reason, where the law says that the curves do not part. Where the
-    processor binds first, whatever parts the curves is attributed to it.
+    processor binds first, whatever parts the curves is attributed to it. Where something that decides is not known,
+    nothing is predicted: attribution unknown, and the reason says what is missing.
     """
+    missing = gaps((first, second), conditions.unknown_pools)
+    if missing:
+        return _unpredicted("; ".join(missing), _told_law(first, conditions))
     one = stack_model(first, conditions)
     two = stack_model(second, conditions)
     law = textbook_users(one, conditions.margin_ratio)
@@ -83,13 +90,16 @@ def predict(
     ratio = cost_ratio(one, two, replicas_ratio=first.replicas / second.replicas)
     crossing = first_crossing(ratio, 1 + conditions.margin_ratio, limit)
     users, attribution, reason = _explain(one, two, crossing, conditions.margin_ratio, limit)
+    unmeasured = processor_gap((first, second))
+    if users is None and unmeasured:
+        return _unpredicted(f"{unmeasured}, and nothing else that is known parts the curves", law)
     curve = _curve_users(users or crossing, limit)
     return Prediction(
         users=users,
         miss_ratio=None,
         inside=None,
         attribution=attribution,
-        reason=_with_doubts(reason, first, second),
+        reason=_with_assumptions(reason, first, second),
         textbook_users=law,
         curve_users=curve,
         curve_ratio=tuple(ratio(point) for point in curve),
@@ -168,11 +178,24 @@ def _second_limit(one: StackModel, two: StackModel) -> str:
     return f": the second stack's processor is full at {second_rps:.0f}/s, the first's slots at {first_rps:.0f}/s"
 
 
-def _with_doubts(reason: str, first: Demand, second: Demand) -> str:
-    absent = [demand.stack for demand in (first, second) if demand.cpu_s_per_request is None]
-    if not absent:
-        return reason
-    return f"{reason} (processor time of {' and '.join(absent)} was not measured and is left out)"
+def _unpredicted(reason: str, law: float | None) -> Prediction:
+    return Prediction(
+        users=None, miss_ratio=None, inside=None, attribution="unknown", reason=reason, textbook_users=law
+    )
+
+
+def _told_law(first: Demand, conditions: Conditions) -> float | None:
+    """The textbook's number, which asks for slots and waits of the first stack alone; None where these are unknown."""
+    if gaps((first,), conditions.unknown_pools):
+        return None
+    return textbook_users(stack_model(first, conditions), conditions.margin_ratio)
+
+
+def _with_assumptions(reason: str, first: Demand, second: Demand) -> str:
+    unmeasured = processor_gap((first, second))
+    assumed = [f"{unmeasured} and is left out" if unmeasured else None, assumed_waits((first, second))]
+    told = "; ".join(one for one in assumed if one)
+    return f"{reason} ({told})" if told else reason
 
 
 def _curve_users(centre: float | None, limit: int) -> tuple[int, ...]:
@@ -188,9 +211,9 @@ def with_measurement(prediction: Prediction, bracket: Bracket) -> Prediction:
     miss_ratio: inside of that, the measured point (the isotonic estimate, else the geometric middle of the bracket)
     over the predicted users. inside: whether the bracket contains the prediction; a bracket without divergence contains
     "none" and everything above its last level; None where the bracket decides nothing, or is of a bill that no
-    number of users can part (the law speaks of one fixed price).
+    number of users can part (the law speaks of one fixed price), or where nothing was predicted.
     """
-    if bracket.kind not in ("diverges", "diverged_at_first", "no_divergence"):
+    if prediction.attribution == "unknown" or bracket.kind not in ("diverges", "diverged_at_first", "no_divergence"):
         return prediction
     if bracket.lower_users is None and bracket.upper_users is None:
         return prediction

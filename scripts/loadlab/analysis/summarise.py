@@ -37,7 +37,7 @@ def judge(run: RunData, experiment: Experiment, bounds: GateBounds = DEFAULT_BOU
     latencies: dict[str, Latencies] = {}
     drafts: list[WindowSummary] = []
     for window in run.windows:
-        seen = latencies[window.id] = decode(window.load.histogram)
+        seen = latencies[window.id] = decode(window.load.histogram, f"windows/{window.id}.hdr", window.load.ok)
         findings[window.id] = window_findings(window, experiment, bounds, seen)
         drafts.append(_summary(window, experiment.objective, findings[window.id], seen))
     valid = {draft.id for draft in drafts if draft.valid}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadlab.errors import EXIT_CONCLUSIVE, EXIT_CONTRARY, EXIT_INCONCLUSIVE, EXIT_INVALID
@@ -50,6 +49,8 @@ class Grounds:
     complete: bool
     ended_by: str | None
     calibrated: bool
+    own_waits: tuple[str, ...] = ()
+    """User classes that waited as their own wait_time says."""
     where: str = "this machine"
     """What the stacks ran on."""
 
@@ -67,7 +68,7 @@ def decide(experiment: Experiment, grounds: Grounds) -> Verdict:
     """
     kind = _kind(grounds)
     answer = _answer(experiment, grounds, kind) + _effect_words(grounds, kind) + _claim_words(grounds, kind)
-    settings, doubts = (*_settings(experiment, grounds.stacks), grounds.where), _doubts(grounds)
+    settings, doubts = (*_settings(experiment, grounds), grounds.where), _doubts(grounds)
     limits = f"; doubts: {', '.join(doubts)}" if doubts else ""
     return Verdict(
         kind=kind,
@@ -150,10 +151,12 @@ def _effect_words(grounds: Grounds, kind: VerdictKind) -> str:
     return f"{before}{format_ratio(ratio, 3)} at {format_users(grounds.effect.users)} ({interval})"
 
 
-def _settings(experiment: Experiment, stacks: Sequence[StackDescription]) -> tuple[str, ...]:
+def _settings(experiment: Experiment, grounds: Grounds) -> tuple[str, ...]:
     load = experiment.load
-    parts = [*(f"{stack.name}: {stack.label}" for stack in stacks), load.scenario.user_class]
-    if isinstance(load, ClosedLoad):
+    parts = [*(f"{stack.name}: {stack.label}" for stack in grounds.stacks), load.scenario.user_class]
+    if grounds.own_waits:
+        parts[-1] += f", think time as the wait_time of {', '.join(grounds.own_waits)} says"
+    elif isinstance(load, ClosedLoad):
         parts[-1] += f", think time {format_s(load.think_s)}"
     else:
         parts[-1] += f", open loop, {load.arrivals} arrivals"

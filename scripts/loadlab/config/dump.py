@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from loadlab.config.catalogue import Catalogue
+from loadlab.config.stack import NO_POOL
 from loadlab.model.experiment import (
     ClosedLoad,
     CommandService,
@@ -65,7 +66,7 @@ def _stack(stack: Stack) -> Sequence[Entry]:
 
 def _pool(stack: Stack) -> Iterator[Entry]:
     yield "workers", stack.workers
-    yield "slots_per_worker", stack.slots_per_worker
+    yield "slots_per_worker", NO_POOL if stack.pool == "none" else stack.slots_per_worker
 
 
 def _copies(stack: Stack) -> Sequence[Entry]:

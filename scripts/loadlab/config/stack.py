@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
 from loadlab.config.nearest import suggestion
 from loadlab.config.service_settings import SERVICES, read_settings, settings_known_to, workers_and_slots
 from loadlab.config.table import Table
-from loadlab.config.values import checked, choice, environment_name, integer, mapping, matching, sequence, text
+from loadlab.config.values import (
+    Unfit,
+    checked,
+    choice,
+    environment_name,
+    integer,
+    mapping,
+    matching,
+    sequence,
+    text,
+)
 from loadlab.model.experiment import CommandService, ImageService, OurService, Service, Spread, Stack, UrlService
 
 MAX_STACKS = 2
+NO_POOL: Final = "unlimited"
+"""What slots_per_worker says of a stack that serves whatever comes."""
 
 _OWN_POOL = ("workers", "slots_per_worker")
 _COPIES = ("replicas", "spread")
@@ -47,9 +59,11 @@ def read_stack(table: Table, folder: Path) -> Stack:
     service = _READERS[kind](table, folder)
     if isinstance(service, OurService):
         workers, slots = workers_and_slots(service.service, service.settings)
+        pool_known = True
     else:
         workers = table.optional("workers", integer(1, 1_000), 1)
-        slots = table.optional("slots_per_worker", integer(1, 100_000), None)
+        told = table.optional("slots_per_worker", _slots, None)
+        slots, pool_known = None if told == NO_POOL else told, told is not None
     replicas = table.optional("replicas", integer(1, 1_000), 1)
     if "spread" in table and replicas == 1:
         table.fail("spread", "counts only with replicas = 2 or more; remove it or raise replicas")
@@ -58,9 +72,19 @@ def read_stack(table: Table, folder: Path) -> Stack:
         service=service,
         workers=workers,
         slots_per_worker=slots,
+        pool_known=pool_known,
         replicas=replicas,
         spread=cast(Spread, table.optional("spread", choice(_SPREADS), "even")),
     )
+
+
+def _slots(value: object) -> int | Literal["unlimited"]:
+    if value == NO_POOL:
+        return NO_POOL
+    try:
+        return integer(1, 100_000)(value)
+    except Unfit as unfit:
+        raise Unfit(f'{unfit}, or "{NO_POOL}" (an event loop); leave it out where it is not known') from None
 
 
 def _kind(table: Table) -> str:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +20,23 @@ from typing import Any, TypeVar
 import orjson
 import pyarrow
 import pyarrow.parquet
-from pydantic import TypeAdapter, ValidationError
 
-from loadlab.errors import PROGRAM, BundleError
+from loadlab.errors import BundleError
+from loadlab.execute.agreement import check_agreement
+from loadlab.execute.bounds import Fault
+from loadlab.execute.bundle_file import (
+    damaged,
+    read_bytes,
+    read_events,
+    read_json,
+    read_record,
+    read_resources,
+    record_from,
+)
 from loadlab.execute.durable import append_line, drop_half_line, write_whole, writing
 from loadlab.execute.ports import BlockProgress, Clock
 from loadlab.execute.processes import without_log_tail
-from loadlab.execute.resource_table import from_table, to_table
+from loadlab.execute.resource_table import to_table
 from loadlab.execute.scrapes import GENERATOR_SUFFIX, STACK_SUFFIX
 from loadlab.model.plan import Plan
 from loadlab.model.run import Demand, Provenance, RunData, Window
@@ -35,14 +44,9 @@ from loadlab.model.run import Demand, Provenance, RunData, Window
 BUNDLE_FORMAT = 1
 LOCK = ".lock"
 """Locked while somebody writes the bundle, and holds the process id of who last did."""
-EVENT_FIELDS: Mapping[object, Mapping[str, type]] = {
-    "block_started": {"block": int},
-    "block_finished": {"block": int, "windows": list},
-}
 FOLDERS = ("windows", "resources", "scrapes", "logs", "prices")
 
 Record = TypeVar("Record")
-_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 class BundleStore:
@@ -146,11 +150,14 @@ class BundleStore:
         finished = self._finished()
         begun = [int(e["block"]) for e in events if e.get("event") == "block_started"]
         ended = next((str(e.get("reason")) for e in reversed(events) if e.get("event") == "run_ended_early"), None)
+        blocks = {number: tuple(map(self._window, ids)) for number, ids in finished.items()}
+        demands = self._optional("demands.json", tuple[Demand, ...]) or ()
+        check_agreement(self.folder, plan, demands, blocks)
         complete = plan is not None and {b.number for b in plan.blocks} <= set(finished)
         return RunData(
             run_id=self.folder.name,
-            windows=tuple(self._windows([w for ids in finished.values() for w in ids])),
-            demands=self._optional("demands.json", tuple[Demand, ...]) or (),
+            windows=tuple(window for windows in blocks.values() for window in windows),
+            demands=demands,
             provenance=provenance,
             complete=complete,
             interrupted_blocks=tuple(sorted({n for n in begun if begun.count(n) > (n in finished)})),
@@ -165,7 +172,7 @@ class BundleStore:
                 f"{self.folder}: half-written: it was stopped before anything was measured (no provenance.json). "
                 "Remove it and start the run again"
             )
-        raw = self._json(self.folder / "provenance.json")
+        raw = read_json(self.folder / "provenance.json")
         found = raw.pop("bundle_format", None) if isinstance(raw, dict) else None
         if not isinstance(found, int):
             raise BundleError(f"{self.folder / 'provenance.json'}: not a run bundle: bundle_format is missing")
@@ -174,62 +181,32 @@ class BundleStore:
                 f"{self.folder}: written by a newer loadlab (bundle format {found}); this one reads up to "
                 f"{BUNDLE_FORMAT}. Upgrade loadlab to read it"
             )
-        return _validated(raw, Provenance, self.folder / "provenance.json")
+        return record_from(raw, Provenance, self.folder / "provenance.json")
 
     def _events(self) -> list[dict[str, Any]]:
         path = self.folder / "events.jsonl"
-        if not path.exists():
-            return []
-        whole = [line for line in self._bytes(path).split(b"\n")[:-1] if line]
-        return [_event(line, f"{path}: line {number}") for number, line in enumerate(whole, start=1)]
+        if not path.exists() and any((self.folder / "windows").glob("*.json")):
+            raise damaged(path, Fault(key="", got="no such file", expected="what happened while windows were measured"))
+        return read_events(path)
 
     def _finished(self) -> dict[int, list[str]]:
         """Block number to the ids of its windows, from the attempt that was finished."""
         finished = [e for e in self._events() if e.get("event") == "block_finished"]
         return {int(e["block"]): [str(w) for w in e["windows"]] for e in finished}
 
-    def _windows(self, ids: Sequence[str]) -> list[Window]:
-        return [self._window(one) for one in ids]
-
     def _window(self, window_id: str) -> Window:
         path = self.folder / "windows" / f"{window_id}.json"
-        window = _validated(self._json(path), Window, path)
-        histogram = self._bytes(path.with_suffix(".hdr")).decode(errors="replace")
+        window = read_record(path, Window)
+        if window.id != window_id:
+            raise damaged(path, Fault(key="id", got=window.id, expected=f"{window_id}, as its file is called"))
+        histogram = read_bytes(path.with_suffix(".hdr")).decode(errors="replace")
         table = self.folder / "resources" / f"{window_id}.parquet"
-        resources = _read_resources(table) if table.exists() else ()
+        resources = read_resources(table) if table.exists() else ()
         return replace(window, resources=resources, load=replace(window.load, histogram=histogram))
 
     def _optional(self, name: str, kind: type[Record]) -> Record | None:
         path = self.folder / name
-        return _validated(self._json(path), kind, path) if path.exists() else None
-
-    def _json(self, path: Path) -> Any:
-        try:
-            return orjson.loads(self._bytes(path))
-        except orjson.JSONDecodeError as error:
-            raise BundleError(f"{path}: not JSON ({error}); the bundle is damaged, use another copy") from None
-
-    def _bytes(self, path: Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise BundleError(
-                f"{path}: cannot be read ({error.strerror}); the bundle is half-written or not a run, take another. "
-                f"`{PROGRAM} list` names the runs here"
-            ) from None
-
-
-def _event(line: bytes, where: str) -> dict[str, Any]:
-    damaged = "the file was changed by hand or the disk is damaged, use another copy"
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        raise BundleError(f"{where} is not JSON; {damaged}") from None
-    wanted = EVENT_FIELDS.get(event.get("event"), {}) if isinstance(event, dict) else {"event": str}
-    for name, kind in wanted.items():
-        if not isinstance(event, dict) or not isinstance(event.get(name), kind):
-            raise BundleError(f"{where} is no event of a run ({name} is missing or wrong); {damaged}")
-    return dict(event)
+        return read_record(path, kind) if path.exists() else None
 
 
 def _for_keeps(value: object) -> object:
@@ -269,22 +246,3 @@ def latest_link(runs: Path, folder: Path) -> None:
 
 def _pretty(record: object) -> bytes:
     return orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _validated(raw: object, kind: type[Record], path: Path) -> Record:
-    try:
-        validated: Record = _adapter(kind).validate_python(raw)
-        return validated
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {where}: {first['msg']}; the bundle is damaged, use another copy") from None
-
-
-def _read_resources(path: Path) -> tuple[Any, ...]:
-    try:
-        return from_table(pyarrow.parquet.read_table(path))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise BundleError(f"{path}: not a parquet file ({error}); the bundle is damaged, use another copy") from None
-    except (KeyError, IndexError) as error:
-        raise BundleError(f"{path}: no table of samples ({error}); the bundle is damaged, use another copy") from None

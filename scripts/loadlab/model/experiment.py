@@ -19,6 +19,8 @@ Statistic = Literal[
 Billing = Literal["provisioned", "request_billed", "per_request_memory", "usage"]
 Expectation = Literal["conclusive", "diverges", "no_divergence"]
 Spread = Literal["even", "service"]
+PoolKind = Literal["slots", "none", "unknown"]
+"""What a worker serves at once: so many slots, whatever comes (an event loop), or nobody said."""
 SettingValue = str | int | float | bool
 
 
@@ -64,13 +66,17 @@ Service = OurService | CommandService | ImageService | UrlService
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stack:
-    """Framework + server + settings: the thing that is compared. Slots are None where a stack has no pool."""
+    """Framework + server + settings: the thing that is compared.
+
+    Slots are None where a stack has no pool and, with ``pool_known`` False, where nobody said whether it has one.
+    """
 
     name: str
     service: Service
     workers: int = 1
     """Worker processes of one replica."""
     slots_per_worker: int | None = None
+    pool_known: bool = True
     replicas: int = 1
     """How many copies of it share the load (Kubernetes only)."""
     spread: Spread = "even"
@@ -80,6 +86,13 @@ class Stack:
     def processes(self) -> int:
         """Worker processes of all replicas together."""
         return self.workers * self.replicas
+
+    @property
+    def pool(self) -> PoolKind:
+        """What is known of its pool."""
+        if self.slots_per_worker is not None:
+            return "slots"
+        return "none" if self.pool_known else "unknown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,10 +14,11 @@ from typing import Literal
 from loadlab.model.cluster import ClusterEvidence as ClusterEvidence
 from loadlab.model.evidence import PriceListDescription as PriceListDescription
 from loadlab.model.evidence import StackExplanation as StackExplanation
-from loadlab.model.experiment import Billing, Statistic
+from loadlab.model.experiment import Billing, PoolKind, Statistic
 from loadlab.model.summary import Estimate as Estimate
 from loadlab.model.summary import Interval as Interval
 from loadlab.model.summary import LevelSummary as LevelSummary
+from loadlab.model.summary import LevelTally as LevelTally
 from loadlab.model.summary import WindowSummary as WindowSummary
 
 SCHEMA_VERSION = 1
@@ -115,18 +116,19 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """What the law said before the sweep. users None: it predicts no threshold (reason says why).
+    """What the law said before the sweep. users None: it predicts no threshold, or nothing at all (reason says why).
 
     miss_ratio: measured point estimate over predicted, approximate: the data support only what lies in
     (lower_ratio, upper_ratio], the ends of the bracket over the prediction (an absent end is None).
     inside: whether the bracket contains the prediction.
-    attribution: what parts the curves (pool, processor, both); processor wherever it binds before the pool.
+    attribution: what parts the curves (pool, processor, both); processor wherever it binds before the pool; unknown
+    where it predicts nothing, because something that it needs was neither measured nor told.
     """
 
     users: float | None
     miss_ratio: float | None
     inside: bool | None
-    attribution: Literal["pool", "processor", "both", "none"]
+    attribution: Literal["pool", "processor", "both", "none", "unknown"]
     reason: str
     textbook_users: float | None
     """(1 + delta) c (S + Z) / S with all slots in one pool, whatever the spread of connections."""
@@ -190,7 +192,11 @@ class StackDescription:
     demand_cpu_s_per_request: float | None
     users_per_replica: int | None
     slots_per_worker: int | None = None
-    """What each worker process can serve at once; None where a stack has no pool."""
+    """What each worker process can serve at once; None where a stack has no pool, or it is not known."""
+    pool: PoolKind | None = None
+    """Which of these it is; None in files of before."""
+    demand_think_s: float | None = None
+    """How long users think between requests, as asked or as their own wait_time gave; None where it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -253,6 +259,8 @@ class ExperimentDescription:
     arrivals: str | None = None
     in_flight_max: int | None = None
     load_seed: int | None = None
+    own_waits: tuple[str, ...] | None = None
+    """User classes that waited as their own wait_time says instead of think_s; None in files of before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,3 +291,5 @@ class Analysis:
     explanation: tuple[StackExplanation, ...] = ()
     cluster: ClusterEvidence | None = None
     """Of a run on a cluster; files of before have no such key."""
+    tested: tuple[LevelTally, ...] | None = None
+    """Every level with what became of its windows; files of before have no such key."""

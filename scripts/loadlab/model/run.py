@@ -200,6 +200,16 @@ class Demand:
     replicas: int = 1
     cores: float | None = None
     """Of one replica, where the target gave another number than the experiment asks for."""
+    own_waits: tuple[str, ...] = ()
+    """User classes that waited as their own wait_time says, because the experiment's think_s is 0."""
+    think_s: float | None = None
+    """How long these waited for each request, on average; None where none did or no request ended."""
+    think_requests: int = 0
+    """Requests behind that."""
+
+    def think_time_s(self, asked_s: float) -> float | None:
+        """How long users think between requests: as asked, or as they did by themselves; None where nobody knows."""
+        return self.think_s if self.own_waits else asked_s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

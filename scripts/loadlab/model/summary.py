@@ -114,3 +114,19 @@ class LevelSummary:
     response_p99_s: Estimate | None = None
     dispatch_lag_p50_s: Estimate | None = None
     dispatch_lag_p99_s: Estimate | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelTally:
+    """One stack at one level that was asked for or measured, whether anything of it counts or not.
+
+    windows: measured for the comparison, repeats included; used: those that count. reasons: how many of them failed
+    each gate. invalid: more than a quarter of the level's pairs are missing.
+    """
+
+    stack: str
+    users: int
+    windows: int
+    used: int
+    reasons: Mapping[str, int]
+    invalid: bool

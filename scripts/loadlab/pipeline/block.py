@@ -136,7 +136,7 @@ def level_text(trial: Trial) -> str:
 def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
     """Warm-up, window and start spread of a trial, from the stack's measured demand."""
     demand = next(d for d in demands if d.stack == trial.stack)
-    think_s = rig.load.think_s
+    think_s = demand.think_time_s(rig.load.think_s) or 0.0
     return Timing(
         warmup_s=settling_s(demand, trial.users, think_s) if trial.kind == "closed" else open_settling_s(demand),
         measure_s=rig.experiment.window.measure_s,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 
 from loadlab.analysis.validity import window_findings
@@ -51,11 +53,12 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         )
     users = max(2, _slots(rig) // 4)
     service_s = alone.load.latency_sum_s / (alone.load.ok + alone.load.failed)
-    phase_s = service_s + rig.load.think_s
+    phase_s = service_s + (waits([alone]).mean_s or rig.load.think_s)
     idle = _idle_cores(rig, stack)
     scrape_s = _scrape_cpu_s(rig, stack, idle)
     timing = Timing(warmup_s=0.5, measure_s=CPU_WINDOW_S, phase_s=phase_s, scrape_cpu_s=scrape_s)
     busy = _window(rig, stack, users, "cpu", timing)
+    waited = waits([alone, busy])
     return Demand(
         stack=stack.name,
         service_s=service_s,
@@ -70,6 +73,33 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         doubts=tuple(sorted({*_doubts(rig, alone), *_doubts(rig, busy)})),
         replicas=stack.replicas,
         cores=rig.deployer.isolation().cores,
+        own_waits=waited.classes,
+        think_s=waited.mean_s,
+        think_requests=waited.requests,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnWaits:
+    """What users waited by themselves: their classes, the mean for each request that ended, and how many did."""
+
+    classes: tuple[str, ...]
+    mean_s: float | None
+    requests: int
+
+
+def waits(windows: Sequence[Window]) -> OwnWaits:
+    """The waits of the windows whose users waited as their own wait_time says.
+
+    The mean is users' time outside requests over the requests that ended: what a cycle has beside its response time.
+    """
+    own = [window.load for window in windows if window.load.own_waits]
+    ended = sum(load.ok + load.failed for load in own)
+    waited_s = sum(load.user_time_s - load.request_time_s for load in own)
+    return OwnWaits(
+        classes=tuple(sorted({name for load in own for name in load.own_waits})),
+        mean_s=max(0.0, waited_s) / ended if ended else None,
+        requests=ended,
     )
 
 

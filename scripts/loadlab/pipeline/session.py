@@ -67,6 +67,8 @@ def _plan(rig: Rig, demands: tuple[Demand, ...]) -> Plan:
     levels = rig.load.levels or _levels(rig, demands, prediction)
     if prediction and prediction.users:
         rig.progress.message(f"the law predicts the threshold near {prediction.users:.1f} users")
+    elif prediction and prediction.attribution == "unknown":
+        rig.progress.message(f"the threshold is not predictable: {prediction.reason}")
     elif prediction:
         rig.progress.message(f"the law predicts no threshold: {prediction.reason}")
     plan = make_plan(experiment, levels, seed=experiment.blocks.seed, predicted_users=users)
@@ -85,7 +87,6 @@ def _levels(rig: Rig, demands: tuple[Demand, ...], prediction: Prediction | None
 
 def _estimate_s(rig: Rig, plan: Plan, demands: tuple[Demand, ...], blocks_left: int) -> float:
     response_s = max(d.service_s for d in demands)
-    whole_s = estimated_duration_s(
-        plan, rig.experiment.window, OVERHEAD, response_s=response_s, think_s=rig.load.think_s
-    )
+    think_s = max(d.think_time_s(rig.load.think_s) or 0.0 for d in demands)
+    whole_s = estimated_duration_s(plan, rig.experiment.window, OVERHEAD, response_s=response_s, think_s=think_s)
     return whole_s * blocks_left / max(1, len(plan.blocks))

@@ -10,6 +10,7 @@ from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
 from loadlab.report.curves import comparisons_of, headline_curve
 from loadlab.report.prices import price_line
 from loadlab.report.results import Results
+from loadlab.report.tallies import absence, tallied_users, tally_rows, users_cell
 from loadlab.report.words import (
     ANSWERS,
     BADGES,
@@ -22,7 +23,7 @@ from loadlab.report.words import (
     undecided_text,
     users_text,
 )
-from loadlab.units import format_bytes, format_count, format_ratio, format_rps, format_s, format_usd
+from loadlab.units import ABSENT, format_bytes, format_count, format_ratio, format_rps, format_s, format_usd
 
 _OF_LEVEL = {
     "goodput": ("goodput_rps", format_rps),
@@ -56,16 +57,43 @@ def decisive_table(results: Results) -> Table:
     return Table(
         caption=f"{_upper(STATISTICS[curve['statistic']])} at each level{priced}",
         columns=columns("Users", *names, " / ".join(names), f"'Against {margin}", "Pairs"),
-        rows=tuple(_decisive_row(results, curve, pair) for pair in comparisons_of(results, curve)),
+        rows=tuple(_decisive_rows(results, curve)),
     )
+
+
+def _decisive_rows(results: Results, curve: Results) -> Iterator[tuple[Cell, ...]]:
+    """Every tested level; one without a pair says why. None where no number of users can change the ratio."""
+    if curve["constant_ratio"] is not None:
+        return
+    tallies = tally_rows(results)
+    pairs = {pair["users"]: pair for pair in comparisons_of(results, curve)}
+    for users in sorted({*pairs, *tallied_users(results)}):
+        here = [row for row in tallies if row["users"] == users]
+        marked = users_cell(users, here)
+        if users in pairs:
+            yield _decisive_row(results, curve, pairs[users], marked)
+        else:
+            reason = "; ".join(f"{row['stack']}: {absence(row)}" for row in here if not row["used"])
+            nothing = figure(ABSENT, reason or "no pair of windows counts under this statistic")
+            yield (marked, *[nothing] * (len(results["stacks"]) + 1), words(ABSENT), figure("0"))
 
 
 def _capacity_table(results: Results) -> Table:
     return Table(
         caption="What it carried at each level",
         columns=columns("Users", "Good/s", "p50 (closed loop)", "p95 (closed loop)", "'Objective", "Blocks"),
-        rows=tuple(_capacity_row(results, level) for level in results["levels"]),
+        rows=tuple(_capacity_rows(results)),
     )
+
+
+def _capacity_rows(results: Results) -> Iterator[tuple[Cell, ...]]:
+    measured = {level["users"]: level for level in results["levels"]}
+    for row in tally_rows(results):
+        if row["users"] in measured:
+            yield _capacity_row(results, measured[row["users"]])
+        else:
+            nothing = (figure(ABSENT, absence(row)),) * 3
+            yield (figure(str(row["users"])), *nothing, words(ABSENT), figure("0"))
 
 
 def _capacity_row(results: Results, level: Results) -> tuple[Cell, ...]:
@@ -79,10 +107,10 @@ def _capacity_row(results: Results, level: Results) -> tuple[Cell, ...]:
     )
 
 
-def _decisive_row(results: Results, curve: Results, pair: Results) -> tuple[Cell, ...]:
+def _decisive_row(results: Results, curve: Results, pair: Results, users: Cell) -> tuple[Cell, ...]:
     sides = [stack_figure(results, curve, stack["name"], pair["users"]) for stack in results["stacks"]]
     pairs = figure(format_count(pair["blocks"]))
-    return (figure(str(pair["users"])), *sides, ratio_cell(pair), words(answer_text(pair)), pairs)
+    return (users, *sides, ratio_cell(pair), words(answer_text(pair)), pairs)
 
 
 def answer_text(pair: Results) -> str:

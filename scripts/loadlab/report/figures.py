@@ -136,7 +136,7 @@ def _hero_charts(results: Results, curve: Results) -> Iterator[Chart]:
 
 def ratio_chart(results: Results, curve: Results, key: str, predicted: tuple[Series, ...] = ()) -> Chart:
     """The ratio of the two stacks against users, with the margin and, where given, what the law predicted."""
-    points = tuple(_ratio_point(comparison) for comparison in comparisons_of(results, curve))
+    points = tuple(_ratio_point(pair) for pair in comparisons_of(results, curve) if pair["ratio"] is not None)
     margin = results["experiment"]["margin_ratio"]
     statistic, pair = STATISTICS[curve["statistic"]], " over ".join(stack["name"] for stack in results["stacks"])
     measured = Series(label="measured", tone="measured", points=points)
@@ -164,6 +164,8 @@ def _no_ratio(curve: Results) -> str:
 
 def _ratio_point(comparison: Results) -> Point:
     lower, upper = comparison["lower_ratio"], comparison["upper_ratio"]
+    if lower is None or upper is None:
+        lower = upper = None
     invalid = "" if comparison["valid"] else ", level invalid"
     interval = range_text(format_ratio(lower, 3), format_ratio(upper, 3))
     return Point(
@@ -185,7 +187,8 @@ def _predicted(results: Results, curve: Results) -> tuple[Series, ...]:
         return ()
     users = tested_users(results)
     pairs = zip(prediction["curve_users"], prediction["curve_ratio"], strict=False)
-    points = tuple(Point(users=count, value=ratio) for count, ratio in pairs if users[0] <= count <= users[-1])
+    inside = ((count, ratio) for count, ratio in pairs if ratio is not None and users[0] <= count <= users[-1])
+    points = tuple(Point(users=count, value=ratio) for count, ratio in inside)
     return (Series(label="law", tone="predicted", points=points, dashed=True, markers=False),) if points else ()
 
 

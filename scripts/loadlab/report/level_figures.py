@@ -9,7 +9,7 @@ from loadlab.report.arrivals import is_open, latency_field
 from loadlab.report.charts import Chart, Level, Point, Quantity, Series
 from loadlab.report.curves import TONES, Show, by_stack, marks_of, point_at, spoken, tested_users
 from loadlab.report.results import Results
-from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_P99, NO_POOLED_P99, NO_PSS
+from loadlab.report.words import NO_CPU, NO_ESTIMATE, NO_P99, NO_POOLED_P99, NO_PSS, no_slots
 from loadlab.units import format_bytes, format_cores, format_rps, format_s
 
 
@@ -34,17 +34,28 @@ def _pooled_chart(results: Results) -> Chart:
     """p99 of all windows of a level together: those of a short plan hold too few requests each."""
     series = by_stack(results, results["levels"], _pooled_point)
     subtitle = "closed loop; all windows of a level pooled, so without an interval"
-    return Chart(
-        key="p99-pooled",
-        title="Latency, p99",
+    chart = _chart(results, "p99-pooled", "Latency, p99", "s", series, NO_POOLED_P99)
+    return replace(
+        chart,
         description=f"Latency, p99 of all windows of a level together, against concurrent users. {spoken(series)}",
-        quantity="s",
+        subtitle=subtitle if len(series) == len(results["stacks"]) else f"{subtitle}; {NO_POOLED_P99}",
+        levels=_within(_objective(results), series),
+    )
+
+
+def _chart(
+    results: Results, key: str, title: str, quantity: Quantity, series: tuple[Series, ...], reason: str
+) -> Chart:
+    """A chart against users with the marks of the bracket; ``reason`` says why it would be empty."""
+    return Chart(
+        key=key.replace("_", "-"),
+        title=title,
+        description=f"{title}, against concurrent users. {spoken(series)}",
+        quantity=quantity,
         users=tested_users(results),
         series=series,
         marks=marks_of(results, results["bracket"]),
-        subtitle=subtitle if len(series) == len(results["stacks"]) else f"{subtitle}; {NO_POOLED_P99}",
-        levels=_within(_objective(results), series),
-        absent=_absent(results, series, NO_POOLED_P99),
+        absent=_absent(results, series, reason),
     )
 
 
@@ -78,23 +89,22 @@ def _level_chart(
         figure = row[field]
         if figure is None or figure["value"] is None:
             return None
-        ends = figure["interval"] or {"lower": None, "upper": None}
-        return point_at(row, figure["value"], ends["lower"], ends["upper"], show)
+        return point_at(row, figure["value"], *_ends(figure["interval"]), show)
 
     series = by_stack(results, results["levels"], make)
     shown = sum(len(line.points) for line in series)
-    return Chart(
-        key=field.replace("_", "-"),
-        title=title,
-        description=f"{title} against concurrent users. {spoken(series)}",
-        quantity=quantity,
-        users=tested_users(results),
-        series=series,
-        marks=marks_of(results, results["bracket"]),
+    return replace(
+        _chart(results, field, title, quantity, series, reason),
         subtitle=reason if 0 < shown < len(results["levels"]) else "",
         levels=_within(level, series),
-        absent=_absent(results, series, reason),
     )
+
+
+def _ends(interval: Results | None) -> tuple[float | None, float | None]:
+    """Both ends of an interval, or none."""
+    if interval is None or None in (interval["lower"], interval["upper"]):
+        return None, None
+    return interval["lower"], interval["upper"]
 
 
 def _absent(results: Results, series: tuple[Series, ...], reason: str) -> str | None:
@@ -129,7 +139,7 @@ def _slots_chart(results: Results, index: int) -> Chart:
     stack = results["stacks"][index]
     limit = stack["slots_per_worker"]
     levels = (Level(value=limit, label=f"{limit} slots", strong=True),) if limit is not None else ()
-    reason = "the stack has no pool of slots" if limit is None else "not exported"
+    reason = no_slots(stack) if limit is None else "not exported"
     return _worker_chart(
         results, index, "slots_busy_by_worker", f"{stack['name']}: busy slots per worker", reason, levels
     )
@@ -142,16 +152,7 @@ def _given(results: Results) -> Level | None:
 
 def _lag_chart(results: Results) -> Chart:
     lag = by_stack(results, results["levels"], _lag_point)
-    return Chart(
-        key="loop-lag",
-        title="Event loop lag, mean",
-        description=f"Mean lag of the event loop against concurrent users. {spoken(lag)}",
-        quantity="s",
-        users=tested_users(results),
-        series=lag,
-        marks=marks_of(results, results["bracket"]),
-        absent=_absent(results, lag, "no stack exports it"),
-    )
+    return _chart(results, "loop-lag", "Event loop lag, mean", "s", lag, "no stack exports it")
 
 
 def _lag_point(row: Results) -> Point | None:
@@ -173,17 +174,7 @@ def _worker_chart(
         )
         for rank in range(ranks)
     )
-    return Chart(
-        key=f"{field.replace('_', '-')}-{index}",
-        title=title,
-        description=f"{title}, against concurrent users. {spoken(series)}",
-        quantity="count",
-        users=tested_users(results),
-        series=series,
-        marks=marks_of(results, results["bracket"]),
-        levels=levels,
-        absent=_absent(results, series, reason),
-    )
+    return replace(_chart(results, f"{field}-{index}", title, "count", series, reason), levels=levels)
 
 
 def _rank_label(rank: int, ranks: int) -> str:

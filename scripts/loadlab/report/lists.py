@@ -11,10 +11,12 @@ from loadlab.report.curves import headline_curve
 from loadlab.report.results import Results
 from loadlab.report.words import (
     ATTRIBUTIONS,
+    NOT_PREDICTABLE,
     STATISTICS,
     bracket_text,
     margin_text,
     miss_text,
+    no_number,
     point_text,
     price_text,
     undecided_text,
@@ -43,7 +45,7 @@ def prediction_items(results: Results) -> tuple[Item, ...]:
     return tuple(
         item
         for item in (
-            Item(term="Predicted by the law", cell=figure(users_text(prediction["users"]), "no threshold")),
+            Item(term="Predicted by the law", cell=figure(users_text(prediction["users"]), no_number(prediction))),
             Item(
                 term="Measured bracket",
                 cell=figure(bracket_text(bracket), undecided_text(bracket) or bracket["reason"] or "not found"),
@@ -56,10 +58,10 @@ def prediction_items(results: Results) -> tuple[Item, ...]:
                 term="Measured over predicted",
                 cell=figure(miss_text(prediction), _no_miss(results), detail=point_text(prediction) or None),
             ),
-            Item(term="Bracket holds the prediction", cell=_yes_no(prediction["inside"], "the bracket is open")),
+            Item(term="Bracket holds the prediction", cell=_yes_no(prediction["inside"], _not_judged(prediction))),
             Item(
                 term="Textbook law, all slots in one pool",
-                cell=figure(users_text(prediction["textbook_users"]), "no pool of slots"),
+                cell=figure(users_text(prediction["textbook_users"]), _no_law(prediction)),
             ),
             *_processor_item(prediction),
             Item(term="What parts the curves, by the law", cell=words(ATTRIBUTIONS[prediction["attribution"]])),
@@ -69,7 +71,16 @@ def prediction_items(results: Results) -> tuple[Item, ...]:
 
 
 def _no_miss(results: Results) -> str:
-    return "the law predicts no threshold" if results["prediction"]["users"] is None else "the bracket is open"
+    prediction = results["prediction"]
+    return "the bracket is open" if prediction["users"] is not None else f"by the law: {no_number(prediction)}"
+
+
+def _not_judged(prediction: Results) -> str:
+    return NOT_PREDICTABLE if prediction["attribution"] == "unknown" else "the bracket is open"
+
+
+def _no_law(prediction: Results) -> str:
+    return "slots or waits are not known" if prediction["attribution"] == "unknown" else "no pool of slots"
 
 
 def _processor_item(prediction: Results) -> tuple[Item, ...]:
@@ -149,9 +160,14 @@ def setting_items(results: Results) -> tuple[Item, ...]:
 
 def _load_text(asked: Results) -> str:
     if asked.get("load_kind") != "open":
-        return f"closed loop, {asked['scenario']}, think time {format_s(asked['think_s'])}"
+        return f"closed loop, {asked['scenario']}, think time {_think_text(asked)}"
     at_most = format_count(asked["in_flight_max"])
     return f"open loop, {asked['scenario']}, {asked['arrivals']} arrivals, at most {at_most} in flight"
+
+
+def _think_text(asked: Results) -> str:
+    names = ", ".join(asked["own_waits"] or ())
+    return f"as the wait_time of {names} says" if names else format_s(asked["think_s"])
 
 
 def provenance_items(results: Results) -> tuple[Item, ...]:

@@ -134,13 +134,13 @@ def _doubts(view: ReportView) -> Iterator[str]:
     if not view.doubts:
         yield "No finding was made."
     for group in view.doubts:
-        yield f"**{group.title} ({group.total})**"
+        yield f"**{group.title} ({group.tally})**"
         yield ""
         for doubt in group.doubts:
             expected = f"; expected {escape(doubt.expected)}" if doubt.expected else ""
             step = f" Next: {escape(doubt.next_step)}." if doubt.next_step else ""
-            times = f" ({len(doubt.places)} times)" if len(doubt.places) > 1 else ""
+            tally = f" ({doubt.tally})" if doubt.tally else ""
             places = doubt.first_places if len(doubt.places) > 1 else doubt.places[0]
-            yield f"- {escape(doubt.code)}{times}: {escape(doubt.message)}{expected}.{step} ({escape(places)})"
+            yield f"- {escape(doubt.code)}{tally}: {escape(doubt.message)}{expected}.{step} ({escape(places)})"
         yield ""
     yield ""

@@ -6,7 +6,7 @@ from the same file are the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import PurePath
 from typing import Any
@@ -15,7 +15,7 @@ import orjson
 
 from loadlab.errors import BundleError
 from loadlab.model.result import SCHEMA_VERSION, Analysis
-from loadlab.report.schema import first_misfit
+from loadlab.report.schema import completed, first_misfit
 
 Results = Mapping[str, Any]
 """results.json as parsed: the field names of ``model.result.Analysis`` are its keys."""
@@ -50,13 +50,18 @@ def from_json(data: bytes, where: str = "results.json") -> dict[str, Any]:
             f"{where} has no schema number; expected a results.json of a run; name the folder of a loadlab run"
         )
     check_schema(parsed["schema"], where)
-    misfit = first_misfit(parsed, Analysis)
+    misfit = first_misfit(parsed, Analysis) or _stacks_misfit(parsed["stacks"])
     if misfit is not None:
         raise BundleError(
             f"{where} does not fit schema {SCHEMA_VERSION}: {misfit}; "
             f"it was changed by hand or cut short: take the original or analyse the bundle again"
         )
-    return parsed
+    found: dict[str, Any] = completed(parsed, Analysis)
+    return found
+
+
+def _stacks_misfit(stacks: Sequence[Results]) -> str | None:
+    return None if len(stacks) in (1, 2) else f"stacks has {len(stacks)} entries, expected one or two"
 
 
 def check_schema(schema: int, where: str = "results.json") -> None:

@@ -9,12 +9,20 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from loadlab.model.result import Comparison, Estimate, Interval, Prediction
+
+MOST = 1e15
+"""Beyond every count, size, time and sum of money that a run can have."""
+FIGURES = (Comparison, Estimate, Interval, Prediction)
+"""Records in which a figure may not be finite, and is null then."""
+
 
 def first_misfit(value: object, expected: Any, path: str = "") -> str | None:
     """The first place where ``value`` is not what the type ``expected`` asks for, in words; None where all fits.
 
     Fields that the record does not know are let through: a younger program of the same schema may add some.
-    Null is let through for any number with decimals: that is how a figure that is not finite is written.
+    Null is let through for any number with decimals of a record in FIGURES: that is how a figure that is not finite is
+    written. Counts are not negative, and no number is beyond MOST.
     """
     if dataclasses.is_dataclass(expected):
         return _record_misfit(value, expected, path)
@@ -29,6 +37,21 @@ def first_misfit(value: object, expected: Any, path: str = "") -> str | None:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _mapping_misfit(value, get_args(expected)[1], path)
     return None if _is_scalar(value, expected) else _says(path, value, _name(expected))
+
+
+def completed(value: Any, expected: Any) -> Any:
+    """What fits ``expected``, with null for every key that came later, so that whoever reads it finds each of them."""
+    if dataclasses.is_dataclass(expected) and isinstance(value, dict):
+        fields = _fields(expected)  # type: ignore[arg-type]
+        known = {name: completed(value.get(name), kind) for name, kind in fields.items()}
+        return {**value, **known}
+    origin, inner = get_origin(expected), get_args(expected)
+    if origin in (Union, types.UnionType):
+        records = [kind for kind in inner if kind is not types.NoneType]
+        return completed(value, records[0]) if len(records) == 1 else value
+    if origin is tuple and isinstance(value, list):
+        return [completed(item, inner[0]) for item in value]
+    return value
 
 
 @cache
@@ -46,6 +69,8 @@ def _record_misfit(value: object, record: Any, path: str) -> str | None:
             continue
         if name not in value:
             return f"{here} is missing"
+        if value[name] is None and expected is float and record in FIGURES:
+            continue
         misfit = first_misfit(value[name], expected, here)
         if misfit is not None:
             return misfit
@@ -82,9 +107,9 @@ def _is_scalar(value: object, expected: Any) -> bool:
     if expected is object:
         return True
     if expected in (float, Decimal):
-        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
     if expected is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
     return isinstance(value, expected)
 
 

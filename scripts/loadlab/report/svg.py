@@ -14,6 +14,7 @@ CHAR_WIDTH = 6.4
 BOLD_WIDTH = 7.2
 LABEL_CHARS = 15
 LINE_HEIGHT = 13.0
+_UNIT_ROW = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,8 +210,14 @@ def _mark_rows(marks: Marks) -> tuple[tuple[float | None, str, str], ...]:
 
 def _placed(plot: _Plot, position: float, label: str, css: str, row: int) -> _MarkLabel:
     half = BOLD_WIDTH * len(label) / 2
-    centre = min(max(position, half + 2), plot.frame.width - half - 2)
+    least = _unit_end(plot) + 4 if row == _UNIT_ROW else 2.0
+    centre = max(least + half, min(position, plot.frame.width - half - 2))
     return _MarkLabel(text=label, css=css, x=centre, y=plot.frame.top - 6 - LINE_HEIGHT * (2 - row), half=half, row=row)
+
+
+def _unit_end(plot: _Plot) -> float:
+    """Where the name of the vertical axis ends, which stands in the lowest row above the plot."""
+    return plot.x.start - 6 + (0 if len(plot.unit) < 4 else CHAR_WIDTH * len(plot.unit) / 2)
 
 
 def _level_lines(plot: _Plot) -> Iterator[str]:

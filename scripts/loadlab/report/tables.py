@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from loadlab.report.brackets import answer_text, ratio_cell
 from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
 from loadlab.report.prices import price_line
 from loadlab.report.results import Results
+from loadlab.report.tallies import absence, tallied_users, tally_rows, users_cell, windows_cell
 from loadlab.report.words import (
     NO_CPU,
     NO_P99,
     NO_POOLED_P99,
     NO_PSS,
-    NO_SLOTS,
     STATISTICS,
+    no_slots,
     price_text,
     range_text,
 )
@@ -28,6 +31,8 @@ from loadlab.units import (
     format_usd,
 )
 
+_LEVEL_FIGURES = 9
+"""Columns of the table of levels that hold a measured figure."""
 _BILL_COLUMNS = ("US$ per million good", "users per replica", "replicas", "US$ per hour")
 
 
@@ -79,8 +84,9 @@ def _bill_table(results: Results, price: str, billing: str) -> Table:
     titles = [f"{name}: {what}" for name in names for what in shown]
     by_key = {(cost["stack"], cost["users"]): cost for cost in costs}
     rows = []
-    for users in sorted({cost["users"] for cost in costs}):
-        row = [figure(str(users))]
+    tested = tally_rows(results)
+    for users in sorted({cost["users"] for cost in costs} | set(tallied_users(results))):
+        row = [users_cell(users, tested)]
         for name in names:
             row.extend(_bill_cells(by_key.get((name, users)))[: len(shown)])
         rows.append(tuple(row))
@@ -120,16 +126,30 @@ def level_table(results: Results) -> Table:
             "CPU per request",
             "CPU",
             "PSS",
-            "Blocks",
+            "Windows that count",
             "'Objective",
         ),
-        rows=tuple(_level_row(level) for level in results["levels"]),
+        rows=tuple(_level_rows(results)),
     )
 
 
-def _level_row(level: Results) -> tuple[Cell, ...]:
+def _level_rows(results: Results) -> Iterator[tuple[Cell, ...]]:
+    """Every tested level; one of which nothing counts says why instead of its figures."""
+    by_key = {(level["stack"], level["users"]): level for level in results["levels"]}
+    tested = tally_rows(results)
+    for row in tested:
+        level = by_key.get((row["stack"], row["users"]))
+        users = users_cell(row["users"], tested)
+        if level is None:
+            nothing = (figure(ABSENT, absence(row)),) * _LEVEL_FIGURES
+            yield (users, words(row["stack"]), *nothing, windows_cell(row), words(ABSENT))
+        else:
+            yield _level_row(level, users, windows_cell(row))
+
+
+def _level_row(level: Results, users: Cell, windows: Cell) -> tuple[Cell, ...]:
     return (
-        figure(str(level["users"])),
+        users,
         words(level["stack"]),
         estimate(level["goodput_rps"], format_rps),
         estimate(level["throughput_rps"], format_rps),
@@ -140,7 +160,7 @@ def _level_row(level: Results) -> tuple[Cell, ...]:
         estimate(level["cpu_s_per_request"], format_s, NO_CPU),
         estimate(level["cpu_cores"], format_cores, NO_CPU),
         estimate(level["pss_bytes"], format_bytes, NO_PSS),
-        figure(format_count(level["blocks"])),
+        windows,
         words("holds" if level["objective_held"] else "broken"),
     )
 
@@ -210,17 +230,17 @@ def _stack_row(stack: Results) -> tuple[Cell, ...]:
         words(stack["name"]),
         words(stack["label"]),
         words(settings),
-        figure(format_count(stack["slots"]), NO_SLOTS),
+        figure(format_count(stack["slots"]), no_slots(stack)),
         figure(format_count(stack["users_per_replica"]), "no tested level breaks the objective"),
     )
 
 
 def demand_table(results: Results) -> Table:
     """What one request asks of each stack: the measured inputs of the law."""
-    titles = ("'Stack", "Time of a request, S", "Processor time of a request", "Slots", "Slots per worker")
+    shown = ("Time of a request, S", "Processor time of a request", "Think time, Z", "Slots", "Slots per worker")
     return Table(
         caption="What the law was told: measured before the sweep",
-        columns=columns(*titles),
+        columns=columns("'Stack", *shown),
         rows=tuple(_demand_row(stack) for stack in results["stacks"]),
     )
 
@@ -230,6 +250,7 @@ def _demand_row(stack: Results) -> tuple[Cell, ...]:
         words(stack["name"]),
         figure(format_s(stack["demand_service_s"]), "demands were not measured"),
         figure(format_s(stack["demand_cpu_s_per_request"]), NO_CPU),
-        figure(format_count(stack["slots"]), NO_SLOTS),
-        figure(format_count(stack["slots_per_worker"]), NO_SLOTS),
+        figure(format_s(stack["demand_think_s"]), "it is not known"),
+        figure(format_count(stack["slots"]), no_slots(stack)),
+        figure(format_count(stack["slots_per_worker"]), no_slots(stack)),
     )

@@ -113,10 +113,10 @@ def _facts(view: ReportView) -> list[tuple[str, str]]:
 def _doubts(view: ReportView) -> Iterator[RenderableType]:
     for group in view.doubts:
         if group.level in ("invalid", "warning"):
-            yield Text(f"{group.title} ({group.total})", style="bold")
+            yield Text(f"{group.title} ({group.tally})", style="bold")
             yield from (Padding(Text(_doubt(doubt)), (0, 0, 0, 2)) for doubt in group.doubts)
 
 
 def _doubt(doubt: Doubt) -> str:
-    times = f" {len(doubt.places)} times" if len(doubt.places) > 1 else ""
-    return f"{doubt.code}{times}: {doubt.message} ({doubt.first_places})"
+    tally = f" {doubt.tally}" if doubt.tally else ""
+    return f"{doubt.code}{tally}: {doubt.message} ({doubt.first_places})"

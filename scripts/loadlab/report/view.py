@@ -33,10 +33,12 @@ from loadlab.report.words import (
     Badge,
     bracket_text,
     miss_text,
+    no_number,
     plain_users,
     point_text,
     range_text,
     undecided_text,
+    users_text,
     utc_text,
 )
 from loadlab.units import ABSENT, format_count, format_percent, format_ratio
@@ -241,6 +243,9 @@ def _prediction(results: Results) -> Iterator[KeyFigure]:
     miss = miss_text(prediction)
     point = point_text(prediction)
     detail = f"measured over predicted {', '.join(filter(None, (miss, point)))}; " if miss != ABSENT else ""
-    value = f"{plain_users(prediction['users'])} users" if prediction["users"] is not None else "no threshold"
-    cause = ATTRIBUTIONS[prediction["attribution"]]
-    yield KeyFigure(term="Predicted by the law", value=value, detail=f"{detail}cause: {cause}")
+    value = users_text(prediction["users"]) if prediction["users"] is not None else no_number(prediction)
+    cause = f"cause: {ATTRIBUTIONS[prediction['attribution']]}"
+    unknown = prediction["attribution"] == "unknown"
+    yield KeyFigure(
+        term="Predicted by the law", value=value, detail=prediction["reason"] if unknown else f"{detail}{cause}"
+    )

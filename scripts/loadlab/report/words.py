@@ -40,6 +40,7 @@ ATTRIBUTIONS = {
     "processor": "processor time",
     "both": "the pool of slots and processor time",
     "none": "nothing: no threshold",
+    "unknown": "not known",
 }
 ANSWERS = {
     "over": "above the margin",
@@ -65,6 +66,9 @@ OPEN_LOOP = (
     "that a stall is charged to everybody who would have waited; service times count from the send."
 )
 NO_SLOTS = "this stack has no pool of slots"
+UNKNOWN_SLOTS = "how many requests this stack serves at once is not known"
+NOT_PREDICTABLE = "not predictable"
+NO_THRESHOLD = "no threshold"
 NO_INTERVAL = "no interval"
 NO_ESTIMATE = "no window counts"
 
@@ -122,6 +126,16 @@ def undecided_text(bracket: Results) -> str:
         f"undecided at {', '.join(map(str, straddling))} users" if straddling else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def no_slots(stack: Results) -> str:
+    """Why a stack has no number of slots."""
+    return UNKNOWN_SLOTS if stack["pool"] == "unknown" else NO_SLOTS
+
+
+def no_number(prediction: Results) -> str:
+    """What the law says instead of a number of users."""
+    return NOT_PREDICTABLE if prediction["attribution"] == "unknown" else NO_THRESHOLD
 
 
 def miss_text(prediction: Results) -> str:

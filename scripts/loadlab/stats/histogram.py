@@ -87,19 +87,25 @@ class Latencies:
         return self.quantile_s(0.99, P99_MIN_COUNT)
 
 
-def decode(encoded: str) -> Latencies:
-    """Read one encoded histogram.
+def decode(encoded: str, where: str = "a window's latency histogram", expected: int | None = None) -> Latencies:
+    """Read one encoded histogram; ``where`` names it in errors, ``expected`` is how many requests it has to hold.
 
-    Raises BundleError when the text is not an HdrHistogram V2 in base64.
+    Raises BundleError when the text is not an HdrHistogram V2 in base64, or holds another number.
     """
     try:
         histogram = HdrHistogram.decode(encoded)  # type: ignore[no-untyped-call]
     except _BROKEN as problem:
         raise BundleError(
-            f"a window's latency histogram cannot be read: got {encoded[:24]!r} ({problem}), expected an "
+            f"{where} cannot be read: got {encoded[:24]!r} ({problem}), expected an "
             "HdrHistogram V2 in base64; the bundle is damaged: restore it or measure again"
         ) from problem
     counts = np.ctypeslib.as_array(histogram.counts).astype(np.int64)
+    total = int(counts.sum())
+    if counts.min() < 0 or expected not in (None, total):
+        raise BundleError(
+            f"{where} does not fit: got {total} requests, expected {expected}, the ok requests of its window; "
+            "the bundle is damaged: restore it or measure again"
+        )
     used = np.flatnonzero(counts)
     middles_us = _bucket_middles_us(used, histogram.sub_bucket_half_count_magnitude, histogram.unit_magnitude)
     return Latencies(middles_us / _US_PER_S, counts[used])

@@ -51,6 +51,18 @@ def _costs(tariff: Tariff, *demands: Demand, think_s: float = 0.0) -> dict[tuple
     return {(one.stack, one.users): one for one in found}
 
 
+def test_an_hour_of_users_that_wait_unknown_times_has_no_price_and_a_request_has(tariff: Tariff) -> None:
+    waiting = [replace(_demand(stack, 0.2), own_waits=("Shopper",)) for stack in ("flask", "fastapi")]
+    unknown = _costs(tariff, *waiting)["flask", 40]
+    known = _costs(tariff, *(replace(one, think_s=0.6) for one in waiting))["flask", 40]
+    asked = _costs(tariff, _demand("flask", 0.2), _demand("fastapi", 0.2), think_s=0.6)["flask", 40]
+    assert unknown.usd_per_hour_at_users is None
+    assert unknown.usd_per_million_good == known.usd_per_million_good is not None
+    assert known.usd_per_hour_at_users == asked.usd_per_hour_at_users is not None
+    bills = alone_bills(tariff, waiting, OBJECTIVE, 0.0)
+    assert constant_ratio(bills, ("flask", "fastapi"), "usd_per_hour_at_users") is None
+
+
 def test_a_million_requests_cost_their_time_alone_times_memory_and_the_fee(tariff: Tariff) -> None:
     """By hand: 201.3 ms count as 202 ms x 2 GiB x 0.0000166667 + 0.0000002 USD = 6.9333468 USD per million."""
     costs = _costs(tariff, _demand("flask", 0.2013), _demand("fastapi", 0.2))

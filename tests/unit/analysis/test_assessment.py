@@ -51,6 +51,14 @@ def test_a_quiet_run_finds_the_knee_and_says_so_with_its_settings() -> None:
     assert found.aa.fired is False
 
 
+def test_a_think_time_that_the_users_chose_is_not_told_as_none() -> None:
+    windows = make_windows(knee, levels=LEVELS)
+    own = tuple(replace(w, load=replace(w.load, own_waits=("Shopper",))) for w in windows)
+    sentence = _assess(make_run(own)).verdict.sentence
+    assert "IoBoundUser, think time as the wait_time of Shopper says;" in sentence
+    assert "think time 0" not in sentence
+
+
 @pytest.mark.parametrize(("ratio", "users"), [(1.0, 70), (1.5, 37), (1.1, 70)])
 def test_by_how_much_is_said_at_the_end_of_the_bracket_or_at_the_top_level(ratio: float, users: int) -> None:
     found = _assess(make_run(make_windows(level(ratio), levels=LEVELS)))

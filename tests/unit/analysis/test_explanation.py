@@ -57,6 +57,14 @@ def test_what_was_never_measured_has_no_fill_and_is_said_to_be_absent() -> None:
     assert "does not tell how many of its 48 slots per worker are busy" in told.sentence
 
 
+def test_a_pool_that_nobody_told_is_not_taken_for_none() -> None:
+    """Absent is not zero: a service elsewhere may have a pool that its owner did not write down."""
+    stack = replace(build_analysis().stacks[0], slots=None, slots_per_worker=None)
+    for pool, said in (("unknown", "is not known, so that nothing is said of its slots"), ("none", "no pool of slots")):
+        (told,) = explain((replace(stack, pool=pool),), FLASK, {stack.name: 1.0})  # type: ignore[arg-type]
+        assert said in told.sentence
+
+
 def test_one_worker_whose_slots_are_all_busy_is_named_with_the_level_and_the_waiting() -> None:
     told = _told(FLASK)
     assert (told.slots_limit, told.slots_full_from_users, told.cores_full_from_users) == (48, 53, None)

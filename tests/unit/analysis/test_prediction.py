@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from builders import make_load_window, make_window
 from builders_cost import demand
+from loadlab.analysis.gaps import with_own_waits
 from loadlab.analysis.prediction import Conditions, first_crossing, predict, with_measurement
 from loadlab.model.result import Bracket, Prediction, VerdictKind
 from loadlab.model.run import Demand
@@ -94,6 +98,55 @@ def test_processor_time_that_was_not_measured_is_left_out_and_said() -> None:
     assert "processor time of flask was not measured" in prediction.reason
 
 
+@pytest.mark.parametrize("unknown", [("flask",), ("fastapi",), ("flask", "fastapi")])
+def test_an_unknown_pool_is_no_threshold_that_is_denied_but_nothing_predicted(unknown: tuple[str, ...]) -> None:
+    first = demand(stack="flask") if "flask" in unknown else pool(48)
+    prediction = predict(first, ASYNC, replace(CONDITIONS, unknown_pools=frozenset(unknown)))
+    assert (prediction.users, prediction.attribution, prediction.curve_users) == (None, "unknown", ())
+    assert f"how many requests {' and '.join(unknown)} serve" in prediction.reason
+    assert "no pool of slots" not in prediction.reason
+    assert prediction.textbook_users == (None if "flask" in unknown else pytest.approx(52.8))
+
+
+@pytest.mark.parametrize("absent", [("flask",), ("fastapi",), ("flask", "fastapi")])
+def test_without_processor_time_nothing_denies_a_threshold(absent: tuple[str, ...]) -> None:
+    first, second = (demand(stack=n, cpu_s=None if n in absent else 0.001) for n in ("flask", "fastapi"))
+    prediction = predict(first, second, CONDITIONS)
+    assert (prediction.users, prediction.attribution) == (None, "unknown")
+    assert f"processor time of {' and '.join(absent)} was not measured" in prediction.reason
+    assert predict(demand(stack="flask"), ASYNC, CONDITIONS).attribution != "unknown"
+
+
+def waiting(one: Demand, think_s: float | None, requests: int = 40) -> Demand:
+    return replace(one, own_waits=("Shopper",), think_s=think_s, think_requests=requests)
+
+
+def test_users_that_wait_by_themselves_move_it_as_a_think_time_of_the_same_mean() -> None:
+    asked = predict(pool(8), FREE_ASYNC, replace(CONDITIONS, think_s=0.5))
+    own = predict(waiting(pool(8), 0.5), waiting(FREE_ASYNC, 0.5), CONDITIONS)
+    assert (own.users, own.textbook_users) == (asked.users, asked.textbook_users)
+    assert own.users is not None
+    assert own.users > 2 * 8.8, "as if they did not wait"
+    assert "as Shopper waited at low load: 500 ms on average for flask (40 requests)" in own.reason
+    assert "waited" not in asked.reason
+
+
+@pytest.mark.parametrize(("think_s", "requests", "why"), [(None, 0, "not measured"), (3.0, 19, "from 19 requests")])
+def test_waits_that_are_not_known_predict_nothing(think_s: float | None, requests: int, why: str) -> None:
+    prediction = predict(waiting(pool(8), think_s, requests), FREE_ASYNC, CONDITIONS)
+    assert (prediction.users, prediction.attribution, prediction.textbook_users) == (None, "unknown", None)
+    assert "how long the users of flask wait, by the wait_time of Shopper" in prediction.reason
+    assert why in prediction.reason
+
+
+def test_own_waits_that_only_the_windows_tell_of_are_known_to_the_demands_too() -> None:
+    """Bundles of before: their demands say nothing of waits."""
+    seen = make_window(stack="flask", load=replace(make_load_window(), own_waits=("Shopper",)))
+    first, second = with_own_waits((pool(8), ASYNC), (seen,))
+    assert (first.own_waits, second.own_waits) == (("Shopper",), ())
+    assert predict(first, second, CONDITIONS).attribution == "unknown"
+
+
 def test_the_curve_spans_the_prediction_and_starts_at_one() -> None:
     prediction = predict(pool(48), FREE_ASYNC, CONDITIONS)
     assert prediction.curve_users[0] == 1
@@ -140,6 +193,11 @@ def test_the_miss_is_measured_over_predicted(
     judged = with_measurement(predicted(users), measured)
     assert judged.inside is inside
     assert judged.miss_ratio == (None if miss is None else pytest.approx(miss))
+
+
+def test_what_was_not_predicted_is_neither_hit_nor_missed() -> None:
+    nothing = replace(predicted(None), attribution="unknown")
+    assert with_measurement(nothing, bracket("no_divergence", 83, None)) == nothing
 
 
 @pytest.mark.parametrize(

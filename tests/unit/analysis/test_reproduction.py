@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from builders import make_experiment, make_provenance, make_window
+from builders import make_demand, make_experiment, make_provenance, make_window
 from builders_cost import demand
 from loadlab.analysis.assessment import place
 from loadlab.analysis.mishaps import demand_findings, origin_findings, own_wait_findings
@@ -45,7 +45,10 @@ def test_users_that_wait_as_they_like_are_a_warning_that_names_them() -> None:
     run = _run(make_provenance())
     assert own_wait_findings(replace(run, windows=(quiet,))) == ()
     (found,) = own_wait_findings(replace(run, windows=(quiet, own)))
-    assert (found.code, found.level, found.got) == ("own_wait", "warning", "Shopper")
+    assert (found.code, found.level, found.got) == ("own_wait", "warning", "Shopper; how long was not measured")
+    seen = replace(make_demand("pool"), own_waits=("Shopper",), think_s=3.0, think_requests=30)
+    (found,) = own_wait_findings(replace(run, windows=(own,), demands=(seen,)))
+    assert found.got == "Shopper; 3.00 s on average for pool"
 
 
 def test_a_demand_that_was_measured_in_doubt_is_a_warning_with_its_gates() -> None:

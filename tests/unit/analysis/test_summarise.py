@@ -119,7 +119,7 @@ def test_levels_are_estimates_over_blocks_with_absent_figures_left_out() -> None
 def test_windows_too_short_for_a_p99_have_one_together() -> None:
     """Four blocks of 400 requests at 200 ms; the fourth's take 900 ms: 25 % of all, so that p99 is theirs."""
     windows = tuple(
-        replace(w, load=replace(w.load, histogram=histogram(900_000 if w.block == 4 else 200_000, 400)))
+        replace(w, load=replace(w.load, ok=400, histogram=histogram(900_000 if w.block == 4 else 200_000, 400)))
         for w in make_windows(level(1.0), levels=(30,), blocks=4)
     )
     pool, _ = level_summaries(judge(make_run(windows), goodput_experiment()), goodput_experiment())
@@ -130,7 +130,7 @@ def test_windows_too_short_for_a_p99_have_one_together() -> None:
 
 def test_fewer_than_a_thousand_requests_together_have_no_p99() -> None:
     windows = tuple(
-        replace(w, load=replace(w.load, histogram=histogram(200_000, 249)))
+        replace(w, load=replace(w.load, ok=249, histogram=histogram(200_000, 249)))
         for w in make_windows(level(1.0), levels=(30,), blocks=4)
     )
     pool, _ = level_summaries(judge(make_run(windows), goodput_experiment()), goodput_experiment())

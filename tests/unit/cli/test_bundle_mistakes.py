@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from builders import make_experiment
+from builders import histogram, make_experiment
 from loadlab.errors import LoadError
 from simulated_lab import Lab, make_lab
 
@@ -154,3 +154,81 @@ def test_prices_come_out_of_the_bundle(type_: Type, lab: Lab) -> None:
     (prices / "aws-fargate-x86.toml").write_text(mended)
     assert type_("report", "unit-run")[0] == 0
     assert _results(lab)["price_lists"][0]["region"].startswith("as it was in ")
+
+
+def _set(path: Path, value: object, *place: str | int) -> None:
+    parsed = inner = orjson.loads(path.read_bytes())
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    path.write_bytes(orjson.dumps(parsed))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "said"),
+    [
+        ("demands.json", (0, "service_s"), 0, "demands.json: 0.service_s: got 0.0, expected a number above 0"),
+        ("demands.json", (1, "workers"), "1", "demands.json: 1.workers: got '1', expected integer"),
+        (
+            "demands.json",
+            (1, "stack"),
+            "pool",
+            "demands.json: stack: got pool, pool, expected each stack of the plan once",
+        ),
+        ("plan.json", ("aa_stack",), "wsgi", "plan.json: aa_stack: got wsgi, expected one of loop, pool"),
+        ("windows/b01-008-pool.json", ("load", "good"), 10**6, "load.good: got 1000000, expected at most ok"),
+        ("windows/b01-008-pool.json", ("load", "half_ok", 0), 0, "load.half_ok: got"),
+        ("windows/b01-008-pool.json", ("load", "measure_s"), 0.0, "load.measure_s: got 0.0, expected a number above 0"),
+        ("windows/b01-008-pool.json", ("users",), -8, "users: got -8, expected a number above 0"),
+        ("windows/b01-008-pool.json", ("load", "health", "steal_ratio"), 7, "steal_ratio: got 7.0, expected a number"),
+        (
+            "windows/b01-008-pool.json",
+            ("block",),
+            2,
+            "b01-008-pool.json: block: got 2, expected 1, as events.jsonl says",
+        ),
+        ("windows/b01-008-pool.json", ("stack",), "wsgi", "stack: got wsgi, expected one of loop, pool"),
+        ("windows/b01-008-pool.json", ("id",), "b01-008-loop", "id: got b01-008-loop, expected b01-008-pool"),
+    ],
+)
+def test_an_impossible_value_is_one_line_with_file_and_key_and_nothing_else_is_touched(
+    type_: Type, lab: Lab, name: str, place: tuple[str | int, ...], value: object, said: str
+) -> None:
+    lab.run()
+    assert type_("report", "unit-run")[0] == 0
+    _set(lab.folder / name, value, *place)
+    before = {p: p.read_bytes() for p in lab.folder.rglob("*") if p.is_file()}
+    code, out, err = type_("report", "unit-run", "--analyse")
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "take this file from another copy" in err
+    assert err.count("\n") == 1
+    assert {p: p.read_bytes() for p in lab.folder.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("content", ["", "HISTFAAAA", histogram(200_000, 3)])
+def test_a_damaged_histogram_names_its_file(type_: Type, lab: Lab, content: str) -> None:
+    lab.run()
+    (lab.folder / "windows" / "b01-008-pool.hdr").write_text(content)
+    code, _, err = type_("report", "unit-run", "--analyse")
+    assert code == 2
+    assert "windows/b01-008-pool.hdr" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("plan.json", "got no such file, expected the plan of the blocks that were finished"),
+        ("events.jsonl", "got no such file, expected what happened while windows were measured"),
+        ("resources/b01-008-pool.parquet", "got no samples, expected the samples of this window"),
+    ],
+)
+def test_a_file_that_is_gone_is_neither_absent_nor_a_run_without_a_block(
+    type_: Type, lab: Lab, name: str, said: str
+) -> None:
+    lab.run()
+    (lab.folder / name).unlink()
+    code, _, err = type_("report", "unit-run", "--analyse")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{name}: {said}" in err

@@ -84,7 +84,8 @@ def _stacks(draw: st.DrawFn) -> tuple[Stack, ...]:
         workers, slots = draw(st.integers(1, 9)), draw(st.none() | st.integers(1, 99))
         if isinstance(service, OurService):
             workers, slots = int(service.settings.get("workers", 1)), int(service.settings.get("threads", 48))
-        stacks.append(Stack(name=name, service=service, workers=workers, slots_per_worker=slots))
+        known = slots is not None or isinstance(service, OurService) or draw(st.booleans())
+        stacks.append(Stack(name=name, service=service, workers=workers, slots_per_worker=slots, pool_known=known))
     return tuple(stacks)
 
 

@@ -60,7 +60,7 @@ def test_what_a_file_says_is_taken_exactly(read: ReadSmall) -> None:
 def test_slots_follow_from_the_settings_of_the_labs_services(read: ReadSmall) -> None:
     flask, fastapi = read(("threads = 16", "workers = 4, threads = 12")).stacks
     assert (flask.workers, flask.slots_per_worker) == (4, 12)
-    assert (fastapi.workers, fastapi.slots_per_worker) == (1, None)
+    assert (fastapi.workers, fastapi.slots_per_worker, fastapi.pool) == (1, None, "none")
     assert flask.service == OurService(service="flask_gunicorn", settings={"workers": 4, "threads": 12})
 
 

@@ -32,9 +32,21 @@ def test_a_command_is_taken_with_paths_seen_from_its_file(read: ReadSmall, tmp_p
     assert (stack.workers, stack.slots_per_worker) == (2, 12)
 
 
-def test_a_stack_of_ones_own_without_a_pool_has_no_slots(read: ReadSmall) -> None:
-    stack = read((OURS, 'command = ["./serve"]')).stacks[1]
-    assert (stack.workers, stack.slots_per_worker) == (1, None)
+@pytest.mark.parametrize(
+    ("told", "slots", "pool"),
+    [("slots_per_worker = 12", 12, "slots"), ('slots_per_worker = "unlimited"', None, "none"), ("", None, "unknown")],
+)
+def test_a_stack_of_ones_own_has_slots_none_of_them_or_nobody_knows(
+    read: ReadSmall, told: str, slots: int | None, pool: str
+) -> None:
+    stack = read((OURS, f'command = ["./serve"]\n{told}')).stacks[1]
+    assert (stack.workers, stack.slots_per_worker, stack.pool) == (1, slots, pool)
+
+
+@pytest.mark.parametrize("told", ["0", '"none"', "true", "1.5"])
+def test_slots_are_a_number_or_unlimited(read: ReadSmall, told: str) -> None:
+    with pytest.raises(ConfigError, match=r'slots_per_worker.*a whole number from 1 to 100000, or "unlimited"'):
+        read((OURS, f'command = ["./serve"]\nslots_per_worker = {told}'))
 
 
 def test_replicas_and_their_spread_are_taken(read: ReadSmall) -> None:

@@ -182,11 +182,19 @@ def test_a_newer_bundle_is_refused(store: BundleStore) -> None:
         ("plan.json", b'{"levels": "8"}', r"plan.json: levels: .*damaged"),
         ("demands.json", b'[{"stack": 1}]', r"demands.json: 0.*: .*damaged"),
         ("windows/b01-008-pool.json", b"", r"b01-008-pool.json: not JSON"),
-        ("windows/b01-008-pool.json", b'{"id": "x"}', r"b01-008-pool.json: .*: Field required"),
+        ("windows/b01-008-pool.json", b'{"id": "x"}', r"b01-008-pool.json: block: got nothing, expected a value"),
         ("resources/b01-008-pool.parquet", b"PAR1 and no more", r"b01-008-pool.parquet: not a parquet file"),
         ("events.jsonl", b'{"event": \n', r"events.jsonl: line 1 is not JSON"),
-        ("events.jsonl", b'[1]\n{"event": "run_started"}\n', r"events.jsonl: line 1 is no event"),
-        ("events.jsonl", b'{"event": "block_finished"}\n', r"line 1 is no event .*block is missing"),
+        (
+            "events.jsonl",
+            b'[1]\n{"event": "run_started"}\n',
+            r"events.jsonl: line 1: got \[1\], expected an event of a run",
+        ),
+        (
+            "events.jsonl",
+            b'{"event": "block_finished"}\n',
+            r"events.jsonl: line 1.block: got nothing, expected a field of this event",
+        ),
     ],
 )
 def test_a_garbled_file_is_one_line_that_names_it(store: BundleStore, name: str, content: bytes, message: str) -> None:
@@ -221,8 +229,8 @@ def test_the_latest_run_is_linked(tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"first", "second", "latest"}
 
 
-_figures = st.none() | st.floats(allow_nan=False, allow_infinity=False)
-_counts = st.none() | st.integers(0, 2**62)
+_figures = st.none() | st.floats(0, 1e14)
+_counts = st.none() | st.integers(0, 10**14)
 _workers = st.builds(
     WorkerSample,
     pid=st.integers(1, 2**22),
@@ -260,7 +268,7 @@ def test_any_samples_survive_their_table(samples: tuple[ResourceSample, ...]) ->
     ok=st.integers(0, 10**6),
     latency_s=st.floats(1e-6, 500.0),
     notes=st.lists(st.text(max_size=20), max_size=2).map(tuple),
-    outcomes=st.dictionaries(st.text(max_size=10), st.integers(0, 2**40), max_size=3),
+    outcome=st.text(max_size=10),
     idle=_figures,
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -270,10 +278,10 @@ def test_any_window_survives_the_bundle(
     ok: int,
     latency_s: float,
     notes: tuple[str, ...],
-    outcomes: dict[str, int],
+    outcome: str,
     idle: float | None,
 ) -> None:
-    load = replace(make_load_window(ok=ok, latency_s=latency_s), outcomes=outcomes)
+    load = replace(make_load_window(ok=ok, latency_s=latency_s), outcomes={outcome: ok})
     window = replace(make_window(load=load, resources=samples, notes=notes), idle_cpu_cores=idle)
     for old in (store.folder / "resources").iterdir():
         old.unlink()

@@ -75,6 +75,16 @@ def test_rates_between_two_readings(machine: Path) -> None:
     assert rates["cpu_cores"] >= 0.0
 
 
+def test_stolen_time_that_ran_backwards_is_not_known(machine: Path) -> None:
+    """Some hypervisors take some of it back; a share below nothing would be no share."""
+    meter = CpuMeter(machine / "proc", machine / "groups")
+    cpu = min(os.sched_getaffinity(0))
+    (machine / "proc" / "stat").write_text(f"cpu{cpu} 100 0 0 900 0 0 0 20 0 0\n")
+    first = meter.read()
+    (machine / "proc" / "stat").write_text(f"cpu{cpu} 150 0 0 980 0 0 0 10 0 0\n")
+    assert meter.between(first, meter.read())["steal_ratio"] is None
+
+
 def test_without_files_steal_and_throttling_are_absent(tmp_path: Path) -> None:
     meter = CpuMeter(tmp_path / "proc", tmp_path / "groups")
     rates = meter.between(meter.read(), meter.read())

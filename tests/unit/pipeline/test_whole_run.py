@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from builders import make_experiment, make_load_window
+from builders import make_experiment, make_load_window, make_plan
 from loadlab.analysis.summarise import judge
 from loadlab.analysis.use import window_use
 from loadlab.errors import AbortedByRule, DeployError, LoadError
 from loadlab.execute.ports import LiveStatus
 from loadlab.model.experiment import AbortRule
 from loadlab.model.run import RunData, seconds_between
+from loadlab.pipeline.block import timing
 from simulated import SimulatedGenerator, Truth
 from simulated_lab import Lab, make_lab
 
@@ -57,6 +58,30 @@ def test_the_demands_are_the_truth_and_the_law_places_the_levels_around_its_pred
     assert len(levels) == lab.experiment.blocks.levels
     assert levels[0] < 8.8 < levels[-1]
     assert any("8.8 users" in m for m in lab.watcher.messages)
+
+
+def test_waits_of_the_users_own_are_measured_and_move_levels_warm_up_and_prediction(tmp_path: Path) -> None:
+    """8 slots of 0.2 s, waits of 0.6 s: the law says 1.1 x 8 x (0.2 + 0.6) / 0.2 = 35.2 users, not 8.8."""
+    truths = {"pool": Truth(slots=8, own_wait_s=0.6), "loop": Truth(own_wait_s=0.6)}
+    lab = make_lab(make_experiment(users=None, measure_s=2.0), tmp_path / "unit-run", truths)
+    lab.run()
+    run = _measured(lab)
+    assert [d.think_s for d in run.demands] == [pytest.approx(0.6, rel=0.02)] * 2
+    assert {d.own_waits for d in run.demands} == {("Shopper",)}
+    levels = sorted({w.users for w in run.windows})
+    assert levels[0] < 35.2 < levels[-1]
+    trial = make_plan(levels=(8,), stacks=("pool",)).blocks[0].trials[0]
+    with lab.opened() as store:
+        own = timing(lab.rig(store), trial, run.demands)
+    assert own.phase_s == pytest.approx(0.8, rel=0.02)
+    assert own.warmup_s == pytest.approx(5 * 0.8, rel=0.02)
+
+
+def test_waits_too_long_to_be_known_predict_nothing_and_say_so(tmp_path: Path) -> None:
+    truths = {"pool": Truth(slots=8, own_wait_s=20.0), "loop": Truth(own_wait_s=20.0)}
+    lab = make_lab(make_experiment(users=None, measure_s=2.0), tmp_path / "unit-run", truths)
+    lab.run()
+    assert any("not predictable: how long the users of pool wait" in m for m in lab.watcher.messages)
 
 
 def test_two_runs_of_one_seed_measure_the_same(tmp_path: Path) -> None:

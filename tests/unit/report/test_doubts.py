@@ -13,8 +13,8 @@ def finding(where: str, **changes: Any) -> dict[str, Any]:
 
 
 def only(*findings: dict[str, Any]) -> Doubt:
-    (group,) = doubt_groups({"findings": list(findings)})
-    assert group.total == len(findings)
+    (group,) = doubt_groups({"findings": list(findings), "windows": []})
+    assert group.tally == str(len(findings))
     (doubt,) = group.doubts
     return doubt
 
@@ -51,5 +51,17 @@ def test_the_first_places_are_named_once_and_the_rest_counted() -> None:
 
 
 def test_groups_come_worst_first_and_empty_ones_are_left_out() -> None:
-    groups = doubt_groups({"findings": [finding("a", level="info"), finding("b", level="invalid")]})
+    groups = doubt_groups({"findings": [finding("a", level="info"), finding("b", level="invalid")], "windows": []})
     assert [group.level for group in groups] == ["invalid", "info"]
+
+
+def test_windows_are_counted_once_and_apart_from_findings_of_the_run() -> None:
+    """One number of both would be of nothing: two gates that fail in one window make one window less."""
+    found = [finding("b1"), finding("b2"), finding("b1", code="steal"), finding("users=48", code="level_invalid")]
+    (group,) = doubt_groups({"findings": found, "windows": [{"id": "b1"}, {"id": "b2"}, {"id": "b3"}]})
+    assert group.tally == "2 windows, 1 of the run"
+    assert [(doubt.code, doubt.tally) for doubt in group.doubts] == [
+        ("lag", "in 2 windows"),
+        ("steal", ""),
+        ("level_invalid", ""),
+    ]

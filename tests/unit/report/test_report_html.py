@@ -367,3 +367,16 @@ def test_no_line_of_a_mark_runs_through_a_label(full_results: dict[str, Any], re
                 for line in lines:
                     beside = not left < float(line["x1"]) < right
                     assert beside or float(line["y1"]) >= base - 1 or float(line["y2"]) <= base - 9, label.text
+
+
+def test_no_label_of_a_mark_covers_the_name_of_the_axis(full_results: dict[str, Any], results: dict[str, Any]) -> None:
+    """A bracket at the left edge pushes its label towards the unit of the vertical axis."""
+    results["bracket"]["lower_users"] = results["brackets"][0]["bracket"]["lower_users"] = 37
+    for run in (full_results, results):
+        for picture in re.findall(r'<svg class="chart (?:wide|narrow)".*?</svg>', render_html(run), re.DOTALL):
+            texts = list(ElementTree.fromstring(picture).iter("text"))
+            (unit,) = (text for text in texts if text.attrib["class"] == "unit" and "users" not in (text.text or ""))
+            (label,) = (text for text in texts if text.attrib["class"] == "mark-bracket")
+            wide = 6.4 * len(unit.text or "")
+            ends = float(unit.attrib["x"]) + (wide / 2 if unit.attrib["text-anchor"] == "middle" else 0)
+            assert float(label.attrib["x"]) - 3.4 * len(label.text or "") > ends, picture[:60]

@@ -27,7 +27,7 @@ def test_the_answer_comes_before_the_evidence_and_the_doubts_last(results: dict[
         "On other price lists",
         "Why",
         "Run",
-        "Invalid (1)",
+        "Invalid (1 window",
     )
     places = [text.index(part) for part in order]
     assert places == sorted(places)
@@ -51,7 +51,7 @@ def test_other_lists_take_one_line_each_and_other_statistics_none(results: dict[
 def test_findings_are_grouped_by_code_with_their_first_places(invalid_results: dict[str, Any]) -> None:
     text = " ".join(printed(invalid_results, width=80).split())
     assert (
-        "lag 40 times: the load generator woke up late (b01-037-flask, b01-037-fastapi, b01-044-flask and 37 more)"
+        "lag in 40 windows: the load generator woke up late (b01-037-flask, b01-037-fastapi, b01-044-flask and 37 more)"
         in text
     )
 

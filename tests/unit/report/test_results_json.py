@@ -14,6 +14,7 @@ import pytest
 
 from builders_report import build_analysis
 from loadlab.errors import BundleError
+from loadlab.report.html import render_html
 from loadlab.report.results import from_json, to_json
 
 
@@ -72,6 +73,27 @@ def test_what_cannot_be_read_is_refused_in_one_line_that_names_the_place(
         from_json(orjson.dumps(results), where="runs/x/results.json")
     assert str(caught.value).startswith("runs/x/results.json ")
     assert "\n" not in str(caught.value)
+
+
+LATER = (
+    ("prediction", "lower_ratio"),
+    ("prediction", "upper_ratio"),
+    ("prediction", "processor_users"),
+    ("experiment", "own_waits"),
+    ("aa", "bias_ratio"),
+    ("cluster",),
+)
+
+
+def test_a_file_of_before_some_keys_came_is_read_as_if_they_were_null(results: dict[str, Any]) -> None:
+    for place, *inner in LATER:
+        (results[place] if inner else results).pop((inner or [place])[0])
+    for stack in results["stacks"]:
+        del stack["pool"], stack["demand_think_s"]
+    found = from_json(orjson.dumps(results))
+    assert all((found[place][inner[0]] if inner else found[place]) is None for place, *inner in LATER)
+    assert {stack["pool"] for stack in found["stacks"]} == {None}
+    assert render_html(found)
 
 
 @pytest.mark.parametrize("data", [b"", b'{"schema": 1', b"[1, 2]", b"null", b"\xff\xfe"])

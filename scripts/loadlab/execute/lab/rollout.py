@@ -8,6 +8,7 @@ from typing import Any
 
 from loadlab.errors import ClusterError, DeployError
 from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.pod import HOPELESS as WAITS_IN_VAIN
 from loadlab.execute.ports import Clock
 
 POLL_S = 0.5
@@ -16,19 +17,8 @@ HOPELESS_AFTER_S = 20.0
 """How long a reason that waiting seldom mends is watched: a first pull may be tried again."""
 LOG_LINES = 8
 EVENTS = 3
-HOPELESS = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "ErrImageNeverPull",
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-        "Unschedulable",
-    }
-)
+HOPELESS = WAITS_IN_VAIN | {"Unschedulable"}
+"""Why a pod of the lab does not get ready by waiting; nothing else runs there that would make room for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,70 @@
+"""Whether the files of a bundle tell of the same run: plan, demands, events and windows name the same things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from loadlab.execute.bounds import Fault
+from loadlab.execute.bundle_file import damaged
+from loadlab.model.plan import Plan
+from loadlab.model.run import Demand, Window
+
+
+def check_agreement(
+    folder: Path, plan: Plan | None, demands: Sequence[Demand], blocks: Mapping[int, Sequence[Window]]
+) -> None:
+    """Raise BundleError at the first file that contradicts the plan. ``blocks``: finished ones, with their windows."""
+    for name, fault in _contradictions(plan, demands, blocks):
+        raise damaged(folder / name, fault)
+
+
+def _contradictions(
+    plan: Plan | None, demands: Sequence[Demand], blocks: Mapping[int, Sequence[Window]]
+) -> Iterator[tuple[str, Fault]]:
+    if plan is None:
+        if blocks:
+            yield "plan.json", Fault(key="", got="no such file", expected="the plan of the blocks that were finished")
+        return
+    yield from _plan_faults(plan)
+    stacks = {trial.stack for block in plan.blocks for trial in block.trials}
+    if {demand.stack for demand in demands} - stacks or len({d.stack for d in demands}) != len(demands):
+        got = ", ".join(demand.stack for demand in demands)
+        yield "demands.json", Fault(key="stack", got=got, expected=f"each stack of the plan once ({_named(stacks)})")
+    sampled = {window.stack for windows in blocks.values() for window in windows if window.resources}
+    seen: set[str] = set()
+    for number, windows in blocks.items():
+        for window in windows:
+            yield from (("events.jsonl", fault) for fault in _twice(window, seen))
+            yield from ((f"windows/{window.id}.json", fault) for fault in _window_faults(window, number, stacks))
+            if window.stack in sampled and not window.resources:
+                expected = "the samples of this window, as of the others of its stack"
+                yield f"resources/{window.id}.parquet", Fault(key="", got="no samples", expected=expected)
+
+
+def _plan_faults(plan: Plan) -> Iterator[tuple[str, Fault]]:
+    numbers = [block.number for block in plan.blocks]
+    stacks = {trial.stack for block in plan.blocks for trial in block.trials}
+    if len(set(numbers)) != len(numbers):
+        yield "plan.json", Fault(key="blocks", got=f"numbers {numbers}", expected="each number once")
+    if not plan.levels or not stacks:
+        yield "plan.json", Fault(key="levels", got=f"{list(plan.levels)}", expected="levels, and blocks with trials")
+    elif plan.aa_stack not in stacks:
+        yield "plan.json", Fault(key="aa_stack", got=plan.aa_stack, expected=f"one of {_named(stacks)}")
+
+
+def _twice(window: Window, seen: set[str]) -> Iterator[Fault]:
+    if window.id in seen:
+        yield Fault(key="windows", got=f"{window.id} twice", expected="each window once")
+    seen.add(window.id)
+
+
+def _window_faults(window: Window, block: int, stacks: set[str]) -> Iterator[Fault]:
+    if window.block != block:
+        yield Fault(key="block", got=f"{window.block}", expected=f"{block}, as events.jsonl says")
+    if window.stack not in stacks:
+        yield Fault(key="stack", got=window.stack, expected=f"one of {_named(stacks)}, as plan.json says")
+
+
+def _named(stacks: set[str]) -> str:
+    return ", ".join(sorted(stacks))

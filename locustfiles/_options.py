@@ -18,11 +18,20 @@ def pattern(text: str) -> str:
     return text
 
 
-def number(text: str) -> float:
-    """A finite number, zero or more."""
+def seconds(text: str) -> float:
+    """A finite number of seconds, zero or more."""
+    return _number(text, "a number of seconds")
+
+
+def rate(text: str) -> float:
+    """A finite number of arrivals per second, zero or more."""
+    return _number(text, "arrivals per second")
+
+
+def _number(text: str, what: str) -> float:
     value = float(text)
     if not math.isfinite(value) or value < 0:
-        raise argparse.ArgumentTypeError(f"got {text}, expected a number, zero or more")
+        raise argparse.ArgumentTypeError(f"got {text}, expected {what}, zero or more")
     return value
 
 
@@ -30,11 +39,11 @@ def add_options(parser: Any, **_: Any) -> None:
     """Listener of Locust's init_command_line_parser event."""
     group = parser.add_argument_group("loadlab", "What the lab's user classes and windows read")
     group.add_argument(
-        "--think-s", type=number, default=0.0, env_var="LAB_THINK_S", help="think time between tasks, seconds"
+        "--think-s", type=seconds, default=0.0, env_var="LAB_THINK_S", help="think time between tasks, seconds"
     )
     group.add_argument(
         "--phase-s",
-        type=number,
+        type=seconds,
         default=0.0,
         env_var="LAB_PHASE_S",
         help="each user starts after a seeded random wait, uniform in [0, PHASE_S)",
@@ -42,7 +51,7 @@ def add_options(parser: Any, **_: Any) -> None:
     group.add_argument("--lab-seed", type=int, default=0, env_var="LAB_SEED", help="seed of the users' own randomness")
     group.add_argument(
         "--rate-rps",
-        type=number,
+        type=rate,
         default=0.0,
         env_var="LAB_RATE_RPS",
         help="above 0: an open load with so many arrivals per second over all workers, one leading user on each",
@@ -57,7 +66,7 @@ def add_options(parser: Any, **_: Any) -> None:
     )
     group.add_argument(
         "--good-within-s",
-        type=number,
+        type=seconds,
         default=1.0,
         env_var="LAB_GOOD_WITHIN_S",
         help="an answered request is good within this latency, seconds, where a trial sets nothing else",

@@ -153,10 +153,11 @@ def test_an_end_waits_for_what_is_in_flight_and_closes_every_user(play: Callable
 def test_a_user_that_stops_itself_is_replaced(play: Callable[..., Stage]) -> None:
     Visitor.gate.set()
     Visitor.fails = True
-    stage = play()
+    stage = play(in_flight_max=1_000_000)
     until(lambda: len(Visitor.done) >= 20, "visits")
-    assert len(Visitor.made) >= 20
-    assert stage.fates.count(DROPPED) == 0
+    assert len(Visitor.made) == len(set(Visitor.made)) >= 20
+    assert len(Visitor.done) == len(set(Visitor.done)), "nobody came twice"
+    assert DROPPED not in stage.fates
 
 
 def test_a_user_that_cannot_start_is_let_go_and_the_load_goes_on(

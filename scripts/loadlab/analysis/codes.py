@@ -53,7 +53,7 @@ RUN_CODES: tuple[RunCode, ...] = get_args(RunCode)
 MEANING: Mapping[Code, str] = {
     "lag": "the load generator woke up too late to time requests well",
     "idle_stack": "the stack that was to be idle was busy",
-    "schedule": "the users were not all there for the whole window",
+    "schedule": "the planned load was not all there for the whole window",
     "generator_cpu": "the load generator came close to the limit of its processors",
     "throttled": "the load generator was throttled by its processor quota",
     "steal": "other machines took processor time from this one",

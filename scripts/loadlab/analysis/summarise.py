@@ -66,8 +66,7 @@ def level_summaries(judged: Judged, experiment: Experiment) -> tuple[LevelSummar
 
 
 def _summary(window: Window, goal: Objective, findings: Sequence[Finding], seen: Latencies) -> WindowSummary:
-    load, health = window.load, window.load.health
-    ended = load.ok + load.failed
+    load, health, ended = window.load, window.load.health, window.load.ok + window.load.failed
     resources = window_resources(window)
     return WindowSummary(
         id=window.id,

@@ -69,9 +69,8 @@ def _lines(view: ReportView) -> Iterator[str]:
     yield ""
     yield escape(view.loop_note)
     yield ""
-    for one in view.arrivals:
+    for one in (*view.arrivals, view.levels):
         yield from table(one)
-    yield from table(view.levels)
     yield from table(view.demands)
     yield from _items("Prediction against measurement", view.prediction)
     yield from _items("Control and resolution", view.control)

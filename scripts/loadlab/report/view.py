@@ -126,8 +126,7 @@ def build_view(results: Results) -> ReportView:
         **_cluster(results),
         statistic=experiment["statistic"],
         calibration=str(provenance.get("calibration") or ABSENT),
-        loop_note=OPEN_LOOP if is_open(results) else CLOSED_LOOP,
-        arrivals=arrival_tables(results),
+        **_loop(results),
         figures=build_figures(results),
         decisive=decisive_table(results),
         brackets=bracket_table(results),
@@ -151,6 +150,11 @@ def build_view(results: Results) -> ReportView:
         provenance=provenance_items(results),
         toml=experiment["toml"],
     )
+
+
+def _loop(results: Results) -> dict[str, Any]:
+    """What kind of load it was."""
+    return {"loop_note": OPEN_LOOP if is_open(results) else CLOSED_LOOP, "arrivals": arrival_tables(results)}
 
 
 def _head(experiment: Results) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Bench:
         """Measure one step. ``program``: other settings of the golden server than its delay alone."""
         generator = self._with_generators(order.generators)
         take_request_logs(self._folder)
-        url = self._golden.start(program or {"delay": f"constant({order.delay_s * 1e6:g}us)"})
+        url = self._golden.start(program or {"delay": f"constant({order.delay_s:.9f}s)"})
         try:
             generator.swarm(self._swarm(order, url))
             generator.open_window(order.id, opens_in_s=order.settle_s, measure_s=order.measure_s)

@@ -23,7 +23,7 @@ from loadlab.execute.machine import Machine
 from loadlab.execute.ports import Swarm
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.quietness import watch_cores
-from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Reach, Step
+from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Step
 from loadlab.model.experiment import Scenario
 from loadlab.pipeline.layout import Layout
 
@@ -234,18 +234,5 @@ def _sum_up(
         bias_p50_ratio=analysis.largest_bias(steps, "p50_s"),
         bias_p99_ratio=analysis.largest_bias(steps, "p99_s"),
         small_bias_s=analysis.largest_small_bias_s(steps),
-        failures=_failures(steps, rate, users, doubling),
+        failures=analysis.failures(steps, cores, rate, users, doubling),
     )
-
-
-def _failures(
-    steps: Sequence[Step], rate: Reach | None, users: Reach | None, doubling: Doubling | None
-) -> tuple[str, ...]:
-    found = [f"{s.order.id}: {s.faults[0]}" for s in steps if s.order.purpose == "latency" and s.faults]
-    if rate is None:
-        found.append("not truthful at the lowest rate that was tried")
-    if users is None:
-        found.append("not truthful at the fewest users that were tried")
-    if doubling is None or not doubling.agrees:
-        found.append("two generators with half of the users each do not agree with one")
-    return tuple(found)

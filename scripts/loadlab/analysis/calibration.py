@@ -172,7 +172,9 @@ def failures(
         found.append("not truthful at the lowest rate that was tried")
     if users is None:
         found.append("not truthful at the fewest users that were tried")
-    if two is None or not two.agrees:
+    if two is None:
+        found.append("two generators against one: too few requests were answered to judge it")
+    elif not two.agrees:
         found.append("two generators with half of the users each do not agree with one")
     busiest = max((core.paused_ratio for core in cores), default=0.0)
     if found and busiest > QUIET_RATIO:

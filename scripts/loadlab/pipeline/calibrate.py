@@ -154,7 +154,7 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
     with open_bench(layout) as bench:
         if others := left_over_processes():
             names = ", ".join(sorted({other.name for other in others}))
-            say(f"{len(others)} processes of another run are there ({names}): what they do will be in the figures")
+            say(f"there are {len(others)} of another run's processes ({names}): what they do will be in the figures")
         say(f"clock, timers and quiet of {len(cores.sut | cores.rest)} cores, {WATCH_S:g} s")
         quality = _core_quality(cores)
         climb = _Climb(bench, say, len(cores.rest))

@@ -33,9 +33,9 @@ class _Case:
 
 CASES = (
     _Case(delay_s=0.0001, users=1, measure_s=6.0),
-    _Case(delay_s=0.001, users=2, measure_s=6.0),
-    _Case(delay_s=0.01, users=10, measure_s=6.0),
-    _Case(delay_s=0.1, users=50, measure_s=6.0),
+    _Case(delay_s=0.001, users=1, measure_s=6.0),
+    _Case(delay_s=0.01, users=4, measure_s=6.0),
+    _Case(delay_s=0.1, users=25, measure_s=6.0),
     _Case(delay_s=1.0, users=250, measure_s=6.0),
 )
 LONG_CASES = (_Case(delay_s=10.0, users=1100, measure_s=12.0), _Case(delay_s=60.0, users=1100, measure_s=65.0))

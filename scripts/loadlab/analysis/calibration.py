@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from loadlab.model.calibration import Doubling, Order, Quantiles, Reach, Step
+from loadlab.model.calibration import CoreQuality, Doubling, Order, Quantiles, Reach, Step
 from loadlab.model.run import LoadWindow
 from loadlab.stats.histogram import decode
 from loadlab.units import format_count, format_percent, format_s
@@ -22,6 +22,8 @@ P50_MOST_RATIO = 0.02
 P99_MOST_RATIO = 0.10
 FLOOR_S = 0.0002
 """An error within this is never called one: the kernel and the loopback are in it."""
+QUIET_RATIO = 0.02
+"""A core that is paused for more of its time than this has other work."""
 P95_LEAST, P99_LEAST, P999_LEAST = 20, 1_000, 10_000
 LONG_DELAY_S = 0.01
 
@@ -155,6 +157,29 @@ def largest_small_bias_s(steps: Sequence[Step]) -> float | None:
         if recorded is not None and truth is not None
     ]
     return max(found, key=abs, default=None)
+
+
+def failures(
+    steps: Sequence[Step],
+    cores: Sequence[CoreQuality],
+    rate: Reach | None,
+    users: Reach | None,
+    two: Doubling | None,
+) -> tuple[str, ...]:
+    """Why the generator cannot be relied on here, the likeliest cause first; empty where it can."""
+    found = [f"{s.order.id}: {s.faults[0]}" for s in steps if s.order.purpose == "latency" and s.faults]
+    if rate is None:
+        found.append("not truthful at the lowest rate that was tried")
+    if users is None:
+        found.append("not truthful at the fewest users that were tried")
+    if two is None:
+        found.append("two generators against one: too few requests were answered to judge it")
+    elif not two.agrees:
+        found.append("two generators with half of the users each do not agree with one")
+    busiest = max((core.paused_ratio for core in cores), default=0.0)
+    if found and busiest > QUIET_RATIO:
+        found.insert(0, f"the cores had other work for {format_percent(busiest)} of the time: end it, calibrate again")
+    return tuple(found)
 
 
 def _with_faults(step: Step, window: LoadWindow) -> Step:

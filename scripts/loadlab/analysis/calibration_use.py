@@ -39,7 +39,12 @@ def standing(calibration: Calibration | None, identity: Mapping[str, str], now_u
         f"calibrated {_ago(now_unix_s - calibration.made_unix_s)} on this machine: {bias_text(calibration)}; "
         f"truthful up to {_reach_text(calibration.rate, 'req/s')} and {_reach_text(calibration.users, 'users')}"
     )
-    truthful = TruthfulRange(made_unix_s=calibration.made_unix_s, rate_rps=calibration.rate, users=calibration.users)
+    truthful = TruthfulRange(
+        made_unix_s=calibration.made_unix_s,
+        generators=calibration.generator_cores,
+        rate_rps=calibration.rate,
+        users=calibration.users,
+    )
     return Standing(text=text, truthful=truthful)
 
 

@@ -12,14 +12,22 @@ from loadlab.units import format_count
 
 
 def beyond_calibration(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
-    """Rate and requests in flight are within what the generator was found truthful at; nothing without calibration."""
-    if bounds.truthful is None:
+    """Rate and requests in flight are within what the generator was found truthful at; nothing without calibration.
+
+    A run whose generator has fewer cores than it was calibrated with is held to its share.
+    """
+    truthful, load = bounds.truthful, window.load
+    if truthful is None:
         return None
-    load = window.load
+    share = min(1.0, load.health.cores / truthful.generators)
     rate_rps = (load.ok + load.failed) / load.measure_s
-    return _beyond(window, bounds.truthful.rate_rps, rate_rps, "requests a second") or _beyond(
-        window, bounds.truthful.users, load.health.in_flight_max, "requests in flight"
+    return _beyond(window, _part(truthful.rate_rps, share), rate_rps, "requests a second") or _beyond(
+        window, _part(truthful.users, share), load.health.in_flight_max, "requests in flight"
     )
+
+
+def _part(reach: Reach, share: float) -> Reach:
+    return Reach(most=reach.most * share, beyond=None if reach.beyond is None else reach.beyond * share)
 
 
 def _beyond(window: Window, reach: Reach, got: float, what: str) -> Finding | None:

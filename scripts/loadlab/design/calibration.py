@@ -6,26 +6,28 @@ from loadlab.model.calibration import Order
 
 LATENCY_ORDERS: tuple[Order, ...] = (
     Order(id="latency-100us", purpose="latency", delay_s=0.0001, users=1, measure_s=5.0, settle_s=0.5),
-    Order(id="latency-1ms", purpose="latency", delay_s=0.001, users=3, measure_s=5.0, settle_s=0.5),
-    Order(id="latency-10ms", purpose="latency", delay_s=0.01, users=28, measure_s=4.5, settle_s=0.5),
-    Order(id="latency-100ms", purpose="latency", delay_s=0.1, users=100, measure_s=5.0, settle_s=0.7),
+    Order(id="latency-1ms", purpose="latency", delay_s=0.001, users=1, measure_s=5.0, settle_s=0.5),
+    Order(id="latency-10ms", purpose="latency", delay_s=0.01, users=4, measure_s=5.0, settle_s=0.5),
+    Order(id="latency-100ms", purpose="latency", delay_s=0.1, users=30, measure_s=5.0, settle_s=0.7),
     Order(id="latency-1s", purpose="latency", delay_s=1.0, users=250, measure_s=6.0, settle_s=2.0),
 )
-"""From 0.1 ms to 1 s. The first three send 10 000 requests where the machine can, which p99.9 needs."""
+"""From 0.1 ms to 1 s, with so few users that hardly any answer waits for the generator to be done with another: this
+is about the recorder, the ladders are about load. Each has the 1 000 requests that p99 needs, the first the 10 000 of
+p99.9 where the machine can."""
 
 PACE_ORDERS: tuple[Order, ...] = (
-    Order(id="pace-100", purpose="pace", delay_s=0.01, users=20, measure_s=5.0, settle_s=0.7, think_s=0.19),
-    Order(id="pace-1000", purpose="pace", delay_s=0.01, users=200, measure_s=4.0, settle_s=0.7, think_s=0.19),
+    Order(id="pace-100", purpose="pace", delay_s=0.05, users=20, measure_s=5.0, settle_s=0.7, think_s=0.15),
+    Order(id="pace-1000", purpose="pace", delay_s=0.05, users=200, measure_s=4.0, settle_s=0.7, think_s=0.15),
 )
 """A closed loop asked for 100 and 1 000 requests a second."""
 
-RATE_DELAY_S = 0.005
-RATE_USERS = (5, 10, 15, 20, 25, 30, 36, 43, 52, 62)
-"""Users at 5 ms on one generator: from 1 000 requests a second upwards."""
+RATE_DELAY_S = 0.02
+RATE_USERS = (10, 20, 40, 60, 80, 100, 120, 144, 172, 206, 248)
+"""Users at 20 ms on one generator: from 500 requests a second upwards."""
 USERS_DELAY_S = 1.0
 USERS = (250, 500, 1000, 2000, 4000)
 """Users at 1 s on one generator, whose rate stays at as many requests a second."""
-DOUBLING_DELAY_S = 0.01
+DOUBLING_DELAY_S = 0.05
 
 
 def rate_order(per_generator: int, generators: int, attempt: int) -> Order:

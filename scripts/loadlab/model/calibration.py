@@ -127,8 +127,9 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TruthfulRange:
-    """What a calibrated run keeps: up to where its generator was found truthful on this machine."""
+    """What a calibrated run keeps: up to where so many generators, one on each core, were found truthful here."""
 
     made_unix_s: float
+    generators: int
     rate_rps: Reach
     users: Reach

@@ -23,7 +23,7 @@ from loadlab.execute.machine import Machine
 from loadlab.execute.ports import Swarm
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.quietness import watch_cores
-from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Reach, Step
+from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Step
 from loadlab.model.experiment import Scenario
 from loadlab.pipeline.layout import Layout
 
@@ -55,7 +55,7 @@ class Bench:
         """Measure one step. ``program``: other settings of the golden server than its delay alone."""
         generator = self._with_generators(order.generators)
         take_request_logs(self._folder)
-        url = self._golden.start(program or {"delay": f"constant({order.delay_s * 1e6:g}us)"})
+        url = self._golden.start(program or {"delay": f"constant({order.delay_s:.9f}s)"})
         try:
             generator.swarm(self._swarm(order, url))
             generator.open_window(order.id, opens_in_s=order.settle_s, measure_s=order.measure_s)
@@ -154,7 +154,7 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
     with open_bench(layout) as bench:
         if others := left_over_processes():
             names = ", ".join(sorted({other.name for other in others}))
-            say(f"{len(others)} processes of another run are there ({names}): what they do will be in the figures")
+            say(f"there are {len(others)} of another run's processes ({names}): what they do will be in the figures")
         say(f"clock, timers and quiet of {len(cores.sut | cores.rest)} cores, {WATCH_S:g} s")
         quality = _core_quality(cores)
         climb = _Climb(bench, say, len(cores.rest))
@@ -234,18 +234,5 @@ def _sum_up(
         bias_p50_ratio=analysis.largest_bias(steps, "p50_s"),
         bias_p99_ratio=analysis.largest_bias(steps, "p99_s"),
         small_bias_s=analysis.largest_small_bias_s(steps),
-        failures=_failures(steps, rate, users, doubling),
+        failures=analysis.failures(steps, cores, rate, users, doubling),
     )
-
-
-def _failures(
-    steps: Sequence[Step], rate: Reach | None, users: Reach | None, doubling: Doubling | None
-) -> tuple[str, ...]:
-    found = [f"{s.order.id}: {s.faults[0]}" for s in steps if s.order.purpose == "latency" and s.faults]
-    if rate is None:
-        found.append("not truthful at the lowest rate that was tried")
-    if users is None:
-        found.append("not truthful at the fewest users that were tried")
-    if doubling is None or not doubling.agrees:
-        found.append("two generators with half of the users each do not agree with one")
-    return tuple(found)

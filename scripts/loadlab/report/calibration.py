@@ -14,7 +14,7 @@ from loadlab.units import ABSENT, format_count, format_percent, format_ratio, fo
 TITLES = {
     "latency": "latency: truth of the golden server, what a run would report, error of single requests",
     "pace": "rate asked for and delivered, closed loop",
-    "rate": "how many requests a second (5 ms answers)",
+    "rate": "how many requests a second (20 ms answers)",
     "users": "how many users (1 s answers)",
     "doubling": "one generator, and two with half of the users each",
 }

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders_calibration import make_logs, make_order, make_step
+from builders_calibration import make_calibration, make_logs, make_order, make_step
 from loadlab.analysis.calibration import (
     FLOOR_S,
     doubling,
+    failures,
     joined,
     judge_step,
     largest_bias,
@@ -121,3 +122,16 @@ def test_biases_are_shares_of_long_delays_and_seconds_of_short_ones() -> None:
     assert largest_bias(steps, "p50_s") == pytest.approx(-0.03)
     assert largest_small_bias_s(steps) == pytest.approx(0.00012)
     assert largest_bias([], "p50_s") is None
+
+
+def test_failures_name_the_other_work_first_where_there_is_some() -> None:
+    good = make_calibration()
+    assert failures(good.steps, good.cores, good.rate, good.users, good.doubling) == ()
+    busy = [replace(core, paused_ratio=0.9) for core in good.cores]
+    assert failures(good.steps, busy, good.rate, good.users, good.doubling) == ()
+    off = make_step(faults=("p50: recorded 2 ms, truth 1 ms",))
+    found = failures([off], busy, None, good.users, None)
+    assert found[0].startswith("the cores had other work for 90 % of the time")
+    assert found[1] == "latency-10: p50: recorded 2 ms, truth 1 ms"
+    assert len(found) == 4
+    assert len(failures([off], good.cores, good.rate, good.users, good.doubling)) == 1

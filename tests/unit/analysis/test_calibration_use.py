@@ -21,7 +21,10 @@ def test_a_calibration_that_holds_is_cited_with_age_bias_and_reach() -> None:
         "truthful up to 4\u202f100 req/s and 1\u202f000 users (more was not tried)"
     )
     assert found.truthful == TruthfulRange(
-        made_unix_s=UNIX_S, rate_rps=Reach(most=4100.0, beyond=5000.0), users=Reach(most=1000.0, beyond=None)
+        made_unix_s=UNIX_S,
+        generators=1,
+        rate_rps=Reach(most=4100.0, beyond=5000.0),
+        users=Reach(most=1000.0, beyond=None),
     )
     assert not is_uncalibrated(found.text)
 
@@ -72,8 +75,15 @@ def _codes(window: Window, truthful: TruthfulRange | None) -> list[tuple[str, st
 def test_a_window_beyond_the_reach_is_invalid_or_cannot_be_judged(
     rate: Reach, users: Reach, expected: list[tuple[str, str]]
 ) -> None:
-    truthful = TruthfulRange(made_unix_s=UNIX_S, rate_rps=rate, users=users)
+    truthful = TruthfulRange(made_unix_s=UNIX_S, generators=1, rate_rps=rate, users=users)
     assert _codes(make_window(), truthful) == expected
+
+
+def test_a_generator_with_fewer_cores_is_held_to_its_share() -> None:
+    reach = Reach(most=100.0, beyond=200.0)
+    alike = TruthfulRange(made_unix_s=UNIX_S, generators=1, rate_rps=reach, users=reach)
+    assert _codes(make_window(), alike) == []
+    assert _codes(make_window(), replace(alike, generators=4)) == [("beyond_calibration", "invalid")]
 
 
 def test_nothing_is_judged_by_a_calibration_that_there_is_not() -> None:

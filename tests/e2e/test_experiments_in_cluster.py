@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 RUN_S = 600.0
 POLL_S = 0.1
+LOCUST = "http://127.0.0.1:8089"
 CONTROL_PLANE = "loadlab-control-plane"
 CONCLUDED = (0, 3, 4, 5)
 
@@ -57,6 +59,17 @@ class Run:
             assert time.monotonic() < deadline_s, f"no such event in {RUN_S:g} s: {self.events()[-3:]}"
             time.sleep(POLL_S)
 
+    def wait_for_first_window(self) -> None:
+        """Until the first window of the first block is open, as Locust tells on its published port."""
+        self.wait_for(lambda event: event["event"] == "pods_ready" and event["block"] == 1)
+        plan = json.loads((self.folder / "plan.json").read_text())
+        url = f"{LOCUST}/lab/windows/{plan['blocks'][0]['trials'][0]['id']}"
+        deadline_s = time.monotonic() + RUN_S
+        while _state_of(url) != "open":
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline_s, f"{url} was not seen open in {RUN_S:g} s"
+            time.sleep(POLL_S)
+
     def output(self) -> str:
         """Everything it said, when it has ended."""
         said, _ = self.process.communicate(timeout=RUN_S)
@@ -68,6 +81,15 @@ class Run:
     def results(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / "results.json").read_text())
         return found
+
+
+def _state_of(url: str) -> object:
+    """Of a window; None while Locust has none of that name."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return json.loads(answer.read())["state"]
+    except OSError:
+        return None
 
 
 @pytest.fixture
@@ -105,10 +127,6 @@ def _books_balance(run: Run) -> None:
         assert counts == {books["sent"]}, window["id"]
 
 
-def _first_window_warms_up(event: dict[str, Any]) -> bool:
-    return bool(event["event"] == "pods_ready" and event["block"] == 1)
-
-
 def test_a_short_experiment_comes_to_a_verdict_and_its_books_balance(
     start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
 ) -> None:
@@ -133,8 +151,7 @@ def test_a_worker_that_is_deleted_in_a_window_makes_it_invalid_and_the_run_finis
     start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
 ) -> None:
     run = start(*_experiment(tmp_path, measure_s=8.0))
-    run.wait_for(_first_window_warms_up)
-    time.sleep(8.0)
+    run.wait_for_first_window()
     kubectl.run("delete", "pod", "-l", "app.kubernetes.io/name=locust-worker", "--grace-period=0", "--force")
     said = run.output()
     assert run.process.returncode in CONCLUDED, said
@@ -150,8 +167,7 @@ def test_a_service_pod_that_is_killed_in_a_window_makes_it_invalid_and_the_run_f
     start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
 ) -> None:
     run = start(*_experiment(tmp_path, measure_s=8.0))
-    run.wait_for(_first_window_warms_up)
-    time.sleep(8.0)
+    run.wait_for_first_window()
     kubectl.run("delete", "pod", "-l", "app.kubernetes.io/instance=run", "--grace-period=0", "--force")
     said = run.output()
     assert run.process.returncode in CONCLUDED, said
@@ -171,8 +187,7 @@ def test_a_window_in_which_the_api_server_was_away_counts_and_has_no_resources(
     if not kubectl.cluster.is_kind:
         pytest.skip("only kind's control plane can be halted from here")
     run = start(*_experiment(tmp_path, measure_s=8.0))
-    run.wait_for(_first_window_warms_up)
-    time.sleep(8.0)
+    run.wait_for_first_window()
     halt = subprocess.run(["docker", "pause", CONTROL_PLANE], capture_output=True, text=True, check=True)
     try:
         assert run.process.poll() is None, halt.stdout

@@ -103,7 +103,7 @@ def _create(site: Site, engine: DockerEngine, info: EngineInfo, record: LabRecor
     site.say(f"  making three nodes of {image.partition('@')[0]}")
     site.kind().create(_config(site, info), image=image, log=site.lab.root / "logs" / "kind-create.log")
     nodes = engine.nodes(CLUSTER)
-    made = begun.but(nodes={one.name: one.id for one in nodes}, images={NODE: nodes[0].image_id})
+    made = begun.but(nodes={one.name: one.id for one in nodes}, images={NODE: nodes[0].image_id} if nodes else {})
     write_record(site.lab.record, made)
     note(f"made, {len(made.nodes)} nodes")
     return made

@@ -79,7 +79,10 @@ class Machine:
         condition = {"type": "Ready", "status": str(ready), "reason": "KubeletNotReady", "message": "no network"}
         roles = dict(zip(NAMES, ("", "sut", "loadgen"), strict=True))
         items = [
-            {"metadata": {"name": name, "labels": {"loadlab.dev/role": role}}, "status": {"conditions": [condition]}}
+            {
+                "metadata": {"name": name, "labels": {"loadlab.dev/role": role}},
+                "status": {"conditions": [condition], "nodeInfo": {"kubeletVersion": "v1.36.1"}},
+            }
             for name, role in roles.items()
         ]
         self.kubectl.says("*get nodes*", orjson.dumps({"items": items}).decode())

@@ -86,10 +86,13 @@ class Begun:
         return Said(code=self._process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
 
     def kill(self) -> None:
-        """End it where it stands; nothing when it has ended."""
+        """End it where it stands, if it has not ended, and let go of what it says."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def call_together(

@@ -19,7 +19,7 @@ quick: venv ## a real threshold experiment on this machine, about five minutes, 
 	@$(LOADLAB) run quick
 
 test: check tools ## the whole test suite, after lint, types and layers
-	@.venv/bin/python -m pytest -n 3 --dist loadgroup
+	@.venv/bin/python -m pytest -n 3
 
 check: venv ## lint, types and layers alone
 	@scripts/check.sh

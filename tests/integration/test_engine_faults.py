@@ -8,11 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pytest
 
 from engine_process import BRIEF, Engine
 
-pytestmark = pytest.mark.xdist_group("engine")
 Start = Callable[..., Engine]
 EXPERIMENT = """
 id = "fault"

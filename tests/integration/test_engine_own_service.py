@@ -12,7 +12,6 @@ import pytest
 
 from engine_process import BRIEF, Engine
 
-pytestmark = pytest.mark.xdist_group("engine")
 Start = Callable[..., Engine]
 EXAMPLE = Path(__file__).parents[2] / "scripts" / "experiments" / "examples" / "own-service.toml"
 SHORTER = ("blocks.count=1", "load.users=[2]", "window.measure_s=0.5", "window.warmup_s=0.2")

@@ -26,7 +26,6 @@ from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.model.experiment import Scenario
 from loadlab.stats.histogram import decode
 
-pytestmark = pytest.mark.xdist_group("locust")
 LOCUSTFILES = Path(__file__).parents[2] / "locustfiles"
 ANSWER_S = 0.02
 

@@ -14,12 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import orjson
-import pytest
 
 from engine_process import BRIEF, Engine, none_left
 from loadlab.model.run import RunData
 
-pytestmark = pytest.mark.xdist_group("engine")
 EXPERIMENT = """
 id = "tiny"
 question = "Does the engine work?"
@@ -46,7 +44,6 @@ FASTAPI = '[[stack]]\nname = "fastapi"\nservice = "fastapi_uvicorn"\n'
 
 KILLS_THE_SERVICE = """
 import psutil
-import pytest
 from loadlab.pipeline.load_span import LoadSpan
 
 settle, killed = LoadSpan.sleep_until, []

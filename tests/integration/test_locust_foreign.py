@@ -24,7 +24,6 @@ from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.model.experiment import Scenario
 from locust_rig import LOCUSTFILES, PATIENCE_S, Cluster, Stub, wait_until
 
-pytestmark = pytest.mark.xdist_group("locust")
 ORDER = Path(__file__).with_name("locust_order.py")
 SECRET = {"Authorization": "Bearer s3cret", "X-Api-Key": "k3y"}
 SEED = 30

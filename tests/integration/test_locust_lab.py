@@ -16,8 +16,6 @@ from hdrh.histogram import HdrHistogram
 from loadlab.model.run import GeneratorHealth, LoadWindow
 from locust_rig import LOCUSTFILES, PATIENCE_S, SCENARIOS, Cluster, Stub, ask, wait_until
 
-pytestmark = pytest.mark.xdist_group("locust")
-
 
 @pytest.fixture(scope="module")
 def stub() -> Iterator[Stub]:

@@ -13,7 +13,6 @@ import pytest
 
 from locust_rig import LOCUSTFILES, PATIENCE_S, SCENARIOS, Cluster, Stub, wait_until
 
-pytestmark = pytest.mark.xdist_group("locust")
 FOREIGN = """
 from locust import HttpUser, FastHttpUser, task
 

@@ -16,7 +16,7 @@ from _ledger import Ledger
 from _phase import check_phase, level_of
 from _totals import BOUNDS_S
 
-from builders import make_experiment, make_provenance
+from builders import histogram, make_experiment, make_provenance
 from loadlab.analysis.billing import make_tariffs
 from loadlab.config import dump_experiment
 from loadlab.config.prices import load_price_lists
@@ -79,7 +79,9 @@ class TellingGenerator(SimulatedGenerator):
         health = replace(
             load.health, lag_p50_s=LAG_P50_S, lag_p99_s=LAG_P99_S, cpu_cores=CPU_CORES, steal_ratio=STEAL_RATIO
         )
-        load = replace(load, ok=ok, failed=failed, good=good, outcomes=outcomes, opened_unix_s=opened_s, health=health)
+        answers = histogram(round(1e6 * load.latency_sum_s / (ok + failed)), ok)
+        load = replace(load, ok=ok, failed=failed, good=good, half_ok=(ok // 2, ok - ok // 2), outcomes=outcomes)
+        load = replace(load, histogram=answers, opened_unix_s=opened_s, health=health)
         users = level_of(self._phase)
         if users is not None:
             self._levels[str(self._phase["stack"]), users] = asdict(load)

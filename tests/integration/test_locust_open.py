@@ -57,7 +57,7 @@ def test_open_arrivals_do_what_they_say_inside_one_process() -> None:
 def test_two_workers_send_one_schedule_and_the_books_are_exact(cluster: Cluster, stub: Stub) -> None:
     before = stub.counters()["served"]
     assert cluster.post("trials", {"id": "open", "good_within_s": 0.5})[0] == 201
-    cluster.swarm(stub.url, "IoBoundUser", 2, rate_rps=200, arrivals="constant", lab_seed=3)
+    cluster.swarm(stub.url, "IoBoundUser", 2, rate_rps=200, arrivals="constant", lab_seed=3, in_flight_max=2000)
     cluster.post("windows", {"id": "open", "opens_in_s": 1.0, "measure_s": 2.0})
     window, books = cluster.window("open"), cluster.drained("open")
     arrivals = window["arrivals"]
@@ -207,5 +207,6 @@ def test_a_stall_is_charged_to_everybody_who_would_have_waited(tmp_path: Path, m
         true_s = float(np.quantile(truth_s, percentile / 100, method="inverted_cdf"))
         assert true_s > 0.2
         assert value_s(arrivals["response_histogram"], percentile) == pytest.approx(true_s, rel=0.05, abs=late_s)
-    assert window["good"] == pytest.approx(int((truth_s <= 0.1).sum()), abs=5)
+    surely, at_most = (int((truth_s <= 0.1 + shift_s).sum()) for shift_s in (-late_s, late_s))
+    assert surely - 5 <= window["good"] <= at_most + 5
     assert arrivals["dropped"] == 0

@@ -39,8 +39,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
     run = replace(run, demands=with_own_waits(run.demands, run.windows))
     tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
     judged = judge(run, experiment, bounds_of(run.provenance))
-    cost = _cost(tariffs, experiment, run, judged)
-    stacks = describe_stacks(experiment, run, cost)
+    stacks = describe_stacks(experiment, run, cost := _cost(tariffs, experiment, run, judged))
     bills = priced_figures(tariffs, run, judged, experiment.objective, think_s_of(experiment))
     parts = assess(experiment, plan, run, judged, bills, stacks)
     analysis = Analysis(
@@ -67,6 +66,11 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         cluster=cluster_evidence(experiment, run),
         tested=_tallies(experiment, plan, judged, parts),
     )
+    return _in_its_levels(experiment, analysis)
+
+
+def _in_its_levels(experiment: Experiment, analysis: Analysis) -> Analysis:
+    """Levels of an open load are rates."""
     return analysis if isinstance(experiment.load, ClosedLoad) else in_rates(analysis)
 
 

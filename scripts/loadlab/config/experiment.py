@@ -14,7 +14,7 @@ from loadlab.config.overrides import apply_overrides
 from loadlab.config.price_refs import PRICE_KEYS, read_price_refs
 from loadlab.config.stack import MAX_STACKS, STACK_KEYS, read_stack
 from loadlab.config.table import Table, read_toml
-from loadlab.config.values import Reader, checked, choice, decimal, integer, line, matching, number, text
+from loadlab.config.values import Reader, checked, choice, decimal, integer, matching, number, text
 from loadlab.errors import ConfigError
 from loadlab.model.experiment import (
     AbortRule,
@@ -97,7 +97,7 @@ def parse_experiment(
         top.fail(None, f"decides by {decision.statistic} and has no [[price]]; add one or set decision.statistic")
     return Experiment(
         id=top.required("id", _ID),
-        question=top.required("question", line),
+        question=top.required("question", text),
         decision=decision,
         stacks=stacks,
         upstream=_upstream(top, stacks),

@@ -47,14 +47,6 @@ def text(value: object) -> str:
     return value
 
 
-def line(value: object) -> str:
-    """Text in one line that a terminal shows as it is."""
-    found = text(value)
-    if not found.isprintable():
-        raise Unfit("one line of text in quotes without control signs")
-    return found
-
-
 def matching(pattern: str, expected: str) -> Reader[str]:
     """Text that the pattern matches wholly."""
     compiled = re.compile(pattern)

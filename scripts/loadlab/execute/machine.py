@@ -150,8 +150,15 @@ def git_state(root: Path) -> GitState:
 
 def package_versions() -> Mapping[str, str]:
     """Version of every Python package of this environment, by its normalised name, sorted."""
-    found = {normalised(each.metadata["Name"]): each.version for each in distributions() if each.metadata["Name"]}
+    found = {
+        normalised(each.metadata["Name"]): _plain(each.version) for each in distributions() if each.metadata["Name"]
+    }
     return dict(sorted(found.items()))
+
+
+def _plain(version: str) -> str:
+    """Some wheels write a v before their version, which PEP 440 leaves out."""
+    return version.removeprefix("v")
 
 
 def normalised(name: str) -> str:

@@ -35,7 +35,9 @@ from loadlab.model.experiment import (
 SOURCE = Path("/somewhere/x.toml")
 LOCUSTFILES = Catalogue.of_repository().locustfiles
 
-_texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.strip)
+_texts = st.text(
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20
+).filter(str.strip)
 _names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 _variables = st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True)
 _env = st.dictionaries(_variables, st.text(alphabet='ab "\\\n\té€\x7f#=', max_size=8), max_size=3)

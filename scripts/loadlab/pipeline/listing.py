@@ -100,7 +100,8 @@ def _short(results: dict[str, Any]) -> str:
     words = [str(results["verdict"].get("kind", "")).replace("_", " ")]
     ends = (bracket.get("lower_users"), bracket.get("upper_users"))
     if None not in ends:
-        words.append(f"in ({ends[0]}, {ends[1]}] users")
+        is_open = (results.get("experiment") or {}).get("load_kind") == "open"
+        words.append(f"in ({ends[0]}, {ends[1]}] {'req/s' if is_open else 'users'}")
     if claim.get("users") is not None:
         words.append(f"claim of {claim['users']} {str(claim.get('answer')).replace('_', ' ')}")
     return ", ".join(words)

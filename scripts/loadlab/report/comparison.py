@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from loadlab.errors import UsageError
+from loadlab.report.arrivals import is_open
 from loadlab.report.results import Results
 from loadlab.report.words import STATISTICS
 
 _SETTINGS = (
     *("id", "statistic", "margin_ratio", "alpha", "objective_latency_s", "objective_good_ratio", "scenario", "think_s"),
     *("upstream_latency", "warmup_s", "measure_s", "blocks", "seed", "levels", "prices", "resources"),
+    *("arrivals", "in_flight_max", "load_seed", "own_waits"),
 )
 
 _PROVENANCE = ("loadlab_version", "git_revision", "target", "isolation", "isolation_detail", "calibration")
@@ -55,7 +57,7 @@ class RunComparison:
 def compare_runs(first: Results, second: Results, *, allow_different_machines: bool = False) -> RunComparison:
     """Put two parsed results.json side by side.
 
-    Raises UsageError when their schemas or declared statistics differ, or when they come from different
+    Raises UsageError when their schemas, declared statistics or kinds of load differ, or when they come from different
     machines and ``allow_different_machines`` is not set; the result then says so in ``same_machine``.
     """
     _refuse_different_questions(first, second)
@@ -88,6 +90,12 @@ def _refuse_different_questions(first: Results, second: Results) -> None:
         raise UsageError(
             f"runs {first['run_id']} and {second['run_id']} decide on different statistics "
             f"({STATISTICS[statistics[0]]} and {STATISTICS[statistics[1]]}); compare runs that declare the same one"
+        )
+    loads = ["open" if is_open(run) else "closed" for run in (first, second)]
+    if loads[0] != loads[1]:
+        raise UsageError(
+            f"runs {first['run_id']} and {second['run_id']} have different loads ({loads[0]} and {loads[1]}): "
+            "levels of the one are requests per second, of the other users; compare runs of one kind"
         )
 
 
@@ -135,7 +143,7 @@ def _differences(first: Results, second: Results) -> Iterator[Difference]:
 
 
 def _settings(run: Results) -> Mapping[str, str]:
-    found = {name: _plain(run["experiment"][name]) for name in _SETTINGS}
+    found = {name: _plain(run["experiment"].get(name)) for name in _SETTINGS}
     for number, stack in enumerate(run["stacks"], start=1):
         found[f"stack {number}"] = stack["label"]
         found |= {f"stack {number} {key}": str(value) for key, value in stack["settings"].items()}

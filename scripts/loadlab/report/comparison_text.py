@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from loadlab.report.arrivals import is_open
 from loadlab.report.cells import Cell, Table, columns, figure, words
 from loadlab.report.cluster import cluster_differences
 from loadlab.report.comparison import RatioPair, RunComparison
 from loadlab.report.lists import CONTROL_STATES
 from loadlab.report.markdown import escape, table
+from loadlab.report.rates import said_in_rates
 from loadlab.report.results import Results
 from loadlab.report.terminal import rich_table
 from loadlab.report.words import (
@@ -77,12 +79,27 @@ def _title(comparison: RunComparison) -> str:
 
 
 def _tables(comparison: RunComparison) -> Iterator[Table]:
+    """What they measured, in users or in rates; then what was declared, as it was."""
+    measured = _measured(comparison)
+    yield from (said_in_rates(part) for part in measured) if is_open(comparison.first) else measured
+    if comparison.differences:
+        yield Table(
+            caption="Settings that differ",
+            columns=columns("'Setting", *_heads(comparison)),
+            rows=tuple((words(one.name), words(one.first), words(one.second)) for one in comparison.differences),
+        )
+
+
+def _heads(comparison: RunComparison) -> tuple[str, str]:
+    return (f"'{comparison.first['run_id']}", f"'{comparison.second['run_id']}")
+
+
+def _measured(comparison: RunComparison) -> Iterator[Table]:
     first, second = comparison.first, comparison.second
-    heads = (f"'{first['run_id']}", f"'{second['run_id']}")
     sides = list(zip(_facts(first), _facts(second), strict=True))
     yield Table(
         caption="What both say",
-        columns=columns("'", *heads),
+        columns=columns("'", *_heads(comparison)),
         rows=tuple((words(one[0]), one[1], other[1]) for one, other in sides),
     )
     titles = ("'Statistic", "'Price list, billing", "Users", first["run_id"], second["run_id"], "'Intervals meet")
@@ -91,12 +108,6 @@ def _tables(comparison: RunComparison) -> Iterator[Table]:
         columns=columns(*titles),
         rows=tuple(_pair_row(pair) for pair in comparison.pairs),
     )
-    if comparison.differences:
-        yield Table(
-            caption="Settings that differ",
-            columns=columns("'Setting", *heads),
-            rows=tuple((words(one.name), words(one.first), words(one.second)) for one in comparison.differences),
-        )
 
 
 def _facts(run: Results) -> Iterator[tuple[str, Cell]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from loadlab.errors import EXIT_CONCLUSIVE
@@ -13,7 +13,7 @@ from loadlab.report.arrivals import is_open
 from loadlab.report.doubts import Doubt, doubt_groups
 from loadlab.report.results import Results
 from loadlab.report.words import BADGES, CLAIM_ANSWERS, bracket_text, price_text
-from loadlab.units import format_percent
+from loadlab.units import as_rates, format_percent
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -74,7 +74,8 @@ def decision_gates(results: Results) -> Iterator[Gate]:
     )
     yield from _invalid_findings(results)
     for curve in results["brackets"]:
-        yield _curve(curve)
+        gate = _curve(curve)
+        yield replace(gate, message=as_rates(gate.message)) if is_open(results) else gate
 
 
 def _pass(good: bool) -> Literal["passed", "failure"]:

@@ -24,15 +24,16 @@ def report_view(results: Results) -> ReportView:
     if not is_open(results):
         return view
     names = (one.name for one in dataclasses.fields(view) if one.name not in _AS_THEY_ARE)
-    return dataclasses.replace(view, **{name: _changed(getattr(view, name)) for name in names})
+    return dataclasses.replace(view, **{name: said_in_rates(getattr(view, name)) for name in names})
 
 
-def _changed(value: Any) -> Any:
+def said_in_rates(value: Any) -> Any:
+    """A text, a table or whatever is made of them, with rates where it speaks of users."""
     if isinstance(value, str):
         return as_rates(value)
     if isinstance(value, tuple):
-        return tuple(_changed(one) for one in value)
+        return tuple(said_in_rates(one) for one in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = (one.name for one in dataclasses.fields(value) if one.init and one.name != "key")
-        return dataclasses.replace(value, **{name: _changed(getattr(value, name)) for name in names})
+        return dataclasses.replace(value, **{name: said_in_rates(getattr(value, name)) for name in names})
     return value

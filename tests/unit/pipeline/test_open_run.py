@@ -14,7 +14,10 @@ from loadlab.design.plan import make_plan
 from loadlab.model.experiment import Experiment
 from loadlab.pipeline.finish import analyse_bundle
 from loadlab.pipeline.layout import checkout
+from loadlab.pipeline.listing import listing
 from loadlab.pipeline.provenance import describe
+from loadlab.report.comparison import compare_runs
+from loadlab.report.comparison_text import comparison_markdown
 from simulated import FakeClock
 from simulated_lab import Lab, make_lab
 
@@ -89,9 +92,18 @@ def test_no_sentence_speaks_of_users_and_every_page_of_an_open_loop(lab: Lab, re
         assert "closed loop" not in text.lower()
         assert "Response p99" in text
         assert "Dispatch lag p50" in text
-        assert " users against itself" not in (lab.folder / "junit.xml").read_text()
         shown = text.replace(results["experiment"]["question"], "").split("Experiment file")[0]
         assert not re.search(r"\d users?\b|concurrent users", shown), name
+    assert not re.search(r"[\d\]] users?\b", (lab.folder / "junit.xml").read_text())
+
+
+def test_listing_and_comparison_speak_of_rates(lab: Lab, results: dict[str, Any]) -> None:
+    (run,) = listing(checkout(lab.folder.parent)).runs
+    assert run.verdict == "diverges, in (30, 60] req/s"
+    text = comparison_markdown(compare_runs(results, results))
+    assert "(30, 60\\] req/s" in text
+    assert "| Rate |" in text
+    assert not re.search(r"users|closed loop", text)
 
 
 def test_provenance_says_what_makes_the_schedules(tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_different_schemas_or_statistics_are_refused_with_the_reason(
         compare_runs(results, other, allow_different_machines=True)
 
 
+def test_rates_and_users_are_not_put_side_by_side(results: dict[str, Any], other: dict[str, Any]) -> None:
+    other["experiment"] |= {"load_kind": "open", "arrivals": "poisson"}
+    with pytest.raises(UsageError, match=r"different loads \(closed and open\)"):
+        compare_runs(results, other)
+    arrivals = {"load_kind": "open", "arrivals": "constant"}
+    first = results | {"experiment": results["experiment"] | arrivals}
+    assert [one.name for one in compare_runs(first, other).differences] == ["arrivals"]
+
+
 def test_runs_that_contradict_each_other_say_so_on_the_terminal(results: dict[str, Any], other: dict[str, Any]) -> None:
     other["bracket"] |= {"lower_users": 64, "upper_users": 77}
     stream = io.StringIO()

@@ -52,7 +52,8 @@ class Toolbox:
         if found is not None:
             return found
         with held(self._folder / "lock", busy=lambda by: self._say(f"{name}: waiting for {by}, which brings tools")):
-            return self.find(name) or self._bring(tool)
+            self._told.clear()
+            return self._brought(tool) or self._bring(tool)
 
     def find(self, name: str) -> Path | None:
         """Where it is: good enough on PATH, or brought before. None when it is in neither place."""
@@ -60,8 +61,12 @@ class Toolbox:
         on_path = shutil.which(name, path=self._environ.get("PATH"))
         if on_path is not None and self._is_good_enough(tool, Path(on_path)):
             return Path(on_path)
-        brought = self._folder / "bin" / name
-        return brought if tool.takes(self.version(tool, brought)) else None
+        return self._brought(tool)
+
+    def _brought(self, tool: Tool) -> Path | None:
+        """Where it was brought before, by this process or another."""
+        program = self._folder / "bin" / tool.name
+        return program if tool.takes(self.version(tool, program)) else None
 
     def version(self, tool: Tool, program: Path) -> str | None:
         """What it says its version is, asked once; None when it is not there or says nothing of the kind."""

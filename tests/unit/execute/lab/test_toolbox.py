@@ -6,12 +6,16 @@ import hashlib
 import io
 import platform
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fake_programs import FakeProgram
 from loadlab.errors import ClusterError, UsageError
+from loadlab.execute.lab import toolbox
+from loadlab.execute.lab.file_lock import held
 from loadlab.execute.lab.tool_list import numbers, read_tools, version_in
 from loadlab.execute.lab.toolbox import MACHINES, Toolbox
 
@@ -86,6 +90,24 @@ def test_what_was_brought_is_not_brought_again(bench: Bench, monkeypatch: pytest
     bench.box(monkeypatch).ensure("kubectl")
     (bench.root.parent / "release").unlink()
     assert bench.box(monkeypatch).ensure("kubectl").is_file()
+
+
+def test_what_another_brings_meanwhile_is_not_brought_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looked, found nothing, and waited for the other: what it saw before does not count any more."""
+    bench.on_path("1.29.14")
+    waits, brings = bench.box(monkeypatch), bench.box(monkeypatch)
+
+    @contextmanager
+    def other_first(*_: object, **__: object) -> Iterator[None]:
+        with monkeypatch.context() as undone:
+            undone.setattr(toolbox, "held", held)
+            brings.ensure("kubectl")
+        (bench.root.parent / "release").unlink()
+        yield
+
+    monkeypatch.setattr(toolbox, "held", other_first)
+    assert waits.ensure("kubectl").read_bytes() == NEW
+    assert len([line for line in bench.said if "is passed over" in line]) == 2, "each says it once"
 
 
 def test_a_file_of_another_checksum_is_refused_and_nothing_is_left(

@@ -40,7 +40,7 @@ class Watcher:
     def windows_expected(self, total: int) -> None:
         self.expected.append(total)
 
-    def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
+    def tick(self, there: str, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         self.ticks += 1
 
     def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:

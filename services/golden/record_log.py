@@ -37,11 +37,6 @@ class RecordLog:
             head = {"format": FORMAT, "columns": COLUMNS, "clock": "CLOCK_MONOTONIC", **about}
             self._file.write(json.dumps(head).encode() + b"\n")
 
-    @property
-    def has_rows(self) -> bool:
-        """Whether something waits to be written."""
-        return self._filled > 0
-
     def add(self, request_id: int, arrival_ns: int, due_ns: int, departure_ns: int, status: int) -> None:
         """One request is over."""
         if self._file is None:

@@ -20,11 +20,6 @@ def check_arrivals(value: str) -> str:
     return wanted
 
 
-def has_steps(arrivals: str) -> bool:
-    """Whether the rate changes on the way."""
-    return "steps" in arrivals
-
-
 def _check_steps(inner: str) -> None:
     found = [_STEP.fullmatch(step) for step in inner.split(",")]
     times = [float(step[2]) for step in found if step]

@@ -36,7 +36,7 @@ class LoadSpan:
         rig = self._rig
         status = rig.generator.status()
         books = rig.generator.books(self._trial.id) if needs_books(rig.experiment.abort) else None
-        there = status.users if self._trial.kind == "closed" else status.in_flight
+        there = f"{status.users} users" if self._trial.kind == "closed" else f"{status.in_flight} in flight"
         rig.progress.tick(there, status.rps, status.p50_s, status.p99_s)
         self._looked_s = rig.clock.monotonic_s()
         rig.watch.observe(rig.experiment.abort, self._looked_s, status, books)

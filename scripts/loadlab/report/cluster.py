@@ -27,12 +27,6 @@ def cluster_tables(results: Results) -> tuple[Table, ...]:
     return tuple(table for table in _tables(found) if table.rows) if found else ()
 
 
-def cluster_overhead(results: Results) -> str | None:
-    """How much of the blocks' time was neither window nor warm-up, in a sentence."""
-    ratio = (results.get("cluster") or {}).get("overhead_ratio")
-    return None if ratio is None else f"{format_percent(ratio)} of the blocks' time was neither window nor warm-up."
-
-
 def _tables(found: Results) -> Iterator[Table]:
     yield Table(
         caption="Cross-check of each block: the service's own figures beside cAdvisor's, out of Prometheus",

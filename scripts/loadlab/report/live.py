@@ -27,8 +27,8 @@ class Progress(Protocol):
     def windows_expected(self, total: int) -> None:
         """So many windows there will be, now that repeats are known to be owed."""
 
-    def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
-        """The load of the last seconds."""
+    def tick(self, there: str, rps: float, p50_s: float | None, p99_s: float | None) -> None:
+        """The load of the last seconds; there: users that run, or of an open load requests in flight, with the word."""
 
     def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
         """A window is in the bundle; ``reasons`` are the codes of the gates it failed."""
@@ -68,9 +68,9 @@ class PlainProgress:
         """Count repeats that are owed into the time left."""
         self._pace.total = total
 
-    def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
+    def tick(self, there: str, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         """Remember the latest load for the line of this window."""
-        seen = "" if f"{users} users" in self._place else f"{users} users, "
+        seen = "" if there in self._place else f"{there}, "
         self._load = f": {seen}{format_rps(rps)}, p50 {format_s(p50_s)}, p99 {format_s(p99_s)}"
 
     def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from loadlab.units import ABSENT, format_count, format_rps, format_s
 
 
 class PanelProgress:
-    """What is running, which window of how many, live users, rates and latencies, and the time left.
+    """What is running, which window of how many, live load and latencies, and the time left.
 
     Time comes from ``monotonic`` (seconds). The display begins with ``run_started`` or the first ``stage``
     and ends with ``finished``.
@@ -30,7 +30,7 @@ class PanelProgress:
         self._label = ""
         self._index = 0
         self._invalid = 0
-        self._load: tuple[int, float, float | None, float | None] | None = None
+        self._load: tuple[str, float, float | None, float | None] | None = None
 
     def run_started(self, plan_windows: int, estimated_s: float) -> None:
         """Open the display with the plan."""
@@ -53,9 +53,9 @@ class PanelProgress:
         """Count repeats that are owed into the time left."""
         self._pace.total = total
 
-    def tick(self, users: int, rps: float, p50_s: float | None, p99_s: float | None) -> None:
+    def tick(self, there: str, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         """Show the load of the last seconds."""
-        self._load = (users, rps, p50_s, p99_s)
+        self._load = (there, rps, p50_s, p99_s)
         self._show()
 
     def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
@@ -96,9 +96,9 @@ class PanelProgress:
 
     def _load_text(self) -> str:
         if self._load is None:
-            return f"users {ABSENT}  {ABSENT}  p50 {ABSENT}  p99 {ABSENT}"
-        users, rps, p50_s, p99_s = self._load
-        return f"users {users}  {format_rps(rps)}  p50 {format_s(p50_s)}  p99 {format_s(p99_s)}"
+            return f"load {ABSENT}  {ABSENT}  p50 {ABSENT}  p99 {ABSENT}"
+        there, rps, p50_s, p99_s = self._load
+        return f"{there}  {format_rps(rps)}  p50 {format_s(p50_s)}  p99 {format_s(p99_s)}"
 
     def _show(self) -> None:
         if self._closed:

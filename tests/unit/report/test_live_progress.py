@@ -33,7 +33,7 @@ def play(progress: Progress, clock: Hand, windows: int = 2) -> None:
     for index in range(1, windows + 1):
         progress.window_started(index, windows, f"b01-{index:03d}-flask")
         for users in (10, 40, 58):
-            progress.tick(users, 282.4, 0.2031, None if users < 58 else 0.3127)
+            progress.tick(f"{users} users", 282.4, 0.2031, None if users < 58 else 0.3127)
         clock.now_s += 10
         progress.window_finished(f"b01-{index:03d}-flask", index != 2, () if index != 2 else ("lag", "steal"))
     progress.message("report: runs/x/report.html")
@@ -75,9 +75,18 @@ def test_plain_lines_do_not_repeat_the_users_that_the_place_names(clock: Hand) -
     stream = io.StringIO()
     progress = PlainProgress(stream, clock)
     progress.window_started(1, 22, "flask, 58 users")
-    progress.tick(58, 282.4, 0.2031, 0.3127)
+    progress.tick("58 users", 282.4, 0.2031, 0.3127)
     progress.window_finished("flask, 58 users", True, ())
     assert stream.getvalue() == "[00:00] window 1/22 flask, 58 users: 282 req/s, p50 203 ms, p99 313 ms; valid\n"
+
+
+def test_an_open_load_shows_its_rate_and_what_is_in_flight(clock: Hand) -> None:
+    stream = io.StringIO()
+    progress = PlainProgress(stream, clock)
+    progress.window_started(1, 44, "flask, 120 req/s")
+    progress.tick("24 in flight", 119.0, 0.2031, None)
+    progress.window_finished("flask, 120 req/s", True, ())
+    assert "flask, 120 req/s: 24 in flight, 119 req/s, p50 203 ms" in stream.getvalue()
 
 
 def test_plain_lines_hold_no_control_signs(clock: Hand) -> None:
@@ -91,10 +100,10 @@ def test_the_panel_shows_window_load_and_time_left(clock: Hand) -> None:
     panel = PanelProgress(Console(file=io.StringIO(), force_terminal=True, width=100), clock)
     panel.run_started(44, 285.0)
     panel.window_started(3, 44, "b01-058-flask")
-    panel.tick(58, 282.4, 0.2031, None)
+    panel.tick("58 users", 282.4, 0.2031, None)
     clock.now_s += 85
     text = shown(panel)
-    for part in ("window 3 of 44", "b01-058-flask", "users 58", "282 req/s", "p50 203 ms", "p99 –", "3 min 20 s left"):
+    for part in ("window 3 of 44", "b01-058-flask", "58 users", "282 req/s", "p50 203 ms", "p99 –", "3 min 20 s left"):
         assert part in text
     panel.finished()
 
@@ -146,7 +155,7 @@ def test_the_terminal_is_given_back_and_late_ticks_draw_nothing(clock: Hand) -> 
     play(panel, clock)
     assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
     before = stream.getvalue()
-    panel.tick(58, 1.0, None, None)
+    panel.tick("58 users", 1.0, None, None)
     panel.finished()
     assert stream.getvalue() == before
 

@@ -16,6 +16,7 @@ def in_rates(analysis: Analysis) -> Analysis:
         verdict=replace(verdict, answer=as_rates(verdict.answer), sentence=_sentence(verdict)),
         bracket=_bracket(analysis.bracket),
         brackets=tuple(replace(one, bracket=_bracket(one.bracket), note=_said(one.note)) for one in analysis.brackets),
+        cost=tuple(replace(one, notes=tuple(map(as_rates, one.notes))) for one in analysis.cost),
         explanation=tuple(replace(one, sentence=as_rates(one.sentence)) for one in analysis.explanation),
         findings=tuple(
             replace(one, message=as_rates(one.message), got=_said(one.got), expected=_said(one.expected))

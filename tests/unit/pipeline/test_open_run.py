@@ -86,6 +86,8 @@ def test_the_statistic_p95_counts_from_the_intended_start(results: dict[str, Any
 def test_no_sentence_speaks_of_users_and_every_page_of_an_open_loop(lab: Lab, results: dict[str, Any]) -> None:
     assert results["verdict"]["answer"].startswith("Above 30 and by 60 requests per second pool starts to cost")
     assert results["verdict"]["answer"].rstrip(".") in results["verdict"]["sentence"]
+    notes = [note for cost in results["cost"] for note in cost["notes"]]
+    assert any("no tested level up to 80 req/s breaks the objective" in note for note in notes)
     for name in ("report.html", "report.md"):
         text = (lab.folder / name).read_text()
         assert "open loop" in text

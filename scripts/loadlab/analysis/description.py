@@ -60,13 +60,9 @@ def own_waits(run: RunData) -> tuple[str, ...]:
     return tuple(sorted({name for window in run.windows for name in window.load.own_waits}))
 
 
-def _think_s(experiment: Experiment) -> float:
-    return experiment.load.think_s if isinstance(experiment.load, ClosedLoad) else 0.0
-
-
 def describe_stacks(experiment: Experiment, run: RunData, cost: Sequence[CostEstimate]) -> tuple[StackDescription, ...]:
     """Each stack as it ran, with its demand and the users that one replica holds."""
-    return tuple(_describe(stack, run, cost, _think_s(experiment)) for stack in experiment.stacks)
+    return tuple(_describe(stack, run, cost, experiment.load.think_s) for stack in experiment.stacks)
 
 
 def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate], asked_s: float) -> StackDescription:

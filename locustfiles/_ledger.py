@@ -47,6 +47,12 @@ class Ledger:
         self._throttled: dict[str, float] = {}
 
     @property
+    def dropped(self) -> int | None:
+        """Due arrivals that no worker sent; None while no load was open."""
+        told = [count for totals in self._last.values() if (count := totals["dropped"]) is not None]
+        return sum(told) if told else None
+
+    @property
     def throttled_s(self) -> float | None:
         """Throttled time of all control groups that workers ran in, each counted once; None where none tells."""
         return sum(self._throttled.values()) if self._throttled else None

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from _arrival_tally import DROPPED
 from _histogram import Floats
-from _tally import CODE, LATENCY_MS, OK, START, UNJUDGED, VERDICT, Slice
+from _tally import CODE, END, INTENDED, LATENCY_MS, OK, START, UNJUDGED, VERDICT, Slice
 
 BOUNDS_S = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075),
@@ -23,12 +24,15 @@ BOUNDS_S = (
 
 
 class Totals:
-    """good_within_s: an answered request is good within it; may be changed between trials."""
+    """good_within_s: an answered request is good within it, in an open load from its intended start; may be changed
+    between trials.
+    """
 
     def __init__(self, good_within_s: float) -> None:
         self.good_within_s = good_within_s
         self._sent = 0
         self._good = 0
+        self._dropped: int | None = None
         self._codes: Counter[int] = Counter()
         self._latency_sum_s = 0.0
         self._buckets = np.zeros(len(BOUNDS_S) + 1, dtype=np.int64)
@@ -37,24 +41,34 @@ class Totals:
         """Add a slice. Slices must come in order and without gaps."""
         starts = np.concatenate((piece.rows[:, START], piece.flights))
         self._sent += int(np.count_nonzero(starts >= piece.lo_s))
+        is_open = piece.planned is not None
+        if is_open:
+            self._dropped = (self._dropped or 0) + int(np.count_nonzero(piece.arrivals[:, 1] == DROPPED))
         ended = piece.rows[piece.rows[:, VERDICT] != UNJUDGED]
         if not len(ended):
             return
         codes, counts = np.unique(ended[:, CODE].astype(np.int64), return_counts=True)
         self._codes.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
-        self._respond(ended[ended[:, VERDICT] == OK, LATENCY_MS] / 1e3)
+        well = ended[ended[:, VERDICT] == OK]
+        latencies_s = well[:, LATENCY_MS] / 1e3
+        judged_s = well[:, END] - well[:, INTENDED] if is_open else latencies_s
+        self._good += int(np.count_nonzero(judged_s <= self.good_within_s))
+        self._respond(latencies_s)
 
     def _respond(self, latencies_s: Floats) -> None:
-        self._good += int(np.count_nonzero(latencies_s <= self.good_within_s))
         self._latency_sum_s += float(latencies_s.sum())
         places = np.searchsorted(BOUNDS_S, latencies_s, side="left")
         self._buckets += np.bincount(places, minlength=len(self._buckets))
 
     def message(self, name_of: Callable[[int], str]) -> dict[str, Any]:
-        """The counts as a message to the master; buckets each count their own span only."""
+        """The counts as a message to the master.
+
+        Buckets each count their own span only; dropped is None while no load was open.
+        """
         return {
             "sent": self._sent,
             "good": self._good,
+            "dropped": self._dropped,
             "ended": {name_of(code): count for code, count in sorted(self._codes.items())},
             "latency_sum_s": self._latency_sum_s,
             "buckets": self._buckets.tolist(),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _arrival_tally import DROPPED, STARTED
 from _exporter import Exporter
 from _ledger import Ledger
 from _phase import check_phase, level_of
@@ -71,6 +72,23 @@ def test_a_request_judged_in_a_later_slice_was_sent_once_and_ended_once() -> Non
     totals.fold(judged)
     said = totals.message(str)
     assert (said["sent"], said["ended"], said["good"], said["latency_sum_s"]) == (1, {"200": 1}, 1, 0.5)
+
+
+def test_an_open_load_tells_what_it_dropped_and_judges_from_the_intended_start() -> None:
+    """A request of 0.5 s that was sent 0.8 s late is not good within 1 s; workers that left keep their count."""
+    totals, ledger = Totals(1.0), Ledger()
+    ledger.note("closed", totals.message(str))
+    assert ledger.dropped is None
+    late = _slice(0, 10, (2, 2.5, 200, OK), (4, 4.5, 200, OK))
+    late.rows[0, INTENDED] = 1.2
+    arrivals = np.array([(1.2, STARTED), (3.0, DROPPED), (4.0, STARTED)])
+    totals.fold(replace(late, arrivals=arrivals, planned=np.array([1.2, 3.0, 4.0])))
+    ledger.note("one", totals.message(str))
+    totals.fold(replace(_slice(10, 20), arrivals=np.array([(11.0, DROPPED)]), planned=np.array([11.0])))
+    ledger.note("one", totals.message(str))
+    assert totals.message(str)["good"] == 1
+    assert totals.message(str)["latency_sum_s"] == 1.0
+    assert ledger.dropped == 2
 
 
 def test_a_request_is_counted_once_though_it_lasts_over_several_slices() -> None:

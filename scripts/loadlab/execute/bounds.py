@@ -31,7 +31,7 @@ ABOVE_ZERO: Mapping[type, frozenset[str]] = {
 UNJUDGED: Mapping[type, frozenset[str]] = {
     TrialBooks: frozenset({"served", "upstream_arrivals", "upstream_calls"}),
     Plan: frozenset({"seed"}),
-    Provenance: frozenset({"machine", "packages", "stack_settings"}),
+    Provenance: frozenset({"machine", "packages", "stack_settings", "load"}),
 }
 """Fields that any number may stand in; books that fall because a service lost its count are for a gate to judge."""
 _ROUNDING = 1 + 1e-6

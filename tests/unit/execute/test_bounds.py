@@ -70,3 +70,8 @@ def test_books_that_fell_with_a_restarted_service_are_for_the_gates_and_no_damag
 
 def test_facts_of_a_machine_may_be_any_number() -> None:
     assert first_fault(replace(make_provenance(), machine={"nice": -5})) is None
+
+
+def test_the_schedules_of_an_open_load_may_have_any_seed() -> None:
+    load: dict[str, str | int] = {"kind": "open", "arrivals": "poisson", "seed": 2**63 - 1, "in_flight_max": 2000}
+    assert first_fault(replace(make_provenance(), load=load)) is None

@@ -17,8 +17,13 @@ ONE_AT_A_TIME = {
     "tests/integration/test_engine_real_locust": "locust",
     "tests/integration/test_engine_": "engine",
     "tests/integration/test_locust_": "locust",
+    "tests/integration/test_calibration_bench": "calibration",
+    "tests/dashboards/test_replay": "replay",
 }
-"""Runs of the engine pin what they start, so that two of them would crowd one core; Locust's clusters come beside."""
+"""Runs of the engine pin what they start, so that two of them would crowd one core; Locust's clusters come beside.
+
+The bench of a calibration and the replayed sessions are set up once for a module, which is once for each worker.
+"""
 
 
 class Spread(LoadScopeScheduling):

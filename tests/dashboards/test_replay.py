@@ -19,8 +19,6 @@ from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.replay import Span, board_files, keep_queries, replayed
 from loadlab.report.board_queries import BoardQuery, board_queries, expanded
 
-pytestmark = pytest.mark.xdist_group("replay")
-
 BOARDS = [orjson.loads(path.read_bytes()) for path in board_files(checkout())]
 QUERIES = [query for board in BOARDS for query in board_queries(board)]
 PRICES = (("aws-fargate-x86", "provisioned"), ("cloud-run-request", "request_billed"))

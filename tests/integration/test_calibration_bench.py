@@ -12,7 +12,6 @@ from loadlab.pipeline.calibrate import Bench, open_bench
 from loadlab.pipeline.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.xdist_group("calibration")
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,6 @@ seed = 7
 list = "aws-fargate-x86"
 billing = "provisioned"
 """
-pytestmark = pytest.mark.xdist_group("series-of-a-run")
 
 MOST_OF_GENERATOR = 2000
 NOT_IN_A_CLOSED_LOOP = {"locust_arrivals_dropped_total"}

@@ -85,7 +85,8 @@ def bias_ratio(recorded_s: float | None, truth_s: float | None) -> float | None:
 def reach(steps: Sequence[Step], of: str) -> Reach | None:
     """Up to where: the largest truthful step below the smallest that was not; None where none was truthful.
 
-    of: "rate" in delivered requests a second, "users" in users. A step that was tried again counts by its best try.
+    of: "rate" in delivered requests a second, "users" in users; what an open step failed at is what it was asked for.
+    A step that was tried again counts by its best try.
     """
     tries: dict[int, list[Step]] = {}
     for step in steps:
@@ -95,7 +96,7 @@ def reach(steps: Sequence[Step], of: str) -> Reach | None:
     if not good:
         return None
     sizes = [float(s.order.users) if of == "users" else s.delivered_rps for s in best]
-    beyond = sizes[good] if good < len(best) else None
+    beyond = float(best[good].order.rate_rps or sizes[good]) if good < len(best) else None
     return Reach(most=max(sizes[:good]), beyond=None if beyond is None else max(beyond, max(sizes[:good])))
 
 

@@ -80,8 +80,8 @@ def test_an_open_step_whose_window_counted_no_arrivals_is_not_truthful() -> None
     assert "the window counted no arrivals of an open load" in step.faults
 
 
-def test_the_reach_of_open_rungs_goes_by_their_rates() -> None:
+def test_the_reach_of_open_rungs_is_what_was_delivered_and_ends_at_what_was_asked_for() -> None:
     steps = [make_open_step(rate_rps=rate, delivered_rps=rate - 0.5) for rate in (500, 1000)]
     bad = make_open_step(rate_rps=1500, delivered_rps=1400.0, faults=("p99",))
-    assert reach([*steps, bad, bad], "rate") == Reach(most=999.5, beyond=1400.0)
+    assert reach([*steps, bad, bad], "rate") == Reach(most=999.5, beyond=1500.0)
     assert reach([bad, bad, *steps, replace(bad, faults=())], "rate") == Reach(most=1400.0, beyond=None)

@@ -8,13 +8,27 @@ from typing import Any
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
+from numpy.typing import NDArray
 
 from builders import HDR_DIGITS, HDR_HIGHEST_US, HDR_LOWEST_US, UNIX_S, make_load_window
-from loadlab.analysis.calibration import StepLogs
-from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Purpose, Quantiles, Reach, Step
+from loadlab.analysis.calibration_logs import StepLogs
+from loadlab.model.calibration import (
+    Calibration,
+    CoreQuality,
+    Doubling,
+    OpenFigures,
+    Order,
+    Purpose,
+    Quantiles,
+    Reach,
+    Step,
+)
+from loadlab.model.run import ArrivalWindow
 
 IDENTITY = {"machine": "machine-a", "kernel": "6.1", "cores": "0-1", "python": "3.11.7", "locust": "2.47.0"}
 OPENED_S = 1000.0
+EARLIER_S = 0.5
+"""The window of an open step opens so much earlier, so that what is sent late in it was intended in it too."""
 _Histogram: Any = HdrHistogram
 
 
@@ -34,6 +48,12 @@ def make_order(
     )
 
 
+def make_open_order(*, purpose: Purpose = "pace", delay_s: float = 0.01, rate_rps: int = 500) -> Order:
+    """An open step of two seconds."""
+    closed = make_order(purpose=purpose, delay_s=delay_s, users=0)
+    return replace(closed, id=f"{purpose}-{rate_rps}", rate_rps=rate_rps, pattern="constant")
+
+
 def make_logs(truth_s: Sequence[float], extra_s: Sequence[float], *, measure_s: float = 2.0) -> StepLogs:
     """Logs of requests one after another over the window.
 
@@ -49,12 +69,38 @@ def make_logs(truth_s: Sequence[float], extra_s: Sequence[float], *, measure_s: 
     ids = np.arange(1, count + 1)
     golden = np.column_stack((ids, arrivals_ns, departures_ns - 1000, departures_ns, np.full(count, 200)))
     requests = np.column_stack((ids.astype(float), sends_s, sends_s, ends_s, np.full(count, 200.0)))
-    recorded = _Histogram(HDR_LOWEST_US, HDR_HIGHEST_US, HDR_DIGITS)
-    for latency_s in ends_s - sends_s:
-        recorded.record_value(max(1, round(latency_s * 1e6)))
-    window = make_load_window(ok=count, measure_s=measure_s)
-    window = replace(window, histogram=recorded.encode().decode())
+    window = replace(make_load_window(ok=count, measure_s=measure_s), histogram=_encoded(ends_s - sends_s))
     return StepLogs(golden=golden.astype(np.int64), requests=requests, window=window, opened_s=OPENED_S)
+
+
+def make_open_logs(
+    logs: StepLogs, lags_s: Sequence[float], *, started: int | None = None, dropped: int = 0
+) -> StepLogs:
+    """Those of an open step: each request was intended so long before it was sent, and there are no other arrivals.
+
+    started: all unless given. dropped: planned besides, and begun by nobody.
+    """
+    requests = logs.requests.copy()
+    requests[:, 1] = requests[:, 2] - np.array(lags_s)
+    count = len(requests)
+    arrivals = ArrivalWindow(
+        planned=count + dropped,
+        started=count if started is None else started,
+        dropped=dropped,
+        half_planned=(count // 2, count + dropped - count // 2),
+        response_histogram=_encoded(requests[:, 3] - requests[:, 1]),
+        dispatch_histogram=_encoded(np.array(lags_s)),
+    )
+    window = replace(logs.window, arrivals=arrivals, measure_s=logs.window.measure_s + EARLIER_S)
+    return replace(logs, requests=requests, window=window, opened_s=logs.opened_s - EARLIER_S)
+
+
+def _encoded(latencies_s: NDArray[np.float64]) -> str:
+    recorded = _Histogram(HDR_LOWEST_US, HDR_HIGHEST_US, HDR_DIGITS)
+    for latency_s in latencies_s:
+        recorded.record_value(max(1, round(latency_s * 1e6)))
+    text: str = recorded.encode().decode()
+    return text
 
 
 def make_step(
@@ -87,6 +133,34 @@ def make_step(
     )
 
 
+def make_open_step(
+    *,
+    purpose: Purpose = "rate",
+    rate_rps: int = 1000,
+    delivered_rps: float | None = None,
+    response_s: float = 0.012,
+    faults: tuple[str, ...] = (),
+) -> Step:
+    """A step of 10 ms answers, two seconds long, whose response quantiles are all alike and 0.1 ms too long."""
+    truth, recorded = (Quantiles(p50_s=v, p95_s=v, p99_s=v, p999_s=None) for v in (response_s, response_s + 0.0001))
+    error, lag = (Quantiles(p50_s=v, p95_s=v, p99_s=v, p999_s=None) for v in (0.0001, response_s - 0.01))
+    delivered_rps = float(rate_rps) if delivered_rps is None else delivered_rps
+    started = round(2 * delivered_rps)
+    figures = OpenFigures(
+        planned=2 * rate_rps,
+        started=started,
+        dropped=0,
+        arrived=started,
+        truth=truth,
+        recorded=recorded,
+        errors=error,
+        dispatch_lag=lag,
+    )
+    step = make_step(purpose=purpose, delivered_rps=delivered_rps, faults=faults)
+    order = make_open_order(purpose=purpose, rate_rps=rate_rps)
+    return replace(step, order=order, asked_rps=float(rate_rps), open=figures)
+
+
 def make_calibration(
     *, identity: Mapping[str, str] | None = None, made_unix_s: float = UNIX_S, failures: tuple[str, ...] = ()
 ) -> Calibration:
@@ -109,9 +183,9 @@ def make_calibration(
         ),
         steps=(
             make_step(),
-            make_step(purpose="pace"),
-            make_step(purpose="rate", users=20, delivered_rps=4100.0),
-            make_step(purpose="rate", users=25, delivered_rps=5000.0, faults=("p99: recorded 9 ms, truth 5 ms",)),
+            make_open_step(purpose="pace"),
+            make_open_step(rate_rps=4100),
+            make_open_step(rate_rps=5000, faults=("p99: recorded 9 ms, truth 5 ms",)),
             make_step(purpose="users", users=1000, truth_s=1.0, recorded_s=1.001),
             make_step(purpose="doubling", users=10),
             make_step(purpose="doubling", users=10, generators=2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,29 @@ def test_programmed_errors_are_failures_and_are_in_both_logs(bench: Bench) -> No
     assert step.unmatched == 0
     assert step.failed > 0
     assert any("requests failed" in fault for fault in step.faults)
+
+
+def test_open_arrivals_are_all_in_the_golden_log_with_the_response_times_of_their_intended_starts(bench: Bench) -> None:
+    asked = replace(order("open"), users=0, rate_rps=100, pattern="constant", settle_s=0.8)
+    step = bench.measure(asked)
+    _agrees(step)
+    found = step.open
+    assert found is not None
+    assert found.planned in (99, 100, 101)
+    assert found.dropped == 0
+    assert found.started - 2 <= found.arrived <= found.planned + 2
+    assert found.errors.p50_s is not None
+    assert found.errors.p50_s > 0.0
+    assert found.truth.p50_s is not None
+    assert step.truth.p50_s is not None
+    assert found.truth.p50_s > step.truth.p50_s, "a response counts from the intended start"
+
+
+def test_an_open_load_goes_on_while_the_server_is_frozen(bench: Bench) -> None:
+    asked = replace(order("open-frozen", generators=2), users=0, rate_rps=100, settle_s=0.8, measure_s=1.2)
+    step = bench.measure(asked, {"delay": "constant(20ms)", "freeze": "400ms/800ms"})
+    found = step.open
+    assert found is not None
+    assert (step.unmatched, step.failed, found.dropped) == (0, 0, 0)
+    assert found.truth.p95_s is not None
+    assert found.truth.p95_s > 0.1, "a freeze of 400 ms in every 800 ms holds half of all arrivals up"

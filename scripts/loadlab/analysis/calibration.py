@@ -7,15 +7,26 @@ is compared with the truth of the same requests, because that is what runs repor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from loadlab.analysis.calibration_logs import (
+    ARRIVAL_NS,
+    DEPARTURE_NS,
+    DUE_NS,
+    END_S,
+    SEND_S,
+    Floats,
+    StepLogs,
+    join,
+    quantiles,
+    reported,
+)
+from loadlab.analysis.calibration_open import open_faults, open_figures
 from loadlab.model.calibration import CoreQuality, Doubling, Order, Quantiles, Reach, Step
 from loadlab.model.run import LoadWindow
-from loadlab.stats.histogram import decode
 from loadlab.units import format_count, format_percent, format_s
 
 P50_MOST_RATIO = 0.02
@@ -24,77 +35,46 @@ FLOOR_S = 0.0002
 """An error within this is never called one: the kernel and the loopback are in it."""
 QUIET_RATIO = 0.02
 """A core that is paused for more of its time than this has other work."""
-P95_LEAST, P99_LEAST, P999_LEAST = 20, 1_000, 10_000
 LONG_DELAY_S = 0.01
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-ID, ARRIVAL_NS, DUE_NS, DEPARTURE_NS, STATUS = range(5)
-REQUEST_ID, INTENDED_S, SEND_S, END_S, CODE = range(5)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepLogs:
-    """What a step left behind. golden: n x 5 (columns above); requests: m x 5; opened_s: on CLOCK_MONOTONIC."""
-
-    golden: Ints
-    requests: Floats
-    window: LoadWindow
-    opened_s: float
 
 
 def judge_step(order: Order, logs: StepLogs) -> Step:
     """Join, compare, and say what does not hold."""
-    golden, requests, unmatched = joined(logs.golden, logs.requests)
-    closes_s = logs.opened_s + logs.window.measure_s
-    inside = (requests[:, END_S] >= logs.opened_s) & (requests[:, END_S] < closes_s)
-    golden, requests = golden[inside], requests[inside]
+    whole = join(logs.golden, logs.requests)
+    inside = whole.ended_in(logs.opened_s, logs.closed_s)
+    golden, requests = inside.golden, inside.requests
     truth_s = (golden[:, DEPARTURE_NS] - golden[:, ARRIVAL_NS]) / 1e9
     recorded_s = requests[:, END_S] - requests[:, SEND_S]
-    health, seen = logs.window.health, decode(logs.window.histogram)
-    arrivals_s = logs.golden[:, ARRIVAL_NS] / 1e9
-    arrived = np.count_nonzero((arrivals_s >= logs.opened_s) & (arrivals_s < closes_s))
-    turn_s = order.think_s + (float(truth_s.mean()) if len(truth_s) else order.delay_s)
+    health, arrivals = logs.window.health, logs.window.arrivals
+    asked_rps, delivered_rps = _rates(order, logs, truth_s)
     step = Step(
         order=order,
         requests=len(truth_s),
-        asked_rps=order.users / turn_s if turn_s > 0 else 0.0,
-        delivered_rps=float(arrived) / logs.window.measure_s,
+        asked_rps=asked_rps,
+        delivered_rps=delivered_rps,
         truth=quantiles(truth_s),
-        recorded=Quantiles(
-            p50_s=seen.quantile_s(0.5),
-            p95_s=seen.quantile_s(0.95, P95_LEAST),
-            p99_s=seen.quantile_s(0.99, P99_LEAST),
-            p999_s=seen.quantile_s(0.999, P999_LEAST),
-        ),
+        recorded=reported(logs.window.histogram),
         errors=quantiles(recorded_s - truth_s),
         golden_late=quantiles((golden[:, DEPARTURE_NS] - golden[:, DUE_NS]) / 1e9),
-        unmatched=unmatched,
+        unmatched=whole.unmatched,
         failed=logs.window.failed,
         generator_cpu_ratio=health.cpu_cores / health.cores,
         lag_p99_s=health.lag_p99_s,
         faults=(),
+        open=None if arrivals is None else open_figures(logs, whole, arrivals),
     )
-    return _with_faults(step, logs.window)
+    return replace(step, faults=tuple(_faults(step, logs.window)))
 
 
-def joined(golden: Ints, requests: Floats) -> tuple[Ints, Floats, int]:
-    """Rows of both logs with the same id, in order of id, and how many rows have no partner, or no answer."""
-    answered = golden[golden[:, STATUS] != 0]
-    ids = requests[:, REQUEST_ID].astype(np.int64)
-    _, mine, theirs = np.intersect1d(answered[:, ID], ids, assume_unique=True, return_indices=True)
-    return answered[mine], requests[theirs], len(golden) + len(requests) - 2 * len(mine)
-
-
-def quantiles(values_s: Floats) -> Quantiles:
-    """Order statistics (inverse of the empirical distribution); those with too few values behind them are absent."""
-
-    def at(share: float, least: int) -> float | None:
-        return float(np.quantile(values_s, share, method="inverted_cdf")) if len(values_s) >= least else None
-
-    return Quantiles(
-        p50_s=at(0.5, 1), p95_s=at(0.95, P95_LEAST), p99_s=at(0.99, P99_LEAST), p999_s=at(0.999, P999_LEAST)
-    )
+def _rates(order: Order, logs: StepLogs, truth_s: Floats) -> tuple[float, float]:
+    """Asked for and delivered, in requests a second."""
+    arrivals, measure_s = logs.window.arrivals, logs.window.measure_s
+    if arrivals is not None:
+        return arrivals.planned / measure_s, arrivals.started / measure_s
+    turn_s = order.think_s + (float(truth_s.mean()) if len(truth_s) else order.delay_s)
+    arrivals_s = logs.golden[:, ARRIVAL_NS] / 1e9
+    arrived = np.count_nonzero((arrivals_s >= logs.opened_s) & (arrivals_s < logs.closed_s))
+    return (order.users / turn_s if turn_s > 0 else 0.0), float(arrived) / measure_s
 
 
 def bias_ratio(recorded_s: float | None, truth_s: float | None) -> float | None:
@@ -105,17 +85,18 @@ def bias_ratio(recorded_s: float | None, truth_s: float | None) -> float | None:
 def reach(steps: Sequence[Step], of: str) -> Reach | None:
     """Up to where: the largest truthful step below the smallest that was not; None where none was truthful.
 
-    of: "rate" in delivered requests a second, "users" in users. A step that was tried again counts by its best try.
+    of: "rate" in delivered requests a second, "users" in users; what an open step failed at is what it was asked for.
+    A step that was tried again counts by its best try.
     """
     tries: dict[int, list[Step]] = {}
     for step in steps:
-        tries.setdefault(step.order.users, []).append(step)
+        tries.setdefault(step.order.size, []).append(step)
     best = [max(group, key=lambda one: one.truthful) for _, group in sorted(tries.items())]
     good = next((n for n, step in enumerate(best) if not step.truthful), len(best))
     if not good:
         return None
     sizes = [float(s.order.users) if of == "users" else s.delivered_rps for s in best]
-    beyond = sizes[good] if good < len(best) else None
+    beyond = float(best[good].order.rate_rps or sizes[good]) if good < len(best) else None
     return Reach(most=max(sizes[:good]), beyond=None if beyond is None else max(beyond, max(sizes[:good])))
 
 
@@ -182,22 +163,30 @@ def failures(
     return tuple(found)
 
 
-def _with_faults(step: Step, window: LoadWindow) -> Step:
-    found = [*window.holes]
+def _faults(step: Step, window: LoadWindow) -> Iterator[str]:
+    yield from window.holes
     if step.unmatched:
-        found.append(f"{format_count(step.unmatched)} requests are in one log only")
+        yield f"{format_count(step.unmatched)} requests are in one log only"
     if step.failed:
-        found.append(f"{format_count(step.failed)} requests failed")
+        yield f"{format_count(step.failed)} requests failed"
+    if step.recorded.p50_s is None:
+        yield "no request was answered"
+    if step.order.rate_rps is not None:
+        yield from open_faults(step.open)
+    yield from _off("", step.recorded, step.truth)
+    if step.open is not None:
+        yield from _off("response ", step.open.recorded, step.open.truth)
+
+
+def _off(label: str, recorded: Quantiles, truth: Quantiles) -> Iterator[str]:
+    """One line for each quantile that is further from the truth than it may be."""
     for name, most in (("p50", P50_MOST_RATIO), ("p99", P99_MOST_RATIO)):
-        recorded_s, truth_s = getattr(step.recorded, f"{name}_s"), getattr(step.truth, f"{name}_s")
-        if name == "p50" and recorded_s is None:
-            found.append("no request was answered")
-        elif recorded_s is not None and truth_s is not None and not _within(recorded_s, truth_s, most):
-            found.append(
-                f"{name}: recorded {format_s(recorded_s)}, truth {format_s(truth_s)}, "
+        recorded_s, truth_s = getattr(recorded, f"{name}_s"), getattr(truth, f"{name}_s")
+        if recorded_s is not None and truth_s is not None and not _within(recorded_s, truth_s, most):
+            yield (
+                f"{label}{name}: recorded {format_s(recorded_s)}, truth {format_s(truth_s)}, "
                 f"within {format_percent(most)} or {format_s(FLOOR_S)} expected"
             )
-    return replace(step, faults=tuple(found))
 
 
 def _within(got_s: float | None, truth_s: float | None, ratio: float) -> bool:

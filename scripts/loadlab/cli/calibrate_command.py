@@ -19,7 +19,7 @@ from loadlab.pipeline.calibrate import calibrate
 from loadlab.pipeline.layout import Layout, checkout
 from loadlab.report.calibration import print_calibration
 
-WIDTH = 112
+WIDTH = 120
 """Characters that the tables need; a narrower terminal wraps them, and nothing is cut off."""
 
 

@@ -16,14 +16,20 @@ is about the recorder, the ladders are about load. Each has the 1 000 requests t
 p99.9 where the machine can."""
 
 PACE_ORDERS: tuple[Order, ...] = (
-    Order(id="pace-100", purpose="pace", delay_s=0.05, users=20, measure_s=5.0, settle_s=0.7, think_s=0.15),
-    Order(id="pace-1000", purpose="pace", delay_s=0.05, users=200, measure_s=4.0, settle_s=0.7, think_s=0.15),
-)
-"""A closed loop asked for 100 and 1 000 requests a second."""
+    Order(
+        id="pace-100", purpose="pace", delay_s=0.05, users=0, measure_s=5.0, settle_s=1.0,
+        rate_rps=100, pattern="constant",
+    ),
+    Order(
+        id="pace-1000", purpose="pace", delay_s=0.05, users=0, measure_s=5.0, settle_s=1.0,
+        rate_rps=1000, pattern="constant",
+    ),
+)  # fmt: skip
+"""Evenly spaced arrivals, so that every count has one right answer. An open load begins 0.5 s after it was ordered."""
 
 RATE_DELAY_S = 0.02
-RATE_USERS = (10, 20, 40, 60, 80, 100, 120, 144, 172, 206, 248)
-"""Users at 20 ms on one generator: from 500 requests a second upwards."""
+RATES_RPS = (500, 1000, 1500, 2000, 2500, 3000, 3600, 4300, 5200, 6200)
+"""Poisson arrivals of 20 ms answers a second on one generator."""
 USERS_DELAY_S = 1.0
 USERS = (250, 500, 1000, 2000, 4000)
 """Users at 1 s on one generator, whose rate stays at as many requests a second."""
@@ -31,11 +37,11 @@ DOUBLING_DELAY_S = 0.05
 
 
 def rate_order(per_generator: int, generators: int, attempt: int) -> Order:
-    """A rung of the ladder of rates: short answers, few users, more and more requests."""
-    users = per_generator * generators
+    """A rung of the ladder of rates: short answers to more and more arrivals, whether or not they are answered."""
+    rate_rps = per_generator * generators
     return Order(
-        id=f"rate-{users}-{attempt}", purpose="rate", delay_s=RATE_DELAY_S, users=users, measure_s=2.0, settle_s=0.5,
-        generators=generators,
+        id=f"rate-{rate_rps}-{attempt}", purpose="rate", delay_s=RATE_DELAY_S, users=0, measure_s=2.5, settle_s=1.0,
+        generators=generators, rate_rps=rate_rps,
     )  # fmt: skip
 
 
@@ -46,6 +52,11 @@ def users_order(per_generator: int, generators: int, attempt: int) -> Order:
         id=f"users-{users}-{attempt}", purpose="users", delay_s=USERS_DELAY_S, users=users, measure_s=2.0, settle_s=1.8,
         generators=generators,
     )  # fmt: skip
+
+
+def doubling_users(rate_rps: float) -> int:
+    """As many as are in flight at a rate of short answers, and even; at 50 ms they ask for two fifths of that rate."""
+    return max(2, 2 * (round(rate_rps * RATE_DELAY_S) // 2))
 
 
 def doubling_orders(users: int) -> tuple[Order, Order]:

@@ -16,7 +16,8 @@ from loadlab.execute.machine import Machine
 from loadlab.model.calibration import Calibration
 
 NAME = "calibration.json"
-FORMAT = 1
+FORMAT = 2
+"""1 had its rates from closed loops."""
 PACKAGES = ("locust", "gevent", "geventhttpclient", "numpy", "loadlab")
 """Whose versions a calibration is only good for."""
 

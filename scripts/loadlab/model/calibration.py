@@ -11,9 +11,10 @@ Purpose = Literal["latency", "rate", "users", "pace", "doubling"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """One step to be measured: a closed load against a golden server of constant delay.
+    """One step to be measured: a load against a golden server of constant delay.
 
-    generators: Locust workers that share the users. settle_s: load before the window.
+    users: of a closed load; 0 where it is open. rate_rps: requests a second of an open one, None where it is closed;
+    pattern: how they arrive. generators: Locust workers that share the load. settle_s: load before the window.
     """
 
     id: str
@@ -24,6 +25,13 @@ class Order:
     settle_s: float
     think_s: float = 0.0
     generators: int = 1
+    rate_rps: int | None = None
+    pattern: str = "poisson"
+
+    @property
+    def size(self) -> int:
+        """How much load: users of a closed one, requests a second of an open one."""
+        return self.users if self.rate_rps is None else self.rate_rps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,13 +45,34 @@ class Quantiles:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OpenFigures:
+    """What an open step has more than a closed one.
+
+    planned, started, dropped: arrivals of the window, as a run counts them. arrived: requests in the golden log that
+    were intended in the window. Of the requests that ended in it: truth is the departure by the golden log less the
+    intended start, recorded the response time as a run would report it, errors recorded less truth of the single
+    requests, dispatch_lag the send less the intended start, which is the generator's part of both.
+    """
+
+    planned: int
+    started: int
+    dropped: int
+    arrived: int
+    truth: Quantiles
+    recorded: Quantiles
+    errors: Quantiles
+    dispatch_lag: Quantiles
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """One measured step. All requests of its window, each joined with the golden server's row by its id.
 
     truth: departure less arrival by the golden log. recorded: as a run would report them, out of the window's
     histogram. errors: recorded less truth of the single requests, so with what kernel and loopback take.
-    asked_rps: users over the time that one turn takes by the truth; delivered_rps: arrivals at the server.
-    unmatched: requests of the whole step that only one of both logs knows. golden_late: departure less due.
+    asked_rps: in a closed load users over the time that one turn takes by the truth, in an open one planned arrivals;
+    delivered_rps: in a closed load arrivals at the server, in an open one those that were begun. unmatched: requests of
+    the whole step that only one of both logs knows. golden_late: departure less due. open: None for a closed load.
     """
 
     order: Order
@@ -60,6 +89,7 @@ class Step:
     lag_p99_s: float
     faults: tuple[str, ...]
     """Why the generator was not truthful in this step, one line each; empty where it was."""
+    open: OpenFigures | None = None
 
     @property
     def truthful(self) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from loadlab.analysis import calibration as analysis
+from loadlab.analysis.calibration_logs import StepLogs
 from loadlab.design import calibration as design
 from loadlab.errors import UsageError
 from loadlab.execute.activity import left_over_processes
@@ -20,7 +21,7 @@ from loadlab.execute.local import Cores, split_cores
 from loadlab.execute.locust import LocustGenerator
 from loadlab.execute.locust_processes import LocalLocust
 from loadlab.execute.machine import Machine
-from loadlab.execute.ports import Swarm
+from loadlab.execute.ports import Arrivals, Swarm
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.quietness import watch_cores
 from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Step
@@ -32,6 +33,8 @@ WATCH_S = 4.0
 TRIES = 2
 """A step in which the generator was not truthful is measured once more: something else may have disturbed it."""
 SEED = 20261126
+IN_FLIGHT_MAX = 2000
+"""Of an open step, as a run has it unless it says otherwise."""
 
 Say = Callable[[str], None]
 
@@ -65,7 +68,7 @@ class Bench:
         except BaseException:
             self._golden.close()
             raise
-        logs = analysis.StepLogs(
+        logs = StepLogs(
             golden=self._golden.stop(),
             requests=take_request_logs(self._folder),
             window=window,
@@ -107,7 +110,15 @@ class Bench:
             phase_s=order.delay_s + order.think_s,
             seed=SEED,
             good_within_s=60.0,
+            arrivals=_arrivals(order),
         )
+
+
+def _arrivals(order: Order) -> Arrivals | None:
+    """None for a closed load."""
+    if order.rate_rps is None:
+        return None
+    return Arrivals(rate_rps=order.rate_rps, pattern=order.pattern, in_flight_max=IN_FLIGHT_MAX)
 
 
 @contextmanager
@@ -176,10 +187,10 @@ class _Climb:
     def all(self) -> list[Step]:
         """Latencies, pace, both ladders, doubling."""
         steps = [self._insist(order) for order in (*design.LATENCY_ORDERS, *design.PACE_ORDERS)]
-        rates = self._ladder(design.RATE_USERS, design.rate_order)
+        rates = self._ladder(design.RATES_RPS, design.rate_order)
         users = self._ladder(design.USERS, design.users_order)
-        good = [step.order.users for step in rates if step.truthful]
-        one, two = (self._measure(order) for order in design.doubling_orders(2 * (max(good, default=10) // 2)))
+        good = max((step.order.size for step in rates if step.truthful), default=design.RATES_RPS[0])
+        one, two = (self._measure(order) for order in design.doubling_orders(design.doubling_users(good)))
         self.doubling = analysis.doubling(one, two)
         return [*steps, *rates, *users, one, two]
 

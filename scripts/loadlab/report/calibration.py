@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadlab.model.calibration import Calibration, Reach, Step
-from loadlab.units import ABSENT, format_count, format_percent, format_ratio, format_rps, format_s
+from loadlab.model.calibration import Calibration, Quantiles, Reach, Step
+from loadlab.units import ABSENT, format_count, format_percent, format_ratio, format_s
 
 TITLES = {
     "latency": "latency: truth of the golden server, what a run would report, error of single requests",
-    "pace": "rate asked for and delivered, closed loop",
-    "rate": "how many requests a second (20 ms answers)",
+    "pace": "rate asked for and delivered, open arrivals evenly spaced",
+    "rate": "how many requests a second (20 ms answers to open arrivals)",
     "users": "how many users (1 s answers)",
     "doubling": "one generator, and two with half of the users each",
 }
@@ -24,6 +24,9 @@ def print_calibration(found: Calibration, console: Console) -> None:
     """All of it."""
     for line in headline(found):
         console.print(escape(line), soft_wrap=True)
+    console.print(
+        "\nlate: the golden server's departure; of a response time the send, which is the generator's part of it"
+    )
     for purpose, title in TITLES.items():
         steps = [step for step in found.steps if step.order.purpose == purpose]
         if steps:
@@ -69,7 +72,7 @@ def _reach(reach: Reach | None, unit: str) -> str:
 def _table(steps: list[Step]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("delay", justify="right", no_wrap=True)
-    for heading in ("users", "requests", "asked", "delivered", "", "truth", "recorded", "error"):
+    for heading in ("load", "requests", "asked/s", "delivered/s", "", "truth", "recorded", "error"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("late", "CPU"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -83,24 +86,34 @@ def _table(steps: list[Step]) -> Table:
 def _rows(step: Step) -> Iterator[tuple[str, ...]]:
     """One row for each quantile that the step has; what belongs to the whole step stands in the first."""
     order = step.order
+    load = format_count(order.users) if order.rate_rps is None else f"{format_count(order.rate_rps)}/s"
     first = (
         format_s(order.delay_s),
-        format_count(order.users) + (f"/{order.generators}" if order.generators > 1 else ""),
+        load + (f"/{order.generators}" if order.generators > 1 else ""),
         format_count(step.requests),
-        format_rps(step.asked_rps),
-        format_rps(step.delivered_rps),
+        f"{step.asked_rps:.1f}",
+        f"{step.delivered_rps:.1f}",
     )
-    for number, name in enumerate(("p50", "p99", "p999")):
-        truth_s, recorded_s, error_s, late_s = (
-            getattr(each, f"{name}_s") for each in (step.truth, step.recorded, step.errors, step.golden_late)
-        )
-        if number and truth_s is None and recorded_s is None:
-            continue
-        head = first if not number else ("",) * len(first)
-        cpu = format_percent(step.generator_cpu_ratio) if not number else ""
-        word = "" if number else "ok" if step.truthful else "NOT truthful"
-        label = name.replace("p999", "p99.9")
-        yield (*head, label, format_s(truth_s), format_s(recorded_s), format_s(error_s), format_s(late_s), cpu, word)
+    word = "ok" if step.truthful else "NOT truthful"
+    for number, cells in enumerate(_quantile_rows(step)):
+        if number:
+            yield (*("",) * len(first), *cells, "", word)
+        else:
+            yield (*first, *cells, format_percent(step.generator_cpu_ratio), "")
+
+
+def _quantile_rows(step: Step) -> Iterator[tuple[str, ...]]:
+    """Label, truth, recorded, error, late: of service times, and of an open load's response times."""
+    yield from _cells("", step.truth, step.recorded, step.errors, step.golden_late)
+    if (of_open := step.open) is not None:
+        yield from _cells("response ", of_open.truth, of_open.recorded, of_open.errors, of_open.dispatch_lag)
+
+
+def _cells(label: str, *figures: Quantiles) -> Iterator[tuple[str, ...]]:
+    for name in ("p50", "p99", "p999"):
+        values_s = [getattr(each, f"{name}_s") for each in figures]
+        if name == "p50" or values_s[0] is not None or values_s[1] is not None:
+            yield (label + name.replace("p999", "p99.9"), *(format_s(value_s) for value_s in values_s))
 
 
 def _cores(found: Calibration) -> Table:

@@ -12,13 +12,12 @@ from loadlab.analysis.calibration import (
     FLOOR_S,
     doubling,
     failures,
-    joined,
     judge_step,
     largest_bias,
     largest_small_bias_s,
-    quantiles,
     reach,
 )
+from loadlab.analysis.calibration_logs import join, quantiles
 from loadlab.model.calibration import Reach
 
 
@@ -52,9 +51,9 @@ def test_quantiles_with_too_few_values_behind_them_are_absent() -> None:
 
 def test_a_request_in_one_log_only_is_counted_and_makes_the_step_untruthful() -> None:
     logs = make_logs([0.01] * 100, [0.0] * 100)
-    golden, requests, unmatched = joined(logs.golden[:-3], logs.requests[1:])
-    assert (len(golden), len(requests), unmatched) == (96, 96, 4)
-    assert (golden[:, 0] == requests[:, 0]).all()
+    both = join(logs.golden[:-3], logs.requests[1:])
+    assert (len(both.golden), len(both.requests), both.unmatched) == (96, 96, 4)
+    assert (both.golden[:, 0] == both.requests[:, 0]).all()
     step = judge_step(make_order(), replace(logs, golden=logs.golden[:-3]))
     assert step.unmatched == 3
     assert "3 requests are in one log only" in step.faults

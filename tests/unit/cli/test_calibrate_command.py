@@ -45,6 +45,13 @@ def test_the_calibration_is_shown_with_what_runs_say_of_it(type_: Type, state: P
     assert "NOT truthful" in out  # the rung that failed
 
 
+def test_response_times_of_open_steps_are_shown_beside_their_service_times(type_: Type, state: Path) -> None:
+    _, out, _ = type_("calibrate", "--show")
+    row = next(line for line in out.splitlines() if "response p99" in line)
+    assert row.split() == ["response", "p99", "12.0", "ms", "12.1", "ms", "100", "\u00b5s", "2.00", "ms", "ok"]
+    assert any("4\u202f100/s" in line and "4100.0" in line for line in out.splitlines())
+
+
 def test_as_json_it_is_the_record(type_: Type, state: Path) -> None:
     code, out, _ = type_("calibrate", "--show", "--json")
     told = json.loads(out)

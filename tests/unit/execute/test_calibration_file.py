@@ -26,7 +26,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 99, "calibration": {}}', b'{"format":1,"calibration":{}}'],
+    [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 99, "calibration": {}}', b'{"format":2,"calibration":{}}'],
 )
 def test_what_is_no_calibration_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,10 @@ def test_what_the_cap_leaves_no_place_for_is_dropped_and_counted(cluster: Cluste
     assert arrivals["planned"] == 400 >= arrivals["started"] + arrivals["dropped"] >= 360
     assert 0 < arrivals["started"] < 150
     assert window["health"]["in_flight_max"] <= 5
+    with urllib.request.urlopen(f"{cluster.web}/metrics", timeout=10) as answer:
+        told = re.search(r"^locust_arrivals_dropped_total (\S+)$", answer.read().decode(), re.MULTILINE)
+    assert told is not None
+    assert float(told[1]) >= arrivals["dropped"]
     assert books["sent"] == books["answered"] == stub.counters()["served"] - before
 
 

@@ -102,7 +102,7 @@ def _where_do_the_costs_part() -> Panel:
     return against_users(
         "Where do the costs part?",
         "Cost per million good requests (vertical) against users (horizontal), from the last whole window at each "
-        "level. Grafana 9 shows the table beside it instead.",
+        "level; both axes are logarithmic. Grafana 9 shows the table beside it instead.",
         "currencyUSD",
         Query(LEVEL, "{{stack}}"),
     )

@@ -16,7 +16,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from builders_session import QUEUE_BOUNDS_S
 from loadlab.config.prices import load_price_list
 from loadlab.execute.clock import SystemClock
-from loadlab.execute.replay.server import LOOKBACK_S
 from loadlab.execute.scrapes import read_scrapes
 from loadlab.execute.store import BundleStore
 from loadlab.model.run import RunData, Window
@@ -178,10 +177,16 @@ class Case:
 
     @property
     def throttled(self) -> Answers:
-        """Over a minute; nothing where nobody looked a minute before, as in the pauses between windows."""
-        then_s = self.session.closes_s(self.window) - 60.0
-        looked = any(then_s - LOOKBACK_S < at_s <= then_s for at_s in self.session.generator_read_s)
-        return _one(self.window.load.health.throttled_s or 0.0) if looked else NOTHING
+        """Over a minute; nothing where nobody looked twice in it."""
+        closes_s = self.session.closes_s(self.window)
+        looked = sum(closes_s - 60.0 < at_s <= closes_s for at_s in self.session.generator_read_s)
+        return _one(self.window.load.health.throttled_s or 0.0) if looked >= 2 else NOTHING
+
+    @property
+    def lag_of_allowed(self) -> Answers:
+        """Of the larger of 5 ms and 5 % of the measured p99, which is known by its bucket."""
+        lag_s, p99_s = self.window.load.health.lag_p99_s, self.quantile(0.99)
+        return {ALONE: Answer(lag_s / max(0.005, 0.05 * p99_s.upper), lag_s / max(0.005, 0.05 * p99_s.lower))}
 
     def of_sample(self, name: str, share: float = 1.0) -> Answers:
         """A figure of the engine's last look at the stack."""
@@ -330,7 +335,11 @@ WANTED: Mapping[tuple[str, str, str], Want] = {
         c.window.load.health.cpu_cores / c.window.load.health.cores
     ),
     ("generator", "Does it wake in time?", "A"): lambda c: _one(c.window.load.health.lag_p50_s),
+    ("generator", "Do its latest wake-ups come in time?", "A"): lambda c: c.lag_of_allowed,
     ("generator", "Is it kept off its processors?", "A"): lambda c: c.throttled,
+    ("generator", "Is its time given to others?", "A"): lambda c: _one(c.window.load.health.steal_ratio or 0.0),
+    ("generator", "Are all users there?", "A"): lambda _: _one(0.0),
+    ("generator", "Does it drop arrivals?", "A"): lambda _: NOTHING,
     ("generator", "Users asked for and there", "A"): lambda c: _one(c.window.users),
     ("generator", "Users asked for and there", "B"): lambda c: _one(c.window.users),
     ("generator", "Requests under way", "A"): lambda c: _one(c.window.users),

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+import shutil
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
 
 from builders_session import make_session
 from known_answers import AFTER_THE_BOOKS, WANTED, Case, Session
+from loadlab.config.prices import PRICES_FOLDER
 from loadlab.execute.replay.history import History
 from loadlab.execute.scrapes import GENERATOR_SUFFIX
 from loadlab.model.run import Window
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.replay import Span, board_files, keep_queries, replayed
-from loadlab.report.board_queries import BoardQuery, board_queries, expanded
+from loadlab.report.board_queries import BoardQuery, Choice, board_queries, expanded
 
 BOARDS = [orjson.loads(path.read_bytes()) for path in board_files(checkout())]
 QUERIES = [query for board in BOARDS for query in board_queries(board)]
 PRICES = (("aws-fargate-x86", "provisioned"), ("cloud-run-request", "request_billed"))
+NOT_BILLED = "aws-fargate-arm"
+"""The first of all lists: what a board would open with that offered them all."""
 TYPED = {"target_users": "1000", "good_ratio": "0.95"}
 SEES_RULES_S = 5.0
 """After the last exposition of a window: rules are evaluated every 5 s."""
@@ -35,11 +42,21 @@ class Replayed:
     session: Session
     history: History
     span: Span
+    url: str
 
     def at(self, query: BoardQuery, moment_s: float, stacks: Sequence[str], price: tuple[str, str]) -> list[Series]:
         """The series of a query at one moment."""
         expr = expanded(query.expr, {**TYPED, "stack": stacks, "list": price[0], "billing": price[1]})
         return self.history.query_range(expr, start_s=moment_s, end_s=moment_s, step_s=5)
+
+    def offers(self, variable: Mapping[str, Any], chosen: Mapping[str, Choice]) -> list[str]:
+        """What Grafana shows in a variable's list: the values of a label over the session."""
+        found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
+        assert found is not None
+        fields = {"match[]": expanded(found[1], chosen), "start": self.span.start_s, "end": self.span.end_s}
+        url = f"{self.url}/api/v1/label/{found[2]}/values?{urlencode(fields)}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return list(orjson.loads(answer.read())["data"])
 
     def moment_s(self, query: BoardQuery, window: Window) -> float:
         """The close of the window, or when its level is known."""
@@ -58,11 +75,12 @@ def programs(prometheus: Path, promtool: Path) -> None:
 
 @pytest.fixture(scope="module")
 def pair(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
-    """Two stacks of which some requests fail."""
+    """Two stacks of which some requests fail, beside a price list that the session does not bill, as in a lab."""
     folder = tmp_path_factory.mktemp("pair") / "session"
     make_session(folder, error_ratio=0.02)
+    shutil.copy(PRICES_FOLDER / f"{NOT_BILLED}.toml", folder / "prices")
     with replayed(folder, checkout()) as (url, span):
-        yield Replayed(Session(folder), History(url), span)
+        yield Replayed(Session(folder), History(url), span, url)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +89,7 @@ def alone(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("alone") / "session"
     make_session(folder, stacks=("loop",), has_metrics=False, vcpu_hour="0.08")
     with replayed(folder, checkout()) as (url, span):
-        yield Replayed(Session(folder), History(url), span)
+        yield Replayed(Session(folder), History(url), span, url)
 
 
 def _short(query: BoardQuery) -> str:
@@ -122,6 +140,38 @@ def test_all_stacks_are_each_ones_series_and_none_is_no_series(pair: Replayed, q
         each = [pair.at(query, moment_s, [stack], PRICES[0]) for stack in ("pool", "loop")]
         assert _sorted(pair.at(query, moment_s, ["pool", "loop"], PRICES[0])) == _sorted(each[0] + each[1])
         assert pair.at(query, moment_s, [], PRICES[0]) == []
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_stacks_are_offered_with_the_labs_metrics_and_without(
+    pair: Replayed, alone: Replayed, board: Mapping[str, Any]
+) -> None:
+    stack = _variables(board)["stack"]
+    assert pair.offers(stack, {}) == ["loop", "pool"]
+    assert alone.offers(stack, {}) == ["loop"]
+
+
+def test_the_cost_board_offers_what_the_session_bills_and_nothing_else(pair: Replayed) -> None:
+    variables = _variables(next(board for board in BOARDS if board["uid"] == "loadlab-cost"))
+    assert list(variables) == ["stack", "list", "billing"]
+    assert pair.offers(variables["list"], {}) == [name for name, _ in PRICES]
+    for name, billing in PRICES:
+        assert pair.offers(variables["billing"], {"list": name}) == [billing]
+
+
+@pytest.mark.parametrize("query", [q for q in QUERIES if q.board == "loadlab-cost"], ids=_name)
+def test_the_cost_board_does_not_open_empty(pair: Replayed, query: BoardQuery) -> None:
+    """With the first of what each variable offers, which is what Grafana takes."""
+    variables = _variables(next(board for board in BOARDS if board["uid"] == query.board))
+    price = pair.offers(variables["list"], {})[0]
+    billing = pair.offers(variables["billing"], {"list": price})[0]
+    last = pair.session.sweep[-1]
+    stacks = pair.offers(variables["stack"], {})
+    assert pair.at(query, pair.moment_s(query, last), stacks, (price, billing))
+
+
+def _variables(board: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return {one["name"]: one for one in board["templating"]["list"] if one["type"] == "query"}
 
 
 def test_what_every_query_said_is_kept_in_the_bundle(pair: Replayed) -> None:

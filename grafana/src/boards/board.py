@@ -25,6 +25,8 @@ BOARDS = {
 }
 """uid to title, in the order of the links."""
 TAG = "loadlab"
+STACKS = 'label_values({__name__=~"loadlab_stack_place|http_requests_total", stack!=""}, stack)'
+"""Those of the experiment, whether or not they have the lab's metrics; and those that are scraped without an engine."""
 
 Section = tuple[str, Sequence[Panel]]
 Variable = dashboards.QueryVariable | dashboards.TextBoxVariable
@@ -45,7 +47,7 @@ def make_board(
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .editable()
         .with_variable(dashboards.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .with_variable(several("stack", "Stack", 'label_values(http_requests_total{stack!=""}, stack)'))
+        .with_variable(several("stack", "Stack", STACKS))
     )
     for variable in variables:
         board = board.with_variable(variable)

@@ -93,8 +93,8 @@ def _where_is_the_knee() -> Panel:
     return against_users(
         "Where is the knee?",
         "Good requests per second (vertical) against users (horizontal), from the last whole window at each level. "
-        "The knee is where a stack's points stop rising; the report has the bracket. Grafana 9 shows the table "
-        "below instead.",
+        "Both axes are logarithmic. The knee is where a stack's points stop rising; the report has the bracket. "
+        "Grafana 9 shows the table below instead.",
         "reqps",
         Query(GOODPUT, "{{stack}}"),
     )

@@ -9,9 +9,10 @@ from boards.panels import THIRD_ROW, Panel, Query, against_users, figure, lines,
 
 CHOSEN = 'list="$list", billing="$billing"'
 VARIABLES = (
-    single("list", "Price list", "label_values(loadlab:price_usd, list)"),
-    single("billing", "Billing", 'label_values(loadlab:price_usd{list="$list"}, billing)'),
+    single("list", "Price list", "label_values(loadlab_billed_cpu_cores, list)"),
+    single("billing", "Billing", 'label_values(loadlab_billed_cpu_cores{list="$list"}, billing)'),
 )
+"""What the session bills: prices are series of every list there is, and the first of those may have no bill."""
 LEVEL = f'loadlab:level_usd_per_million_good{{stack=~"$stack", stack!="", {CHOSEN}}}'
 
 
@@ -102,7 +103,7 @@ def _where_do_the_costs_part() -> Panel:
     return against_users(
         "Where do the costs part?",
         "Cost per million good requests (vertical) against users (horizontal), from the last whole window at each "
-        "level. Grafana 9 shows the table beside it instead.",
+        "level; both axes are logarithmic. Grafana 9 shows the table beside it instead.",
         "currencyUSD",
         Query(LEVEL, "{{stack}}"),
     )

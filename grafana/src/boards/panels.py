@@ -20,12 +20,15 @@ from grafana_foundation_sdk.models.common import (
     SortOrder,
     TooltipDisplayMode,
 )
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, Threshold, ThresholdsMode
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue, Threshold, ThresholdsMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 WHOLE_ROW, HALF_ROW, THIRD_ROW, QUARTER_ROW = 24, 12, 8, 6
 CHART_HEIGHT, STAT_HEIGHT = 8, 4
+XYCHART_VERSION = "11.1.0"
+USERS_FIELD = "users\\stack"
+"""What groupingToMatrix calls the field of its rows: row, backslash, column."""
 GREEN, ORANGE, RED = "green", "orange", "red"
 
 Panel = Any
@@ -102,18 +105,35 @@ def rows(title: str, description: str, unit: str, queries: Sequence[Query], *, w
 
 
 def against_users(title: str, description: str, unit: str, query: Query, *, width: int = HALF_ROW) -> Panel:
-    """Points of this moment, one for each (stack, users): the value against the users of its label, by stack."""
-    panel = _dressed(xychart.Panel().legend(_legend()), title, description, unit, width, CHART_HEIGHT)
+    """Points of this moment, one for each (stack, users): the value against the users of its label, by stack.
+
+    One wide frame, users and a column for each stack, is what every Grafana from 10 on makes points of by itself. Both
+    axes are logarithmic: Grafana draws the empty cells of levels that one stack alone was measured at as zeros, which a
+    logarithmic axis has not.
+    """
+    axis = common_builders.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
+    panel = _XyChart().legend(_legend()).scale_distribution(axis)
+    panel = _dressed(panel, title, description, unit, width, CHART_HEIGHT)
     panel = panel.with_target(_target("A", query).instant().format(PromQueryFormat.TABLE))
-    numbers = {"conversions": [{"targetField": "users", "destinationType": "number"}], "fields": {}}
-    fields = {"include": {"names": ["users", "stack", "Value"]}}
-    for step, options in (
-        ("convertFieldType", numbers),
-        ("filterFieldsByName", fields),
-        ("partitionByValues", {"fields": ["stack"]}),
-    ):
+    named = [DynamicConfigValue("unit", "short"), DynamicConfigValue("displayName", "users")]
+    panel = panel.override_by_name(USERS_FIELD, named)
+    matrix = {"rowField": "users", "columnField": "stack", "valueField": "Value", "emptyValue": "null"}
+    numbers = {"conversions": [{"targetField": USERS_FIELD, "destinationType": "number"}], "fields": {}}
+    for step, options in (("groupingToMatrix", matrix), ("convertFieldType", numbers)):
         panel = panel.with_transformation(DataTransformerConfig(id_val=step, options=options))
     return panel
+
+
+class _XyChart(xychart.Panel):
+    """The SDK's, with the version that its options are written for.
+
+    Without it Grafana takes them for those of before 11.1, and migrates them to series chosen by hand, of which there
+    are none: a blank panel.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._internal.plugin_version = XYCHART_VERSION
 
 
 def _legend() -> common_builders.VizLegendOptions:

@@ -122,7 +122,7 @@ def _provisioned(table: Table) -> Provisioned:
     return Provisioned(
         usd_per_vcpu_hour=table.required("usd_per_vcpu_hour", _price),
         usd_per_gib_hour=table.required("usd_per_gib_hour", _price),
-        usd_per_cluster_hour=table.optional("usd_per_cluster_hour", _price, Decimal(0)),
+        usd_per_cluster_hour=table.optional("usd_per_cluster_hour", _price, None),
         min_s=table.optional("min_s", _seconds, Decimal(0)),
     )
 

@@ -16,7 +16,7 @@ class Provisioned:
 
     usd_per_vcpu_hour: Decimal
     usd_per_gib_hour: Decimal
-    usd_per_cluster_hour: Decimal = Decimal(0)
+    usd_per_cluster_hour: Decimal | None = None
     """Shown beside a bill, never spread over replicas."""
     min_s: Decimal = Decimal(0)
 

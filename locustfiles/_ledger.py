@@ -45,11 +45,17 @@ class Ledger:
         self.accounts: defaultdict[str, Account] = defaultdict(Account)
         self._last: dict[str, Mapping[str, Any]] = {}
         self._throttled: dict[str, float] = {}
+        self._dropped: dict[str, int] = {}
 
     @property
     def throttled_s(self) -> float | None:
         """Throttled time of all control groups that workers ran in, each counted once; None where none tells."""
         return sum(self._throttled.values()) if self._throttled else None
+
+    @property
+    def dropped(self) -> int | None:
+        """Due arrivals that no worker sent; None before the first open load."""
+        return sum(self._dropped.values()) if self._dropped else None
 
     def note_throttled(self, group: str, total_s: float | None) -> None:
         """A control group's throttled seconds so far."""
@@ -62,8 +68,10 @@ class Ledger:
         A message that overtook a later one changes nothing.
         """
         last = self._last.get(worker_id)
-        if last is not None and totals["sent"] < last["sent"]:
+        if last is not None and (totals["sent"], totals["dropped"] or 0) < (last["sent"], last["dropped"] or 0):
             return
         if last != totals:
             self.accounts[self.stack].add(totals, last)
+            if totals["dropped"] is not None:
+                self._dropped[worker_id] = totals["dropped"]
             self._last[worker_id] = totals

@@ -104,7 +104,7 @@ class Lab:
             workers=len(living),
             workers_expected=self._fleet.expected,
             in_flight=sum(worker.in_flight for worker in living),
-            dropped=None,
+            dropped=self._fleet.ledger.dropped,
             phase=self._phase,
             open_stack=self._windows.open_stack,
             levels=self._windows.levels,

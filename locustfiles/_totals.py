@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from _arrival_tally import DROPPED
 from _histogram import Floats
 from _tally import CODE, LATENCY_MS, OK, START, UNJUDGED, VERDICT, Slice
 
@@ -29,12 +30,15 @@ class Totals:
         self.good_within_s = good_within_s
         self._sent = 0
         self._good = 0
+        self._dropped: int | None = None
         self._codes: Counter[int] = Counter()
         self._latency_sum_s = 0.0
         self._buckets = np.zeros(len(BOUNDS_S) + 1, dtype=np.int64)
 
     def fold(self, piece: Slice) -> None:
         """Add a slice. Slices must come in order and without gaps."""
+        if piece.planned is not None or len(piece.arrivals):
+            self._dropped = (self._dropped or 0) + int(np.count_nonzero(piece.arrivals[:, 1] == DROPPED))
         starts = np.concatenate((piece.rows[:, START], piece.flights))
         self._sent += int(np.count_nonzero(starts >= piece.lo_s))
         ended = piece.rows[piece.rows[:, VERDICT] != UNJUDGED]
@@ -51,10 +55,14 @@ class Totals:
         self._buckets += np.bincount(places, minlength=len(self._buckets))
 
     def message(self, name_of: Callable[[int], str]) -> dict[str, Any]:
-        """The counts as a message to the master; buckets each count their own span only."""
+        """The counts as a message to the master; buckets each count their own span only.
+
+        dropped: due arrivals that were not sent; None while no load was open.
+        """
         return {
             "sent": self._sent,
             "good": self._good,
+            "dropped": self._dropped,
             "ended": {name_of(code): count for code, count in sorted(self._codes.items())},
             "latency_sum_s": self._latency_sum_s,
             "buckets": self._buckets.tolist(),

@@ -159,6 +159,7 @@ class _Counts:
         return {
             "sent": self.sent,
             "good": self.good,
+            "dropped": None,
             "ended": ended,
             "latency_sum_s": self.latency_sum_s,
             "buckets": list(self.buckets),

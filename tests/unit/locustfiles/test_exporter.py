@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _arrival_tally import DROPPED, STARTED
 from _exporter import Exporter
 from _ledger import Ledger
 from _phase import check_phase, level_of
@@ -112,6 +113,30 @@ def test_a_message_that_was_overtaken_changes_nothing() -> None:
     ledger.note("one", early)
     ledger.note("one", totals.message(str))
     assert ledger.accounts[""].ended == {"200": 1}
+
+
+def _arrivals(lo_s: float, *fates: float) -> Slice:
+    """An open load's slice of 10 s in which arrivals were started or dropped, one a second."""
+    due_s = lo_s + np.arange(float(len(fates)))
+    return replace(_slice(lo_s, lo_s + 10), arrivals=np.column_stack((due_s, fates)), planned=due_s)
+
+
+def test_dropped_arrivals_are_told_from_the_first_open_load_on_and_outlive_their_worker() -> None:
+    ledger, one, two = Ledger(), Totals(1.0), Totals(1.0)
+    one.fold(_slice(0, 10, (1, 2, 200, OK)))
+    ledger.note("one", one.message(str))
+    assert ledger.dropped is None, "a closed loop has no schedule"
+    one.fold(_arrivals(10, STARTED, STARTED))
+    ledger.note("one", one.message(str))
+    assert ledger.dropped == 0
+    one.fold(_arrivals(20, DROPPED, STARTED, DROPPED))
+    two.fold(_arrivals(20, DROPPED))
+    for worker, totals in (("one", one), ("two", two), ("two", two)):
+        ledger.note(worker, totals.message(str))
+    assert ledger.dropped == 3
+    one.fold(_slice(30, 40))
+    ledger.note("one", one.message(str))
+    assert ledger.dropped == 3, "a counter does not go away when a closed loop follows"
 
 
 def test_what_is_not_known_has_no_sample() -> None:

@@ -23,7 +23,7 @@ IMAGES = {
 
 def imported(folder: Path) -> dict[str, str]:
     """Top-level names of everything that is imported at the start of a module, with where."""
-    found = {}
+    found: dict[str, str] = {}
     for path in sorted(folder.rglob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

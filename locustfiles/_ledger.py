@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from _totals import BOUNDS_S
 
+SUMMED = ("sent", "good", "failed", "latency_sum_s")
+
 
 @dataclass(slots=True)
 class Account:
-    """The counts of one stack. buckets: each counts its own span only."""
+    """The counts of one stack. failed: those that did not end as expected. buckets: each counts its own span only."""
 
     sent: int = 0
     good: int = 0
+    failed: int = 0
     ended: Counter[str] = field(default_factory=Counter)
     latency_sum_s: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
@@ -27,10 +30,9 @@ class Account:
 
     def add(self, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
         """Add what a worker counted between two of its messages (`Totals.message`)."""
-        before = old or {"sent": 0, "good": 0, "ended": {}, "latency_sum_s": 0.0, "buckets": [0] * len(self.buckets)}
-        self.sent += new["sent"] - before["sent"]
-        self.good += new["good"] - before["good"]
-        self.latency_sum_s += new["latency_sum_s"] - before["latency_sum_s"]
+        before = old or {**dict.fromkeys(SUMMED, 0), "ended": {}, "buckets": [0] * len(self.buckets)}
+        for name in SUMMED:
+            setattr(self, name, getattr(self, name) + new[name] - before[name])
         for outcome, count in new["ended"].items():
             self.ended[outcome] += count - before["ended"].get(outcome, 0)
         pairs = zip(new["buckets"], before["buckets"], strict=True)
@@ -61,6 +63,12 @@ class Ledger:
         """A control group's throttled seconds so far."""
         if total_s is not None:
             self._throttled[group] = max(total_s, self._throttled.get(group, 0.0))
+
+    def turn_to(self, stack: str, known: Iterable[str] = ()) -> None:
+        """What is counted from here on belongs to this stack; those that are known have an account, be it of zeros."""
+        self.stack = stack
+        for name in known:
+            self.accounts[name]
 
     def note(self, worker_id: str, totals: Mapping[str, Any]) -> None:
         """A worker's counts so far; what is new belongs to the stack under load.

@@ -30,6 +30,7 @@ class Totals:
         self.good_within_s = good_within_s
         self._sent = 0
         self._good = 0
+        self._failed = 0
         self._dropped: int | None = None
         self._codes: Counter[int] = Counter()
         self._latency_sum_s = 0.0
@@ -44,6 +45,7 @@ class Totals:
         ended = piece.rows[piece.rows[:, VERDICT] != UNJUDGED]
         if not len(ended):
             return
+        self._failed += int(np.count_nonzero(ended[:, VERDICT] != OK))
         codes, counts = np.unique(ended[:, CODE].astype(np.int64), return_counts=True)
         self._codes.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
         self._respond(ended[ended[:, VERDICT] == OK, LATENCY_MS] / 1e3)
@@ -62,6 +64,7 @@ class Totals:
         return {
             "sent": self._sent,
             "good": self._good,
+            "failed": self._failed,
             "dropped": self._dropped,
             "ended": {name_of(code): count for code, count in sorted(self._codes.items())},
             "latency_sum_s": self._latency_sum_s,

@@ -181,6 +181,22 @@ def test_counts_before_any_phase_are_shown_only_when_there_are_some() -> None:
     assert _samples(Exporter(lambda: IDLE, ledger).text())["locust_requests_sent_total", (("stack", ""),)] == 5
 
 
+def test_a_stack_has_its_counters_at_zero_once_it_is_named_so_that_a_rate_sees_its_first_requests() -> None:
+    ledger = Ledger()
+    ledger.turn_to("", ["flask", "fastapi"])
+    samples = _samples(Exporter(lambda: IDLE, ledger).text())
+    for stack in (("stack", "flask"), ("stack", "fastapi")):
+        for name in ("sent", "good", "failed"):
+            assert samples[f"locust_requests_{name}_total", (stack,)] == 0
+        assert samples["locust_requests_ended_total", (("outcome", "200"), stack)] == 0
+        assert samples["locust_response_seconds_count", (stack,)] == 0
+    ledger.turn_to("flask")
+    ledger.note("one", _totals().message(str))
+    samples = _samples(Exporter(lambda: IDLE, ledger).text())
+    assert samples["locust_requests_failed_total", (("stack", "flask"),)] == 1
+    assert samples["locust_requests_failed_total", (("stack", "fastapi"),)] == 0
+
+
 @pytest.mark.parametrize(
     ("phase", "users"),
     [

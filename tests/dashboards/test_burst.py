@@ -1,4 +1,4 @@
-"""A burst of failures between two scrapes is seen by the board: a rate takes no notice of what a series is born with."""
+"""A burst of failures between two scrapes is seen by the board, for its series was there before at zero."""
 
 from __future__ import annotations
 

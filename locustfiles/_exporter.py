@@ -1,6 +1,7 @@
 """`/metrics` on Locust's web application: the load generator as Prometheus sees it, and what the engine is doing.
 
-Nothing that is not known has a sample. Counters belong to this master: a new one begins at zero.
+Nothing that is not known has a sample. Counters belong to this master: a new one begins at zero. A
+stack's are there, at zero, once the engine has named it: a rate takes no notice of what a series is born with.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+USUAL_OUTCOME = "200"
 PHASE_LABELS = ("experiment", "run", "trial", "window", "stack", "users", "block", "role")
 DECLARED = {
     "claimed_users": ("loadlab_claimed_users", "Users at which the experiment's claim says that the costs part."),
@@ -106,6 +108,7 @@ def _generator(now: Now) -> Iterator[Metric]:
 def _accounts(ledger: Ledger) -> Iterator[Metric]:
     sent = CounterMetricFamily("locust_requests_sent", "Requests sent.", labels=("stack",))
     good = CounterMetricFamily("locust_requests_good", "Answered as expected within the objective.", labels=("stack",))
+    failed = CounterMetricFamily("locust_requests_failed", "Not answered as expected.", labels=("stack",))
     ended = CounterMetricFamily("locust_requests_ended", "Requests by what came of them.", labels=("stack", "outcome"))
     times = HistogramMetricFamily(
         "locust_response_seconds", "Response times of requests answered as expected.", labels=("stack",)
@@ -115,10 +118,11 @@ def _accounts(ledger: Ledger) -> Iterator[Metric]:
             continue
         sent.add_metric((stack,), account.sent)
         good.add_metric((stack,), account.good)
-        for outcome, count in sorted(account.ended.items()):
+        failed.add_metric((stack,), account.failed)
+        for outcome, count in sorted({USUAL_OUTCOME: 0, **account.ended}.items()):
             ended.add_metric((stack, outcome), count)
         times.add_metric((stack,), _buckets(account), account.latency_sum_s)
-    yield from (sent, good, ended, times)
+    yield from (sent, good, failed, ended, times)
 
 
 def _buckets(account: Account) -> list[tuple[str, float]]:

@@ -71,7 +71,7 @@ class Lab:
         A window that is ordered meanwhile is one of its level, unless "role" says that it decides nothing.
         """
         check_phase(body)
-        self._fleet.ledger.stack = str(body.get("stack", ""))
+        self._fleet.ledger.turn_to(str(body.get("stack", "")), body.get("stacks", ()))
         self._phase = body
         return body
 

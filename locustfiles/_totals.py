@@ -32,6 +32,7 @@ class Totals:
         self.good_within_s = good_within_s
         self._sent = 0
         self._good = 0
+        self._failed = 0
         self._dropped: int | None = None
         self._codes: Counter[int] = Counter()
         self._latency_sum_s = 0.0
@@ -39,14 +40,15 @@ class Totals:
 
     def fold(self, piece: Slice) -> None:
         """Add a slice. Slices must come in order and without gaps."""
+        if piece.planned is not None or len(piece.arrivals):
+            self._dropped = (self._dropped or 0) + int(np.count_nonzero(piece.arrivals[:, 1] == DROPPED))
         starts = np.concatenate((piece.rows[:, START], piece.flights))
         self._sent += int(np.count_nonzero(starts >= piece.lo_s))
         is_open = piece.planned is not None
-        if is_open:
-            self._dropped = (self._dropped or 0) + int(np.count_nonzero(piece.arrivals[:, 1] == DROPPED))
         ended = piece.rows[piece.rows[:, VERDICT] != UNJUDGED]
         if not len(ended):
             return
+        self._failed += int(np.count_nonzero(ended[:, VERDICT] != OK))
         codes, counts = np.unique(ended[:, CODE].astype(np.int64), return_counts=True)
         self._codes.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
         well = ended[ended[:, VERDICT] == OK]
@@ -68,6 +70,7 @@ class Totals:
         return {
             "sent": self._sent,
             "good": self._good,
+            "failed": self._failed,
             "dropped": self._dropped,
             "ended": {name_of(code): count for code, count in sorted(self._codes.items())},
             "latency_sum_s": self._latency_sum_s,

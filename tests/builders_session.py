@@ -57,11 +57,13 @@ class TellingGenerator(SimulatedGenerator):
         self._levels: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._open = (0.0, 0.0)
         self._ended = _Counts()
+        self._names = tuple(world.truths)
 
     def tell(self, phase: Mapping[str, object]) -> str | None:
         check_phase(phase)
         self._count()
-        self._phase, self._ledger.stack = phase, str(phase.get("stack", ""))
+        self._phase = phase
+        self._ledger.turn_to(str(phase.get("stack", "")), self._names)
         return super().tell(phase)
 
     def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
@@ -159,6 +161,8 @@ class _Counts:
         return {
             "sent": self.sent,
             "good": self.good,
+            "failed": self.failed,
+            "dropped": None,
             "ended": ended,
             "latency_sum_s": self.latency_sum_s,
             "buckets": list(self.buckets),

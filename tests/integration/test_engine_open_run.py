@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from engine_process import BRIEF, Engine
+from loadlab.execute.scrapes import GENERATOR_SUFFIX
 from loadlab.stats.histogram import decode
 
 Start = Callable[..., Engine]
@@ -28,6 +30,8 @@ def test_an_open_load_runs_to_its_report_with_exact_books(start: Start) -> None:
         assert arrivals is not None
         assert abs(arrivals.planned - window.users) <= 1
         assert arrivals.dropped == 0
+        told = (engine.bundle / "scrapes" / f"{window.id}{GENERATOR_SUFFIX}").read_text()
+        assert set(re.findall(r"^locust_arrivals_dropped_total (\S+)$", told, re.MULTILINE)) == {"0.0"}
         assert arrivals.started <= arrivals.planned
         assert decode(arrivals.response_histogram).total == window.load.ok > 0
         assert decode(arrivals.dispatch_histogram).total == window.load.ok + window.load.failed

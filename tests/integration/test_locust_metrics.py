@@ -42,6 +42,8 @@ def by_label(samples: list[Sample], name: str, label: str, **where: str) -> dict
 def test_counters_are_the_books_by_stack_and_levels_come_with_whole_windows(stub: Stub, locust: Cluster) -> None:
     books, windows = {}, {}
     assert by_label(scrape(locust), "loadlab_level_ok_requests", "stack") == {}
+    locust.post("phase", {"stacks": list(STACKS)})
+    assert by_label(scrape(locust), "locust_requests_failed_total", "stack") == dict.fromkeys(STACKS, 0.0)
     for stack in STACKS:
         locust.post("phase", {"stack": stack, "users": USERS, "trial": stack})
         locust.post("trials", {"id": stack})

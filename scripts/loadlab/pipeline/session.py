@@ -15,6 +15,7 @@ from loadlab.model.result import Prediction
 from loadlab.model.run import Demand
 from loadlab.pipeline.block import Counter, run_block
 from loadlab.pipeline.demand import measure_demands
+from loadlab.pipeline.phase import tell
 from loadlab.pipeline.rig import Rig
 
 OVERHEAD = Overhead(per_window_s=0.7, per_block_s=3.0)
@@ -31,6 +32,7 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
     block: int | None = None
     try:
         rig.generator.start()
+        tell(rig)
         demands = progress.demands or _demands(rig)
         plan = progress.plan or _plan(rig, demands)
         todo = replace(progress, plan=plan).remaining()

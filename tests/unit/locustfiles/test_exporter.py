@@ -132,6 +132,30 @@ def test_a_message_that_was_overtaken_changes_nothing() -> None:
     assert ledger.accounts[""].ended == {"200": 1}
 
 
+def _arrivals(lo_s: float, *fates: float) -> Slice:
+    """An open load's slice of 10 s in which arrivals were started or dropped, one a second."""
+    due_s = lo_s + np.arange(float(len(fates)))
+    return replace(_slice(lo_s, lo_s + 10), arrivals=np.column_stack((due_s, fates)), planned=due_s)
+
+
+def test_dropped_arrivals_are_told_from_the_first_open_load_on_and_outlive_their_worker() -> None:
+    ledger, one, two = Ledger(), Totals(1.0), Totals(1.0)
+    one.fold(_slice(0, 10, (1, 2, 200, OK)))
+    ledger.note("one", one.message(str))
+    assert ledger.dropped is None, "a closed loop has no schedule"
+    one.fold(_arrivals(10, STARTED, STARTED))
+    ledger.note("one", one.message(str))
+    assert ledger.dropped == 0
+    one.fold(_arrivals(20, DROPPED, STARTED, DROPPED))
+    two.fold(_arrivals(20, DROPPED))
+    for worker, totals in (("one", one), ("two", two), ("two", two)):
+        ledger.note(worker, totals.message(str))
+    assert ledger.dropped == 3
+    one.fold(_slice(30, 40))
+    ledger.note("one", one.message(str))
+    assert ledger.dropped == 3, "a counter does not go away when a closed loop follows"
+
+
 def test_what_is_not_known_has_no_sample() -> None:
     samples = _samples(Exporter(lambda: IDLE, Ledger()).text())
     names = {name for name, _ in samples}
@@ -172,6 +196,22 @@ def test_counts_before_any_phase_are_shown_only_when_there_are_some() -> None:
     )
     ledger.note("one", _totals().message(str))
     assert _samples(Exporter(lambda: IDLE, ledger).text())["locust_requests_sent_total", (("stack", ""),)] == 5
+
+
+def test_a_stack_has_its_counters_at_zero_once_it_is_named_so_that_a_rate_sees_its_first_requests() -> None:
+    ledger = Ledger()
+    ledger.turn_to("", ["flask", "fastapi"])
+    samples = _samples(Exporter(lambda: IDLE, ledger).text())
+    for stack in (("stack", "flask"), ("stack", "fastapi")):
+        for name in ("sent", "good", "failed"):
+            assert samples[f"locust_requests_{name}_total", (stack,)] == 0
+        assert samples["locust_requests_ended_total", (("outcome", "200"), stack)] == 0
+        assert samples["locust_response_seconds_count", (stack,)] == 0
+    ledger.turn_to("flask")
+    ledger.note("one", _totals().message(str))
+    samples = _samples(Exporter(lambda: IDLE, ledger).text())
+    assert samples["locust_requests_failed_total", (("stack", "flask"),)] == 1
+    assert samples["locust_requests_failed_total", (("stack", "fastapi"),)] == 0
 
 
 @pytest.mark.parametrize(

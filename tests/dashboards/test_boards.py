@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "grafana" / "dashboards"
@@ -201,3 +202,62 @@ def _matrix(table: list[tuple[str, str, float]], options: Mapping[str, str]) -> 
         cells = {one[row]: one[value] for one in rows if one[column] == name}
         frame[str(name)] = [cells.get(at) for at in frame[f"{row}\\{column}"]]
     return frame
+
+
+WORRY = re.compile(
+    r"(?P<answer>.{20,}[.;)]) Worry (when|where|above|below|at|from|near|about) (?P<when>\S+( \S+){1,}.*)"
+)
+RATED = re.compile(r"\$__rate_interval|\[20s\]")
+ON_LEVELS = re.compile(r"\bloadlab[_:]level_")
+
+
+def _rated() -> set[str]:
+    """Names of the lab's series that are made of rates over 20 s, by whatever way."""
+    rules = [
+        rule
+        for file in (ROOT / "k8s" / "base" / "prometheus" / "rules").glob("*.yaml")
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+        if "record" in rule and rule.get("labels", {}).get("billing") != "usage"
+    ]
+    rated: set[str] = set()
+    for _ in rules:
+        rated |= {one["record"] for one in rules if "20s" in one["expr"] or any(name in one["expr"] for name in rated)}
+    return rated
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_says_when_to_worry(panel: dict[str, Any]) -> None:
+    assert WORRY.fullmatch(panel["description"]), panel["description"]
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "Seconds of throttling in the last minute. Absent without a limit.",
+        "Worry when it is red: windows are refused.",
+        "Seconds of throttling in the last minute. Worry when.",
+    ],
+)
+def test_a_description_without_an_answer_or_a_worry_is_found(description: str) -> None:
+    assert not WORRY.fullmatch(description)
+
+
+def test_no_two_panels_of_a_board_have_the_same_worry() -> None:
+    """A worry is of its panel; the same words everywhere would say nothing."""
+    for board in _boards():
+        found = [WORRY.fullmatch(p["description"]) for p in board["panels"] if p["type"] != "row"]
+        worries = [one["when"] for one in found if one is not None]
+        assert len(set(worries)) == len(worries)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_of_rates_says_that_short_windows_show_less(panel: dict[str, Any]) -> None:
+    is_rated = any(RATED.search(one["expr"]) or any(r in one["expr"] for r in _rated()) for one in panel["targets"])
+    assert ("windows shorter than that show less" in panel["description"]) == is_rated
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_of_levels_says_that_refused_windows_are_in_it(panel: dict[str, Any]) -> None:
+    is_of_levels = any(ON_LEVELS.search(target["expr"]) for target in panel["targets"])
+    assert ("Refused windows are in it" in panel["description"]) == is_of_levels

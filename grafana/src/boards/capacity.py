@@ -50,8 +50,9 @@ def board() -> Dashboard:
 def _how_many_users_does_one_deployment_hold() -> Panel:
     return figure(
         "How many users does one deployment hold?",
-        "The highest level measured at which the share of good requests is at least $good_ratio. A lower bound: "
-        "the next level up broke it or was not measured.",
+        "The highest level measured at which the share of good requests is at least $good_ratio. A lower bound: the "
+        "next level up broke it or was not measured. Worry when it is the highest level of all: the limit was not "
+        "reached then, and is not known.",
         "short",
         [Query(HELD, "{{stack}}")],
         width=THIRD_ROW,
@@ -61,7 +62,8 @@ def _how_many_users_does_one_deployment_hold() -> Panel:
 def _how_many_deployments_for_many_users() -> Panel:
     return figure(
         "How many deployments for $target_users users?",
-        "The target over what one deployment holds, rounded up. Type the target above.",
+        "The target over what one deployment holds, rounded up. Type the target above. Worry when it is more than you "
+        "would pay for, and note that nothing is kept in reserve.",
         "short",
         [Query(f"ceil($target_users / {HELD})", "{{stack}}")],
         width=THIRD_ROW,
@@ -71,7 +73,7 @@ def _how_many_deployments_for_many_users() -> Panel:
 def _how_much_head_room_is_left_now() -> Panel:
     return figure(
         "How much head-room is left now?",
-        "Share of slots that are free (sync stacks). At zero every further user waits.",
+        "Share of slots that are free (sync stacks). Worry near zero: every further user waits.",
         "percentunit",
         [Query(SLOTS_FREE, "{{stack}} slots")],
         width=THIRD_ROW,
@@ -82,8 +84,8 @@ def _how_much_head_room_is_left_now() -> Panel:
 def _head_room_of_the_processor() -> Panel:
     return lines(
         "Head-room of the processor",
-        "Share of the processor limit that is not used. Worry below a fifth: the processor then binds before the "
-        "pool does. Absent where no limit is set.",
+        "Share of the processor limit that is not used. Absent where no limit is set. Worry below a fifth: the "
+        "processor then binds before the pool does.",
         "percentunit",
         [Query(CORES_FREE, "{{stack}}")],
     )
@@ -92,9 +94,10 @@ def _head_room_of_the_processor() -> Panel:
 def _where_is_the_knee() -> Panel:
     return against_users(
         "Where is the knee?",
-        "Good requests per second (vertical) against users (horizontal), from the last whole window at each level. "
-        "Both axes are logarithmic. The knee is where a stack's points stop rising; the report has the bracket. "
-        "Grafana 9 shows the table below instead.",
+        "Good requests per second (vertical) against users (horizontal), from the last whole window at each level; "
+        "both axes are logarithmic. The knee is where a stack's points stop rising; the report has the bracket. "
+        "Grafana 9 shows the table below instead. Worry where points fall again: the stack does less the more is "
+        "asked of it.",
         "reqps",
         Query(GOODPUT, "{{stack}}"),
     )
@@ -103,7 +106,7 @@ def _where_is_the_knee() -> Panel:
 def _what_did_each_level_answer() -> Panel:
     return rows(
         "What did each level answer?",
-        "The same as a table: stack, users, good requests per second.",
+        "The same as a table: stack, users, good requests per second. Worry where more users get fewer good answers.",
         "reqps",
         [Query(GOODPUT, "{{stack}} at {{users}}")],
     )
@@ -112,7 +115,7 @@ def _what_did_each_level_answer() -> Panel:
 def _what_held_the_objective() -> Panel:
     return rows(
         "What held the objective?",
-        "Share of good requests at each level. Below $good_ratio the level broke the objective.",
+        "Share of good requests at each level. Worry below $good_ratio: the level broke the objective.",
         "percentunit",
         [Query(GOOD_SHARE, "{{stack}} at {{users}}")],
     )
@@ -121,7 +124,8 @@ def _what_held_the_objective() -> Panel:
 def _what_is_fuller_slots_or_processor() -> Panel:
     return lines(
         "What is fuller, slots or processor?",
-        "Both as shares of what there is. Whatever reaches one first is the stack's limit.",
+        "Both as shares of what there is; whatever reaches one first is the stack's limit. Worry when slots are full "
+        "and the processor is idle: users wait for nothing.",
         "percentunit",
         [
             Query(f"1 - ({SLOTS_FREE})", "{{stack}} slots"),

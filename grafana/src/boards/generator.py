@@ -44,7 +44,7 @@ def board() -> Dashboard:
 def _are_all_workers_there() -> Panel:
     return figure(
         "Are all workers there?",
-        "Workers missing of those asked for. Red from one on: windows are refused.",
+        "Workers missing of those asked for. Worry when it is red, from one on: windows are refused.",
         "short",
         [Query("max(locust_workers_expected) - max(locust_workers)", "missing")],
         bounds=(Bound(1, RED),),
@@ -54,7 +54,7 @@ def _are_all_workers_there() -> Panel:
 def _has_it_processors_to_spare() -> Panel:
     return figure(
         "Has it processors to spare?",
-        "Share of its processors that the generator uses. Red from 70 % on: windows are refused.",
+        "Share of its processors that the generator uses. Worry when it is red, from 70 % on: windows are refused.",
         "percentunit",
         [Query("max(locust_generator_cpu_cores) / max(locust_generator_cores)", "used")],
         bounds=(Bound(0.7, RED),),
@@ -64,7 +64,8 @@ def _has_it_processors_to_spare() -> Panel:
 def _does_its_median_wake_up_come_in_time() -> Panel:
     return figure(
         "Does it wake in time?",
-        "Median of how late a greenlet woke that asked for 10 ms. Red above 1 ms: windows are refused.",
+        "Median of how late a greenlet woke that asked for 10 ms. Worry when it is red, above 1 ms: windows are "
+        "refused.",
         "s",
         [Query('max(locust_generator_lag_seconds{quantile="0.5"})', "median")],
         bounds=(Bound(0.001 + ABOVE / 1000, RED),),
@@ -75,7 +76,7 @@ def _do_its_latest_wake_ups_come_in_time() -> Panel:
     return figure(
         "Do its latest wake-ups come in time?",
         "99th percentile of how late greenlets woke, as a share of what the gate allows: 5 ms, or 5 % of the measured "
-        "99th percentile where that is more. Red above all of it: windows are refused.",
+        "99th percentile where that is more. Worry when it is red, above all of it: windows are refused.",
         "percentunit",
         [Query(f'max(locust_generator_lag_seconds{{quantile="0.99"}}) / on () {LAG_ALLOWED}', "of what is allowed")],
         bounds=(Bound(1 + ABOVE, RED),),
@@ -85,7 +86,8 @@ def _do_its_latest_wake_ups_come_in_time() -> Panel:
 def _is_it_kept_off_its_processors() -> Panel:
     return figure(
         "Is it kept off its processors?",
-        "Seconds of throttling in the last minute. Red at anything: windows are refused. Absent without a limit.",
+        "Seconds of throttling in the last minute. Absent without a limit. Worry when it is red, at anything: windows "
+        "are refused.",
         "s",
         [Query("sum(increase(locust_generator_throttled_seconds_total[1m]))", "throttled")],
         bounds=(Bound(ABOVE, RED),),
@@ -95,7 +97,8 @@ def _is_it_kept_off_its_processors() -> Panel:
 def _is_its_time_given_to_others() -> Panel:
     return figure(
         "Is its time given to others?",
-        "Share of processor time that the hypervisor gave to somebody else. Red from 1 % on: windows are refused.",
+        "Share of processor time that the hypervisor gave to somebody else. Worry when it is red, from 1 % on: "
+        "windows are refused.",
         "percentunit",
         [Query("max(locust_generator_steal_ratio)", "stolen")],
         bounds=(Bound(0.01, RED),),
@@ -105,8 +108,8 @@ def _is_its_time_given_to_others() -> Panel:
 def _are_all_users_there() -> Panel:
     return figure(
         "Are all users there?",
-        "How far the users that run are from those asked for, as a share. Red above 2 %: windows are refused. Between "
-        "levels it is red while users start and stop.",
+        "How far the users that run are from those asked for, as a share. Between levels it is red while users start "
+        "and stop. Worry when it stays red, above 2 %: windows are refused.",
         "percentunit",
         [Query("abs(sum(locust_users) / (sum(locust_users_wanted) > 0) - 1)", "off")],
         bounds=(Bound(0.02 + ABOVE, RED),),
@@ -116,8 +119,8 @@ def _are_all_users_there() -> Panel:
 def _does_it_drop_arrivals() -> Panel:
     return figure(
         "Does it drop arrivals?",
-        "Due arrivals of an open load that were not sent in the last minute. Red at anything: windows are refused. "
-        "Absent in closed loops.",
+        "Due arrivals of an open load that were not sent in the last minute. Absent in closed loops. Worry when it is "
+        "red, from a single one on: windows are refused.",
         "short",
         [Query("sum(increase(locust_arrivals_dropped_total[1m]))", "dropped")],
         bounds=(Bound(ABOVE, RED),),
@@ -127,7 +130,7 @@ def _does_it_drop_arrivals() -> Panel:
 def _users_asked_for_and_there() -> Panel:
     return lines(
         "Users asked for and there",
-        "They differ while a level starts. Later it means that users died: see Locust's log.",
+        "They differ while a level starts. Worry when they differ later: users died, see Locust's log.",
         "short",
         [Query("sum(locust_users)", "there"), Query("sum(locust_users_wanted)", "asked for")],
     )
@@ -136,7 +139,8 @@ def _users_asked_for_and_there() -> Panel:
 def _requests_under_way() -> Panel:
     return lines(
         "Requests under way",
-        "At most one for each user; the rest of the users think. More would be a fault of the lab.",
+        "At most one for each user; the rest of the users think. Worry when there are more than users: that is a "
+        "fault of the lab.",
         "short",
         [Query("sum(locust_requests_in_flight)", "in flight")],
     )
@@ -146,7 +150,7 @@ def _lag() -> Panel:
     return lines(
         "Lag",
         "How late greenlets wake. The 99th percentile may reach 5 ms, or 5 % of the measured 99th percentile where "
-        "that is more.",
+        "that is more. Worry when it grows with the load: the generator then measures itself.",
         "s",
         [Query("max by (quantile) (locust_generator_lag_seconds)", "quantile {{quantile}}")],
         width=THIRD_ROW,
@@ -157,7 +161,8 @@ def _lag() -> Panel:
 def _processors_used() -> Panel:
     return lines(
         "Processors used",
-        "Processor seconds per second over all workers, and how many they may use.",
+        "Processor seconds per second over all workers, and how many they may use. Worry when the first comes near "
+        "the second: it needs more workers.",
         "short",
         [
             Query("sum(locust_generator_cpu_cores)", "used"),
@@ -170,7 +175,7 @@ def _processors_used() -> Panel:
 def _processor_time_taken_by_others() -> Panel:
     return lines(
         "Processor time taken by others",
-        "Share of processor time that the hypervisor gave to somebody else. Windows are refused from 1 % on.",
+        "Share of processor time that the hypervisor gave to somebody else. Worry from 1 % on: windows are refused.",
         "percentunit",
         [Query("max(locust_generator_steal_ratio)", "stolen")],
         width=THIRD_ROW,
@@ -182,7 +187,7 @@ def _arrivals_dropped() -> Panel:
     return lines(
         "Arrivals dropped",
         "Due arrivals of an open load that were not sent because too many were in flight. Absent in closed loops, "
-        "which have no schedule to fall behind.",
+        "which have no schedule to fall behind. Worry when it rises: latencies leave out what was not sent.",
         "short",
         [Query("sum(locust_arrivals_dropped_total)", "dropped")],
         width=WHOLE_ROW,

@@ -34,8 +34,8 @@ def board() -> Dashboard:
 def _how_much_memory_does_a_stack_hold() -> Panel:
     return lines(
         "How much memory does a stack hold?",
-        "Sum of PSS over its processes: shared pages are counted once. This is what the report compares. Absent "
-        "where one process could not be read.",
+        "Sum of PSS over its processes: shared pages are counted once. This is what the report compares. Absent where "
+        "one process could not be read. Worry when it grows while users stay: that is a leak.",
         "bytes",
         [Query('sum by (stack) (process_tree_pss_bytes{stack=~"$stack", stack!=""})', "{{stack}} PSS")],
     )
@@ -44,8 +44,8 @@ def _how_much_memory_does_a_stack_hold() -> Panel:
 def _how_much_would_rss_say() -> Panel:
     return lines(
         "How much would RSS say?",
-        "Sum of RSS, which counts shared pages in every process. Beside PSS to see how far it misleads with "
-        "several workers.",
+        "Sum of RSS, which counts shared pages in every process. Beside PSS to see how far it misleads with several "
+        "workers. Worry when somebody sizes a limit by it: it is too much by what workers share.",
         "bytes",
         [Query('sum by (stack) (process_tree_rss_bytes{stack=~"$stack", stack!=""})', "{{stack}} RSS")],
     )
@@ -54,8 +54,8 @@ def _how_much_would_rss_say() -> Panel:
 def _how_close_is_the_limit() -> Panel:
     return lines(
         "How close is the limit?",
-        "Working set of a pod's control group (what the kernel's out-of-memory killer looks at) and its limit. Worry "
-        "above nine tenths. No data where there is no limit, as on one machine: the group then holds much more.",
+        "Working set of a pod's control group (what the kernel's out-of-memory killer looks at) and its limit. No "
+        "data where there is no limit, as on one machine: the group then holds much more. Worry above nine tenths.",
         "bytes",
         [
             Query(
@@ -72,7 +72,8 @@ def _how_much_of_it_is_the_program_s_own() -> Panel:
     return lines(
         "How much of it is the program's own?",
         "Anonymous memory of a pod's control group: heaps and stacks, no files. The kernel can take back the rest of "
-        "the working set. No data where the group has no limit.",
+        "the working set. No data where the group has no limit. Worry when this part comes near the limit: nothing "
+        "can be taken back then.",
         "bytes",
         [
             Query(
@@ -87,7 +88,8 @@ def _how_much_of_it_is_the_program_s_own() -> Panel:
 def _what_does_each_process_hold() -> Panel:
     return lines(
         "What does each process hold?",
-        "PSS of every process of a stack. A worker that grows for ever leaks; workers far apart got other work.",
+        "PSS of every process of a stack. Worry about a worker that grows for ever, which leaks, and about workers "
+        "far apart, which got other work.",
         "bytes",
         [Query('worker_pss_bytes{stack=~"$stack", stack!=""}', "{{stack}} {{role}} {{pid}}")],
     )
@@ -96,8 +98,8 @@ def _what_does_each_process_hold() -> Panel:
 def _what_does_an_open_connection_cost() -> Panel:
     return lines(
         "What does an open connection cost?",
-        "PSS over open connections. Falls as connections share the fixed part; where it stays level, each "
-        "connection has its price.",
+        "PSS over open connections. Falls as connections share the fixed part; where it stays level, each connection "
+        "has its price. Worry when it rises with users: a connection then costs more the more there are.",
         "bytes",
         [
             Query(
@@ -113,7 +115,7 @@ def _did_anything_restart_or_run_out_of_memory() -> Panel:
     return lines(
         "Did anything restart or run out of memory?",
         "Restarts in place seen by processor time that fell back, and kills for want of memory as cAdvisor counts "
-        "them (absent without cAdvisor). A window with either is refused.",
+        "them (absent without cAdvisor). Worry at anything above zero: a window with either is refused.",
         "short",
         [
             Query(

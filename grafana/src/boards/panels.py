@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,14 @@ XYCHART_VERSION = "11.1.0"
 USERS_FIELD = "users\\stack"
 """What groupingToMatrix calls the field of its rows: row, backslash, column."""
 GREEN, ORANGE, RED = "green", "orange", "red"
+
+NOTES = {
+    r"\$__rate_interval|loadlab:stack_(goodput|requests)_rps|loadlab:usd_per_million": (
+        "Rates are of the last 20 s: windows shorter than that show less than they were."
+    ),
+    r"loadlab_level_|loadlab:level_": "Refused windows are in it: only the report leaves them out.",
+}
+"""What is in a query to what its panel's description then says."""
 
 Panel = Any
 """A builder of the SDK that has not been built yet."""
@@ -74,7 +83,7 @@ def lines(
     if bounds:
         style = common_builders.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.LINE)
         panel = panel.thresholds(_thresholds(bounds)).thresholds_style(style)
-    return _with_targets(_dressed(panel, title, description, unit, width, CHART_HEIGHT), queries)
+    return _with_targets(_dressed(panel, title, _told(description, queries), unit, width, CHART_HEIGHT), queries)
 
 
 def figure(
@@ -93,12 +102,12 @@ def figure(
     panel = panel.thresholds(_thresholds(bounds))
     if decimals is not None:
         panel = panel.decimals(decimals)
-    return _with_targets(_dressed(panel, title, description, unit, width, STAT_HEIGHT), queries)
+    return _with_targets(_dressed(panel, title, _told(description, queries), unit, width, STAT_HEIGHT), queries)
 
 
 def rows(title: str, description: str, unit: str, queries: Sequence[Query], *, width: int = HALF_ROW) -> Panel:
     """Values of this moment as a table, a row for each series."""
-    panel = _dressed(table.Panel(), title, description, unit, width, CHART_HEIGHT)
+    panel = _dressed(table.Panel(), title, _told(description, queries), unit, width, CHART_HEIGHT)
     for ref, query in zip("ABCDEFGH", queries, strict=False):
         panel = panel.with_target(_target(ref, query).instant().format(PromQueryFormat.TABLE))
     return panel
@@ -113,7 +122,7 @@ def against_users(title: str, description: str, unit: str, query: Query, *, widt
     """
     axis = common_builders.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
     panel = _XyChart().legend(_legend()).scale_distribution(axis)
-    panel = _dressed(panel, title, description, unit, width, CHART_HEIGHT)
+    panel = _dressed(panel, title, _told(description, [query]), unit, width, CHART_HEIGHT)
     panel = panel.with_target(_target("A", query).instant().format(PromQueryFormat.TABLE))
     named = [DynamicConfigValue("unit", "short"), DynamicConfigValue("displayName", "users")]
     panel = panel.override_by_name(USERS_FIELD, named)
@@ -139,6 +148,13 @@ class _XyChart(xychart.Panel):
 def _legend() -> common_builders.VizLegendOptions:
     shown = common_builders.VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.LIST)
     return shown.placement(LegendPlacement.BOTTOM)
+
+
+def _told(description: str, queries: Sequence[Query]) -> str:
+    """The description, and what must be known of figures of that kind."""
+    exprs = " ".join(query.expr for query in queries)
+    notes = [note for kind, note in NOTES.items() if re.search(kind, exprs)]
+    return " ".join((description, *notes))
 
 
 def _dressed(panel: Panel, title: str, description: str, unit: str, width: int, height: int) -> Panel:

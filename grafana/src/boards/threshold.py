@@ -55,8 +55,8 @@ def _how_many_users_are_there() -> Panel:
 def _how_much_is_answered() -> Panel:
     return lines(
         "How much is answered?",
-        "Requests that ended per second, as the load generator saw them, and the good ones among them (as "
-        "expected, within the objective). A stack whose line goes flat while users rise has met its limit.",
+        "Requests that ended per second, as the load generator saw them, and the good ones among them (as expected, "
+        "within the objective). Worry when a stack's line goes flat while users rise: it has met its limit.",
         "reqps",
         [
             Query(ALL_ENDED, "{{stack}}"),
@@ -68,8 +68,9 @@ def _how_much_is_answered() -> Panel:
 def _how_long_do_answers_take_median() -> Panel:
     return lines(
         "How long do answers take? (median)",
-        "Closed loop: users wait for their answer, so that a stall hides the requests it kept from being sent. "
-        "Worry when it leaves the upstream's latency: requests then wait inside the stack.",
+        "What half of the users waited at least. Closed loop: users wait for their answer, so that a stall hides the "
+        "requests it kept from being sent. Worry when it leaves the upstream's latency: requests then wait inside the "
+        "stack.",
         "s",
         [Query(_response("0.5"), "{{stack}} p50")],
         width=THIRD_ROW,
@@ -79,7 +80,8 @@ def _how_long_do_answers_take_median() -> Panel:
 def _how_long_do_answers_take_p95() -> Panel:
     return lines(
         "How long do answers take? (95 %)",
-        "95th percentile of the same. From bucket bounds, so up to a third too coarse; the report has exact ones.",
+        "95th percentile of the same. From bucket bounds, so up to a third too coarse; the report has exact ones. "
+        "Worry when it passes the objective: one request in twenty then misses it.",
         "s",
         [Query(_response("0.95"), "{{stack}} p95")],
         width=THIRD_ROW,
@@ -89,7 +91,8 @@ def _how_long_do_answers_take_p95() -> Panel:
 def _how_long_do_answers_take_p99() -> Panel:
     return lines(
         "How long do answers take? (99 %)",
-        "99th percentile of the same. Means little below some 1000 requests in the interval.",
+        "99th percentile of the same. Means little below some 1000 requests in the interval. Worry when it rises "
+        "while the median stays: a few requests queue, and soon all of them will.",
         "s",
         [Query(_response("0.99"), "{{stack}} p99")],
         width=THIRD_ROW,
@@ -99,8 +102,8 @@ def _how_long_do_answers_take_p99() -> Panel:
 def _are_all_slots_busy() -> Panel:
     return lines(
         "Are all slots busy?",
-        "Request slots of the sync stack at work, and how many there are. Busy at all of them: every further user "
-        "waits. An async stack has no slots and no line here.",
+        "Request slots of the sync stack at work, and how many there are. An async stack has no slots and no line "
+        "here. Worry when all are busy: every further user waits.",
         "short",
         [
             Query('sum by (stack) (worker_slots_busy{stack=~"$stack", stack!=""})', "{{stack}} busy"),
@@ -113,8 +116,8 @@ def _are_all_slots_busy() -> Panel:
 def _how_long_do_requests_wait_to_be_taken_up() -> Panel:
     return lines(
         "How long do requests wait to be taken up?",
-        "95th percentile from being sent to being taken up by the application. Grows when the pool is full, or the "
-        "event loop late.",
+        "95th percentile from being sent to being taken up by the application. Worry when it grows: the pool is full, "
+        "or the event loop late.",
         "s",
         [
             Query(
@@ -130,8 +133,8 @@ def _how_long_do_requests_wait_to_be_taken_up() -> Panel:
 def _is_the_event_loop_late() -> Panel:
     return lines(
         "Is the event loop late?",
-        "99th percentile of how late the async stack's event loop woke a sleeping task. Worry above 10 ms: "
-        "something works inside the loop. A sync stack has no loop and no line here.",
+        "99th percentile of how late the async stack's event loop woke a sleeping task. A sync stack has no loop and "
+        "no line here. Worry above 10 ms: something works inside the loop.",
         "s",
         [
             Query(
@@ -163,8 +166,8 @@ def _how_many_requests_fail() -> Panel:
 def _how_many_calls_wait_for_the_upstream() -> Panel:
     return lines(
         "How many calls wait for the upstream?",
-        "Outbound calls under way. By Little's law throughput times the upstream's latency; a sync stack cannot "
-        "have more than it has slots.",
+        "Outbound calls under way; by Little's law throughput times the upstream's latency. Worry where it stays at "
+        "the number of slots: a sync stack cannot have more calls than slots.",
         "short",
         [Query('sum by (stack) (upstream_requests_in_flight{stack=~"$stack", stack!=""})', "{{stack}}")],
     )

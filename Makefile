@@ -60,8 +60,8 @@ bench: venv ## the measures with their bars, as ratios in one run (ARGS="--quick
 dashboards: venv ## write the boards (grafana/dashboards) and the price rules anew from their sources
 	@scripts/dashboards.sh
 
-dashboards-up: venv ## Prometheus and Grafana beside local runs, on loopback, until Ctrl-C
-	@$(LOADLAB) dashboards
+dashboards-up: venv ## Prometheus and Grafana beside local runs, on loopback, until Ctrl-C (RUN=runs/latest: of a past one)
+	@$(LOADLAB) dashboards $(if $(RUN),--run $(RUN))
 
 manifests: ## the Kubernetes manifests as they are applied, printed (OVERLAY=kind or cluster)
 	@PATH="$$PATH:$(CURDIR)/.tools/bin" kubectl kustomize k8s/overlays/$(OVERLAY)

@@ -147,11 +147,16 @@ def calibrate(
 
 
 @app.command()
-def dashboards() -> None:
-    """Run Prometheus and Grafana beside local runs, on this machine only, until Ctrl-C."""
+def dashboards(
+    run: Annotated[
+        str, typer.Option(metavar="RUN", help="Show this past run instead, out of its bundle: a path or an id.")
+    ] = "",
+    runs: RunsFolder = RUNS,
+) -> None:
+    """Run Prometheus and Grafana beside local runs, or over a past one, on this machine only, until Ctrl-C."""
     from loadlab.cli.commands import dashboards_command
 
-    dashboards_command()
+    dashboards_command(run=run or None, runs=runs)
 
 
 def _check_here() -> None:

@@ -149,16 +149,21 @@ def doctor_command(*, with_lab: bool, as_json: bool, runs: Path) -> None:
     raise typer.Exit(2 if any(check.status == "fail" for check in judged) else 0)
 
 
-def dashboards_command() -> None:
+def dashboards_command(*, run: str | None, runs: Path) -> None:
     """`loadlab dashboards`. Ctrl-C or SIGTERM ends it, in the background of a shell too."""
     from loadlab.execute.clock import SystemClock
     from loadlab.pipeline.local_dashboards import show_dashboards
+    from loadlab.pipeline.session_dashboards import show_session
 
+    layout = _layout(runs)
     say = partial(typer.echo, err=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
-        show_dashboards(_layout(Path("runs")), environ=os.environ, say=say, clock=SystemClock())
+        if run is None:
+            show_dashboards(layout, environ=os.environ, say=say, clock=SystemClock())
+        else:
+            show_session(find_run(run, layout), layout, environ=os.environ, say=say, clock=SystemClock())
 
 
 def _show_checks(checks: Sequence[Check]) -> None:

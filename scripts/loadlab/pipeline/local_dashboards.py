@@ -45,7 +45,7 @@ def show_dashboards(
     found = grafana.find_grafana(environ)
     folder = layout.lab / "dashboards"
     with ChildProcesses() as children:
-        desk = _Desk(layout, folder, children, clock)
+        desk = Desk(layout, folder, children, clock)
         running = [desk.prometheus(program)]
         say(f"Prometheus  {desk.prometheus_url}  (what it scrapes: {desk.prometheus_url}/targets)")
         if found is None:
@@ -54,10 +54,11 @@ def show_dashboards(
             running.append(desk.grafana(found))
             say(f"Grafana     {desk.grafana_url}/dashboards")
         say("scraped: whatever `loadlab run` starts on this machine, from now on. Ctrl-C ends both.")
-        _watch(running, clock, rounds)
+        watch(running, clock, rounds)
 
 
-def _watch(running: list[Child], clock: Clock, rounds: int | None) -> None:
+def watch(running: list[Child], clock: Clock, rounds: int | None) -> None:
+    """Stay for so many rounds, for ever when None. Raises DeployError when one of them ends by itself."""
     while rounds is None or rounds > 0:
         for child in running:
             if (line := child.fell()) is not None:
@@ -66,7 +67,7 @@ def _watch(running: list[Child], clock: Clock, rounds: int | None) -> None:
         rounds = None if rounds is None else rounds - 1
 
 
-class _Desk:
+class Desk:
     """Both servers, kept off the core that the stacks are given first."""
 
     def __init__(self, layout: Layout, folder: Path, children: ChildProcesses, clock: Clock) -> None:
@@ -76,8 +77,8 @@ class _Desk:
         self._clock = clock
         self._cpus = split_cores(frozenset(os.sched_getaffinity(0)), 1).rest
         self._folder.mkdir(parents=True, exist_ok=True)
-        self.prometheus_url = _address(PROMETHEUS_PORT)
-        self.grafana_url = _address(GRAFANA_PORT)
+        self.prometheus_url = f"http://{HOST}:{port_near(PROMETHEUS_PORT)}"
+        self.grafana_url = f"http://{HOST}:{port_near(GRAFANA_PORT)}"
 
     def prometheus(self, program: Path) -> Child:
         """Start it and wait for it."""
@@ -93,7 +94,7 @@ class _Desk:
         return self._started("prometheus", argv, {}, f"{self.prometheus_url}/-/ready")
 
     def grafana(self, found: grafana.Grafana) -> Child:
-        """Start it and wait for it."""
+        """Start it over the Prometheus at `prometheus_url`, and wait for it."""
         folder = self._folder / "grafana"
         sources = self._layout.root / "grafana"
         grafana.write_provisioning(folder, sources=sources, prometheus_url=self.prometheus_url)
@@ -128,9 +129,9 @@ class _Desk:
         return child
 
 
-def _address(port: int) -> str:
-    """On the usual port when it is free, else on another one."""
-    return f"http://{HOST}:{port if is_free(port) else free_port(HOST)}"
+def port_near(usual: int) -> int:
+    """The usual port when it is free, else another one."""
+    return usual if is_free(usual) else free_port(HOST)
 
 
 def _answers(url: str) -> bool:

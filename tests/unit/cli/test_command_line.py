@@ -42,6 +42,7 @@ def _one_line(err: str) -> str:
         (("run", "quick", "--set", "blocks.cuont=3"), "blocks.cuont"),
         (("run", "quick", "--resume", "x"), "--resume goes on with the experiment that is in the run"),
         (("run", "--resume", "x"), "x: no run bundle there"),
+        (("dashboards", "--run", "x"), "x: no run bundle there"),
         (("run", "--resume", "x", "--set", "blocks.count=2"), "no --set"),
         (("run", "--dry-run"), "name an experiment"),
         (("run", "quick", "--dry-run", "--resume", "x"), "--dry-run: name an experiment; a run that is resumed has"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -12,13 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders_session import make_session
 from loadlab.errors import DeployError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.grafana import find_grafana
 from loadlab.execute.lab.toolbox import Toolbox
+from loadlab.execute.replay.history import History
 from loadlab.execute.scrape_targets import ScrapeTarget, ScrapeTargets
 from loadlab.pipeline.layout import Layout, checkout
 from loadlab.pipeline.local_dashboards import show_dashboards
+from loadlab.pipeline.session_dashboards import show_session
 
 GRAFANA = """#!{python}
 import http.server, json, os, sys
@@ -46,10 +50,11 @@ class Desk:
         self.layout = Layout(root=self.folder / "checkout", runs=self.folder / "runs")
         for name in ("k8s", "grafana", "scripts/prices", "scripts/tools"):
             shutil.copytree(source / name, self.layout.root / name)
-        program = Toolbox(source, environ=os.environ, say=self.said.append).ensure("prometheus")
-        self.bin = self.folder / "bin"
-        self.bin.mkdir()
-        (self.bin / "prometheus").symlink_to(program)
+        toolbox = Toolbox(source, environ=os.environ, say=self.said.append)
+        self.bin = self.layout.tools / "bin"
+        self.bin.mkdir(parents=True)
+        for tool in ("prometheus", "promtool"):
+            (self.bin / tool).symlink_to(toolbox.ensure(tool))
         self.environ = {"PATH": str(self.bin), "GRAFANA_HOME": str(self.folder / "none")}
 
     def with_grafana(self) -> None:
@@ -117,3 +122,41 @@ def test_one_that_does_not_come_up_is_told_with_its_last_words_and_both_are_ende
     program.write_text("#!/bin/sh\necho 'no database' >&2\nexit 1\n")
     with pytest.raises(DeployError, match=r"grafana ended with exit code 1.*no database"):
         desk.show()
+
+
+SESSION = re.compile(r"(http://127\.0\.0\.1:\d+)/d/([\w-]+)\?from=(\d+)&to=(\d+)")
+TOLD = {"users": "max(locust_users)", "price": 'max(loadlab:level_usd_per_million_good{list="aws-fargate-x86"})'}
+
+
+def test_a_past_run_is_in_prometheus_with_its_rules_and_in_grafana_at_its_time(desk: Desk) -> None:
+    bundle = desk.folder / "runs" / "session"
+    asked: dict[str, dict[str, set[float]]] = {}
+    make_session(bundle)
+    before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    desk.with_grafana()
+
+    def say(line: str) -> None:
+        desk.said.append(line)
+        if (found := SESSION.search(line)) is not None:
+            provisioning = Path(desk.seen()[1]["GF_PATHS_PROVISIONING"]) / "datasources" / "prometheus.yaml"
+            history = History(yaml.safe_load(provisioning.read_text())["datasources"][0]["url"])
+            start_s, end_s = (int(found.group(place)) / 1e3 for place in (3, 4))
+            answers = {
+                name: history.query_range(expr, start_s=start_s, end_s=end_s, step_s=5) for name, expr in TOLD.items()
+            }
+            asked[found.group(2)] = {
+                name: {float(v) for s in got for _, v in s["values"]} for name, got in answers.items()
+            }
+
+    show_session(bundle, desk.layout, environ=desk.environ, say=say, clock=SystemClock(), rounds=0)
+    assert set(asked) == {path.stem for path in (desk.layout.root / "grafana" / "dashboards").glob("*.json")}
+    assert all({6.0, 12.0} <= told["users"] and min(told["price"]) > 0 for told in asked.values())
+    assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
+
+
+def test_a_past_run_without_grafana_is_in_prometheus_and_what_is_missing_is_said(desk: Desk) -> None:
+    make_session(desk.folder / "session")
+    bundle = desk.folder / "session"
+    show_session(bundle, desk.layout, environ=desk.environ, say=desk.said.append, clock=SystemClock(), rounds=0)
+    assert any(re.match(r"Prometheus  http://127\.0\.0\.1:\d+ .*from=\d+&to=\d+", line) for line in desk.said)
+    assert any("Grafana is missing" in line for line in desk.said)

@@ -80,7 +80,7 @@ def _how_does_the_cost_of_a_good_request_move() -> Panel:
     return lines(
         "How does the cost of a good request move?",
         "Cost per million good requests over time, on a logarithmic axis. Only the stack under load has a value; it "
-        "is high while a level starts, for the deployment is paid for and little is answered yet. Worry when it turns "
+        "has none until its window has been the same for 20 s. Worry when it turns "
         "upwards within a level: good answers become fewer.",
         "currencyUSD",
         [Query(f'loadlab:usd_per_million_good{{stack=~"$stack", stack!="", {CHOSEN}}}', "{{stack}}")],

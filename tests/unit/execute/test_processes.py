@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -229,7 +229,18 @@ def test_a_child_that_is_stopped_ends_with_its_engine(tmp_path: Path) -> None:
     _until(lambda: not any(map(_alive, _pids(tmp_path))), "the end of the child")
 
 
-def test_signals_that_the_engine_hears_are_heard_by_its_children(children: ChildProcesses, tmp_path: Path) -> None:
+@pytest.fixture
+def heard_signals() -> Iterator[None]:
+    """Whoever runs the tests may ignore some, as nohup does with SIGHUP: not here."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_signals_that_the_engine_hears_are_heard_by_its_children(
+    children: ChildProcesses, tmp_path: Path, heard_signals: None
+) -> None:
     script = "import signal; print([signal.getsignal(n).name for n in (signal.SIGTERM, signal.SIGHUP)])"
     child = children.start(_python(tmp_path, script))
     _until(lambda: child.exit_code() is not None, "the end of the child")

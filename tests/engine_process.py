@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -116,6 +117,29 @@ class Engine:
             except psutil.Error:
                 continue
         return found
+
+
+@contextmanager
+def running_engines(
+    folder: Path, *, prelude: str = "", env: Mapping[str, str] | None = None
+) -> Iterator[Callable[..., Engine]]:
+    """Start `loadlab run ...`; whatever still runs at the end is killed, and nothing may be left behind.
+
+    prelude, env: of every engine, unless a call says otherwise.
+    """
+    engines: list[Engine] = []
+    usual_prelude, usual_env = prelude, env
+
+    def run(*words: str, prelude: str = usual_prelude, env: Mapping[str, str] | None = usual_env) -> Engine:
+        engines.append(Engine(folder, "run", *words, prelude=prelude, env=env))
+        return engines[-1]
+
+    yield run
+    for engine in engines:
+        if engine.process.poll() is None:
+            engine.process.kill()
+            engine.ended()
+    assert [line for engine in engines for line in engine.orphans()] == []
 
 
 def none_left(processes: list[psutil.Process]) -> None:

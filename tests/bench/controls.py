@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from bench.marked_page import write_marked
+from loadlab.execute.machine import Machine
+from loadlab.stats.student import t_quantile_of
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from loadlab.execute.machine import Machine  # noqa: E402 - found through the line above
-from loadlab.stats.student import t_quantile_of  # noqa: E402
-
 EFFECTS = (0.0, 0.05, 0.10, 0.20)
-BEGIN, END = "<!-- controls: begin -->", "<!-- controls: end -->"
 RUN_TIMEOUT_S = 1200
 
 
@@ -71,7 +72,7 @@ def main() -> int:
         if not _make(folder, effect, number):
             print(f"{folder.name}: no result, left out", flush=True)
     controls, failed = _read_all(asked.folder)
-    _write(asked.docs, table(controls, failed))
+    write_marked(asked.docs, "controls", table(controls, failed))
     print(table(controls, failed))
     return 0
 
@@ -167,15 +168,6 @@ def table(controls: Sequence[Control], failed: int) -> str:
         f"Machine: {told}. {invalid} windows were refused by gates; {failed} further runs had no valid level.",
     ]
     return "\n".join(lines)
-
-
-def _write(page: Path, text: str) -> None:
-    old = page.read_text(encoding="utf-8")
-    head, begin, rest = old.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page}: lacks the marks {BEGIN} and {END}")
-    page.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.marked_page import write_marked
 from bench.recorded_noise import RecordedNoise
 
-BEGIN, END = "<!-- decision tables: begin -->", "<!-- decision tables: end -->"
+MARKED = "decision tables"
 Line = Mapping[str, object]
 NOISES = {"heavy": "heavy tails", "growing": "growing", "lone": "one noisy level", "shared": "shared"}
 
@@ -23,17 +24,8 @@ class Drawn:
 
 
 def write_tables(page: Path, lines: Sequence[Line], drawn: Drawn) -> None:
-    """Put the tables between the page's marks; everything else stays.
-
-    Raises:
-        ValueError: the page lacks the marks.
-    """
-    text = page.read_text(encoding="utf-8")
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page}: lacks the marks {BEGIN} and {END}")
-    page.write_text(f"{head}{BEGIN}\n{tables(lines, drawn)}\n{END}{tail}", encoding="utf-8")
+    """Put the tables between the page's marks. Raises ValueError for a page without them."""
+    write_marked(page, MARKED, tables(lines, drawn))
 
 
 def tables(lines: Sequence[Line], drawn: Drawn) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine_process import Engine
+from engine_process import Engine, running_engines
 from faults.cases import draw
 from faults.clean_run import CLOCK, EXPERIMENT, PRELUDE, Clean
 
@@ -32,19 +32,9 @@ def clock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path, clock: Path) -> Iterator[Callable[..., Engine]]:
-    """Start `loadlab run ...`; what still runs at the end is killed, and nothing may be left behind."""
-    engines: list[Engine] = []
-
-    def run(*words: str) -> Engine:
-        engines.append(Engine(tmp_path, "run", *words, prelude=PRELUDE, env={CLOCK: str(clock)}))
-        return engines[-1]
-
-    yield run
-    for engine in engines:
-        if engine.process.poll() is None:
-            engine.process.kill()
-            engine.ended()
-    assert [line for engine in engines for line in engine.orphans()] == []
+    """Start `loadlab run ...`, brief where the cases do not look, with a wall clock that can be moved."""
+    with running_engines(tmp_path, prelude=PRELUDE, env={CLOCK: str(clock)}) as run:
+        yield run
 
 
 @pytest.fixture(scope="session")

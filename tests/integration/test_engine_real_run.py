@@ -17,30 +17,7 @@ import orjson
 
 from engine_process import BRIEF, Engine, none_left
 from loadlab.model.run import RunData
-
-EXPERIMENT = """
-id = "tiny"
-question = "Does the engine work?"
-{stacks}
-[upstream]
-latency = "constant(20ms)"
-[load]
-kind = "closed"
-scenario = "io_bound.IoBoundUser"
-users = [2]
-[window]
-warmup_s = 0.2
-measure_s = {measure_s}
-[blocks]
-count = {blocks}
-seed = 7
-[[price]]
-list = "aws-fargate-x86"
-billing = "provisioned"
-"""
-FLASK = '[[stack]]\nname = "flask"\nservice = "flask_gunicorn"\nsettings = { threads = 4 }\n'
-FASTAPI = '[[stack]]\nname = "fastapi"\nservice = "fastapi_uvicorn"\n'
-
+from tiny_experiment import FASTAPI, FLASK, write_tiny
 
 KILLS_THE_SERVICE = """
 import psutil
@@ -61,12 +38,6 @@ LoadSpan.sleep_until = settle_and_kill
 Start = Callable[..., Engine]
 
 
-def _experiment(folder: Path, stacks: str, *, measure_s: float, blocks: int) -> str:
-    path = folder / "tiny.toml"
-    path.write_text(EXPERIMENT.format(stacks=stacks, measure_s=measure_s, blocks=blocks))
-    return str(path)
-
-
 def _books_balance(run: RunData) -> None:
     for window in run.windows:
         assert window.books is not None
@@ -77,7 +48,7 @@ def _books_balance(run: RunData) -> None:
 
 
 def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(start: Start, tmp_path: Path) -> None:
-    engine = start(_experiment(tmp_path, FLASK + FASTAPI, measure_s=0.5, blocks=1), prelude=BRIEF)
+    engine = start(write_tiny(tmp_path, FLASK + FASTAPI, measure_s=0.5, blocks=1), prelude=BRIEF)
     engine.until_event("window_finished", 2)
     tree = engine.tree()
     assert len(tree) >= 6, "upstream, gunicorn and its worker, uvicorn, Locust's master and worker, their guardians"
@@ -118,7 +89,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(sta
 def test_a_service_that_is_killed_is_started_again_and_ctrl_c_ends_with_how_to_go_on(
     start: Start, tmp_path: Path
 ) -> None:
-    engine = start(_experiment(tmp_path, FASTAPI, measure_s=1.0, blocks=2), prelude=BRIEF + KILLS_THE_SERVICE)
+    engine = start(write_tiny(tmp_path, FASTAPI, measure_s=1.0, blocks=2), prelude=BRIEF + KILLS_THE_SERVICE)
     engine.until_event("stacks_restarted")
     engine.until_event("window_finished", 2)
     tree = engine.tree()

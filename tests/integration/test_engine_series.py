@@ -19,33 +19,7 @@ from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.replay import board_files, rule_files
 from loadlab.pipeline.replay_text import write_openmetrics
 from loadlab.report.board_queries import board_queries
-
-EXPERIMENT = """
-id = "series"
-question = "What do both sides expose?"
-[[stack]]
-name = "flask"
-service = "flask_gunicorn"
-settings = { threads = 4 }
-[[stack]]
-name = "fastapi"
-service = "fastapi_uvicorn"
-[upstream]
-latency = "constant(20ms)"
-[load]
-kind = "closed"
-scenario = "io_bound.IoBoundUser"
-users = [2]
-[window]
-warmup_s = 0.2
-measure_s = 1.5
-[blocks]
-count = 1
-seed = 7
-[[price]]
-list = "aws-fargate-x86"
-billing = "provisioned"
-"""
+from tiny_experiment import FASTAPI, FLASK, write_tiny
 
 MOST_OF_GENERATOR = 2000
 NOT_IN_A_CLOSED_LOOP = {"locust_arrivals_dropped_total"}
@@ -64,9 +38,7 @@ KEYWORDS = {"by", "without", "on", "and", "or", "unless", "offset", "bool", "gro
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of both stacks."""
     folder = tmp_path_factory.mktemp("series")
-    path = folder / "series.toml"
-    path.write_text(EXPERIMENT)
-    engine = Engine(folder, "run", str(path))
+    engine = Engine(folder, "run", write_tiny(folder, FLASK + FASTAPI, measure_s=1.5, blocks=1))
     code = engine.ended()
     assert code in (0, 4, 5), engine.output
     return engine.bundle

@@ -25,6 +25,11 @@ PLAIN_STATISTICS: tuple[Statistic, ...] = ("goodput", "p95", "memory", "cpu_per_
 INTERVAL_AT = 0.95
 
 
+def method_of(statistic: Statistic) -> Method:
+    """Whole replicas move in steps: order statistics bound them, and no variance does."""
+    return "sign" if statistic == "usd_per_hour_at_users" else "t"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
     """One statistic, larger is dearer, as the bill or the summary gives it; None is absent.
@@ -45,8 +50,8 @@ class Figures:
 
     @property
     def method(self) -> Method:
-        """Whole replicas move in steps: order statistics bound them, and no variance does."""
-        return "sign" if self.statistic == "usd_per_hour_at_users" else "t"
+        """How this statistic is bounded."""
+        return method_of(self.statistic)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

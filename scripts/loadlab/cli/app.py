@@ -91,6 +91,8 @@ def report(
     from loadlab.cli.commands import report_command, session_command
 
     if openmetrics is not None or queries:
+        if analyse or as_json or out:
+            raise UsageError("report: --openmetrics and --queries take no --analyse, --json or --out; call it twice")
         session_command(run=run, openmetrics=openmetrics, queries=queries, runs=runs)
         return
     report_command(run=run, analyse=analyse, as_json=as_json, out=tuple(out or ()), runs=runs)

@@ -146,6 +146,8 @@ def _least_s(experiment: Experiment, load: Load, plan: Plan) -> float:
 
 def _outlook(experiment: Experiment, load: Load, plan: Plan, layout: Layout) -> tuple[str, ...]:
     rule = experiment.decision
+    if len(experiment.stacks) != 2:
+        return ()  # one stack has no ratio to see
     return tuple(
         outlook(
             rule,

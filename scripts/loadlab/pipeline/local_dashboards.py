@@ -49,12 +49,17 @@ def show_dashboards(
         running = [desk.prometheus(program)]
         say(f"Prometheus  {desk.prometheus_url}  (what it scrapes: {desk.prometheus_url}/targets)")
         if found is None:
-            say(f"{grafana.HOW_TO_GET}; boards to import by hand: {layout.root / 'grafana' / 'dashboards'}")
+            say(without_grafana(layout))
         else:
             running.append(desk.grafana(found))
             say(f"Grafana     {desk.grafana_url}/dashboards")
         say("scraped: whatever `loadlab run` starts on this machine, from now on. Ctrl-C ends both.")
         watch(running, clock, rounds)
+
+
+def without_grafana(layout: Layout) -> str:
+    """What to do where there is no Grafana."""
+    return f"{grafana.HOW_TO_GET}; boards to import by hand: {layout.root / 'grafana' / 'dashboards'}"
 
 
 def watch(running: list[Child], clock: Clock, rounds: int | None) -> None:
@@ -70,14 +75,17 @@ def watch(running: list[Child], clock: Clock, rounds: int | None) -> None:
 class Desk:
     """Both servers, kept off the core that the stacks are given first."""
 
-    def __init__(self, layout: Layout, folder: Path, children: ChildProcesses, clock: Clock) -> None:
+    def __init__(
+        self, layout: Layout, folder: Path, children: ChildProcesses, clock: Clock, prometheus_url: str | None = None
+    ) -> None:
+        """prometheus_url: one that runs already; None: one is to be started here."""
         self._layout = layout
         self._folder = folder
         self._children = children
         self._clock = clock
         self._cpus = split_cores(frozenset(os.sched_getaffinity(0)), 1).rest
         self._folder.mkdir(parents=True, exist_ok=True)
-        self.prometheus_url = f"http://{HOST}:{port_near(PROMETHEUS_PORT)}"
+        self.prometheus_url = prometheus_url or f"http://{HOST}:{port_near(PROMETHEUS_PORT)}"
         self.grafana_url = f"http://{HOST}:{port_near(GRAFANA_PORT)}"
 
     def prometheus(self, program: Path) -> Child:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -11,8 +11,10 @@ from typing import Any
 
 import orjson
 
+from loadlab.analysis.compare import method_of
 from loadlab.model.experiment import DecisionRule
 from loadlab.stats.power import POWER, blocks_to_see, sight
+from loadlab.stats.sign import blocks_for_bound
 from loadlab.stats.student import t_quantile_of
 from loadlab.units import format_percent, format_ratio, format_s
 
@@ -50,10 +52,13 @@ def known_scatter(runs: Path, experiment_id: str, statistic: str) -> Scatter:
 def outlook(
     rule: DecisionRule, *, blocks: int, levels: int, scatter: Scatter, seconds_of: Callable[[int], float]
 ) -> list[str]:
-    """Two lines: what these blocks see, and what it takes to see 5 % beyond the margin.
+    """One or two lines: what these blocks see, and what it takes to see 5 % beyond the margin.
 
-    seconds_of: how long a plan of so many blocks takes.
+    seconds_of: how long a plan of so many blocks takes. A statistic that order statistics bound has no scatter to go
+    by: what counts there is how many blocks it takes to decide at all.
     """
+    if method_of(rule.statistic) == "sign":
+        return [_in_steps(rule, blocks, levels)]
     limit = 1 + rule.margin_ratio
     seen = sight(blocks=blocks, levels=levels, sd_log=scatter.sd_log, alpha=rule.alpha)
     head = f"block scatter {scatter.words}, power {POWER:g}"
@@ -61,12 +66,21 @@ def outlook(
         return [f"{head}: fewer than two blocks see nothing"]
     least = limit * math.exp(seen.excess_log)
     lines = [
-        f"{head}: this plan can see a cost ratio of {format_ratio(least, 3)} or more as beyond the margin of "
+        f"{head}: this plan can see a ratio of {format_ratio(least, 3)} or more as beyond the margin of "
         f"{format_ratio(limit, 2)} ({format_percent(math.expm1(seen.excess_log))} over it)"
     ]
     if seen.excess_log > math.log1p(WANTED_RATIO):
         lines.append(_needs(rule, levels, scatter, seconds_of))
     return lines
+
+
+def _in_steps(rule: DecisionRule, blocks: int, levels: int) -> str:
+    under, over = blocks_for_bound(rule.alpha), blocks_for_bound(rule.alpha / levels)
+    enough = "enough" if blocks >= over else f"too few: --set blocks.count={over}"
+    return (
+        f"{rule.statistic} moves in whole replicas: {under} blocks that agree can call a level within the margin, "
+        f"{over} can call one above it; {blocks} are {enough}"
+    )
 
 
 def _needs(rule: DecisionRule, levels: int, scatter: Scatter, seconds_of: Callable[[int], float]) -> str:
@@ -82,13 +96,20 @@ def _scatter_of(results: dict[str, Any], experiment_id: str, statistic: str) -> 
     if not isinstance(experiment, dict) or experiment.get("id") != experiment_id:
         return None
     levels: Sequence[Any] = results.get("comparisons") or ()
-    found = [sd for level in levels if (sd := _sd_log(level, statistic)) is not None]
+    mine = [level for level in levels if isinstance(level, dict) and level.get("statistic") == statistic]
+    decisive = [level for level in mine if _price(level) == _price(mine[0])]
+    found = [sd for level in decisive if (sd := _sd_log(level)) is not None]
     return median(found) if found else None
 
 
-def _sd_log(level: Any, statistic: str) -> float | None:
+def _price(level: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The curve of the first price list is the one that decides."""
+    return level.get("list"), level.get("billing")
+
+
+def _sd_log(level: Mapping[str, Any]) -> float | None:
     """Undo the two-sided interval: half of its width is t sd / sqrt(n)."""
-    if not isinstance(level, dict) or level.get("statistic") != statistic or not level.get("valid"):
+    if not level.get("valid"):
         return None
     lower, upper, blocks = (level.get(key) for key in ("lower_ratio", "upper_ratio", "blocks"))
     if not (isinstance(lower, float) and isinstance(upper, float) and isinstance(blocks, int)):

@@ -10,7 +10,7 @@ from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.execute.ports import Clock
 from loadlab.execute.processes import Child, ChildProcesses
 from loadlab.pipeline.layout import Layout
-from loadlab.pipeline.local_dashboards import PROMETHEUS_PORT, Desk, Say, port_near, watch
+from loadlab.pipeline.local_dashboards import PROMETHEUS_PORT, Desk, Say, port_near, watch, without_grafana
 from loadlab.pipeline.replay import Span, board_files, replayed
 
 FOLDER = "dashboards-of-a-session"
@@ -35,10 +35,9 @@ def show_session(
         say(f"Prometheus  {url}  (the session: {_range(span)} in milliseconds)")
         running: list[Child] = []
         if found is None:
-            say(f"{grafana.HOW_TO_GET}; boards to import by hand: {layout.root / 'grafana' / 'dashboards'}")
+            say(without_grafana(layout))
         else:
-            desk = Desk(layout, layout.lab / FOLDER, children, clock)
-            desk.prometheus_url = url
+            desk = Desk(layout, layout.lab / FOLDER, children, clock, prometheus_url=url)
             running.append(desk.grafana(found))
             for path in board_files(layout):
                 say(f"Grafana     {desk.grafana_url}/d/{path.stem}?{_range(span)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from itertools import count
 
 
 @cache
@@ -25,6 +26,11 @@ def order_rank(n: int, alpha: float) -> int:
             break
         rank += 1
     return rank
+
+
+def blocks_for_bound(alpha: float) -> int:
+    """The fewest blocks that have any one-sided bound of the median at this error: 2**-n is at most alpha."""
+    return next(n for n in count(1) if order_rank(n, alpha))
 
 
 def median_bounds(values: Sequence[float], alpha_lower: float, alpha_upper: float) -> tuple[float | None, float | None]:

@@ -9,7 +9,8 @@ from statistics import stdev
 
 import pytest
 
-from bench.decision_tables import BEGIN, END, Drawn, write_tables
+from bench.decision_tables import MARKED, Drawn, write_tables
+from bench.marked_page import marks
 from bench.recorded_noise import RecordedNoise, residuals_of, stored_noise
 from loadlab.stats.simulation import PlanShape, called_ratio
 
@@ -19,7 +20,8 @@ RUNS = 4000
 
 
 def generated() -> str:
-    return PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    begin, end = marks(MARKED)
+    return PAGE.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]
 
 
 def row(label: str) -> list[float]:

@@ -145,6 +145,25 @@ def test_a_bundle_that_cannot_be_written_is_one_line(type_: Type, bundle: Path) 
     assert "results.json: cannot be written" in _one_line(err)
 
 
+@pytest.mark.parametrize("other", [("--json",), ("--analyse",), ("--out", "x.md")])
+def test_a_sessions_metrics_are_not_mixed_with_a_report(type_: Type, bundle: Path, other: tuple[str, ...]) -> None:
+    code, _, err = type_("report", "unit-run", "--openmetrics", "-", *other)
+    assert code == 2
+    assert "--openmetrics and --queries take no" in _one_line(err)
+
+
+def test_a_plan_of_one_stack_promises_no_ratio(type_: Type, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.toml"
+    alone.write_text(
+        'id = "alone"\nquestion = "What does it carry?"\n[[stack]]\nname = "flask"\nservice = "flask_gunicorn"\n'
+        '[load]\nkind = "closed"\nscenario = "io_bound.IoBoundUser"\nusers = [2, 4]\n'
+        '[[price]]\nlist = "aws-fargate-x86"\nbilling = "provisioned"\n'
+    )
+    code, out, _ = type_("run", str(alone), "--dry-run")
+    assert code == 0
+    assert "ratio" not in out
+
+
 def test_dry_run_shows_the_plan_and_starts_nothing(type_: Type, tmp_path: Path) -> None:
     code, out, _ = type_("run", "quick", "--dry-run", "--set", "blocks.count=6")
     assert code == 0

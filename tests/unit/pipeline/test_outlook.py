@@ -19,13 +19,26 @@ RULE = DecisionRule(statistic="cost_per_million_good", margin_ratio=0.10)
 LOGS = (0.10, 0.13, 0.11, 0.16)
 
 
-def results(experiment: str = "quick", *, valid: bool = True, logs: tuple[float, ...] = LOGS) -> str:
-    """results.json of one level, with the interval that the real code gives these blocks."""
+def results(
+    experiment: str = "quick", *, valid: bool = True, logs: tuple[float, ...] = LOGS, other: tuple[float, ...] = ()
+) -> str:
+    """results.json of one level, with the interval that the real code gives these blocks.
+
+    other: blocks of the same level under a second price list.
+    """
+    levels = [level(logs, "aws-fargate-x86", valid=valid)]
+    levels += [level(other, "cloud-run-request", valid=valid)] * 3 if other else []
+    return json.dumps({"experiment": {"id": experiment}, "comparisons": levels})
+
+
+def level(logs: tuple[float, ...], price: str, *, valid: bool) -> dict[str, object]:
     seen = ratio_estimate(logs)
     assert seen is not None
     assert seen.interval is not None
-    level = {
+    return {
         "users": 48,
+        "list": price,
+        "billing": "provisioned",
         "statistic": "cost_per_million_good",
         "ratio": seen.value,
         "lower_ratio": seen.interval.lower,
@@ -33,7 +46,6 @@ def results(experiment: str = "quick", *, valid: bool = True, logs: tuple[float,
         "blocks": len(logs),
         "valid": valid,
     }
-    return json.dumps({"experiment": {"id": experiment}, "comparisons": [level]})
 
 
 def bundle(runs: Path, name: str, text: str, age_s: int = 0) -> None:
@@ -48,6 +60,20 @@ def test_the_scatter_of_the_blocks_is_read_back_out_of_a_finished_run(tmp_path: 
     seen = known_scatter(tmp_path, "quick", "cost_per_million_good")
     assert seen.run == "quick-1"
     assert seen.sd_log == pytest.approx(stdev(LOGS))
+
+
+def test_only_the_curve_that_decides_tells_the_scatter(tmp_path: Path) -> None:
+    bundle(tmp_path, "quick-1", results(other=(0.1, 0.9, 0.5)))
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good").sd_log == pytest.approx(stdev(LOGS))
+
+
+@pytest.mark.parametrize(("blocks", "says"), [(8, "8 are enough"), (4, "4 are too few: --set blocks.count=8")])
+def test_dollars_in_whole_replicas_are_laid_out_by_blocks_that_agree_and_not_by_scatter(blocks: int, says: str) -> None:
+    """2**-6 is at most 2.5 %, and 2**-8 at most a fifth of it: Hollander, Wolfe & Chicken, section 3.6."""
+    rule = DecisionRule(statistic="usd_per_hour_at_users", margin_ratio=0.10)
+    (line,) = outlook(rule, blocks=blocks, levels=5, scatter=Scatter(sd_log=0.05, run=None), seconds_of=float)
+    assert "6 blocks that agree can call a level within the margin, 8 can call one above it" in line
+    assert line.endswith(says)
 
 
 def test_the_newest_run_of_the_same_experiment_is_asked(tmp_path: Path) -> None:
@@ -71,7 +97,7 @@ def test_a_plan_says_the_ratio_it_can_see_and_what_five_percent_would_take() -> 
     )
     seen = sight(blocks=4, levels=5, sd_log=0.05)
     assert seen.excess_log is not None
-    assert f"a cost ratio of {1.1 * math.exp(seen.excess_log):.3f}x or more" in lines[0]
+    assert f"a ratio of {1.1 * math.exp(seen.excess_log):.3f}x or more" in lines[0]
     needed = blocks_to_see(math.log(1.05), levels=5, sd_log=0.05)
     assert needed is not None
     assert needed > 4

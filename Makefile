@@ -48,7 +48,7 @@ lab-logs: venv ## one file with logs, events and states for a bug report
 lab-down: venv ## everything that lab-up made is removed (ARGS=--images: its images too)
 	@$(LOADLAB) lab down $(ARGS)
 
-e2e: venv tools ## the tests on a real kind cluster; needs Docker, takes about half an hour
+e2e: venv tools ## the tests on a real kind cluster; needs Docker, takes about twenty minutes
 	@.venv/bin/python -m pytest tests/e2e -m e2e -p no:randomly $(ARGS)
 
 faults: venv ## 40 short runs that are killed, stopped and starved at random moments (FAULT_CASES=300), about ten minutes

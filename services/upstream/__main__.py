@@ -9,6 +9,7 @@ import sys
 import uvicorn
 
 from svc_common.environment import exit_on_settings_error
+from svc_common.listening import check_address
 from upstream.app import UpstreamApp
 from upstream.settings import UpstreamSettings
 
@@ -19,9 +20,10 @@ GRACEFUL_TIMEOUT_S = 5
 
 
 def main() -> None:
-    """Serve until SIGTERM, then exit with code 0; a bad setting exits with code 2."""
+    """Serve until SIGTERM, then exit with code 0; a bad setting or a taken port exits with code 2."""
     with exit_on_settings_error():
         settings = UpstreamSettings.from_env(os.environ)
+        check_address(settings.host, settings.port, prefix="UPSTREAM_")
     # uvicorn stops in order at SIGTERM and then raises the signal again, for the handler it found.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(

@@ -57,6 +57,16 @@ def test_a_port_that_is_taken_is_told_in_one_line(
     assert "Traceback" not in ended.stderr
 
 
+def test_an_address_of_another_machine_is_told_by_its_own_variable(
+    run_to_end: Callable[..., Any], stack_name: str
+) -> None:
+    ended = run_to_end(stack_name, SVC_HOST="192.0.2.1")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("settings: SVC_HOST=192.0.2.1: cannot listen there ")
+    assert line.endswith("expected an address of this machine")
+
+
 def test_every_interface_means_both_families(launch: Callable[..., Any], stack_name: str) -> None:
     is_dual = socket.has_dualstack_ipv6()
     service = launch(stack_name, SVC_HOST="::" if is_dual else "0.0.0.0")

@@ -140,3 +140,15 @@ def test_a_bad_setting_ends_the_process_with_code_2(
     assert child.returncode == 2
     assert len(stderr.splitlines()) == 1
     assert next(iter(environ)) in stderr
+
+
+def test_an_upstream_whose_port_is_taken_says_so_in_one_line_with_code_2(
+    spawn: Callable[..., subprocess.Popen[str]], services_env: dict[str, str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taker:
+        taken = taker.getsockname()[1]
+        child = spawn("-m", "upstream", env=services_env | {"UPSTREAM_PORT": str(taken)})
+        _, stderr = child.communicate(timeout=20)
+    assert child.returncode == 2
+    (line,) = stderr.splitlines()
+    assert line.startswith(f"settings: UPSTREAM_PORT={taken}: cannot listen on 127.0.0.1 ")

@@ -86,10 +86,8 @@ def held_open(door: Door) -> Talk:
 
 def _slow(door: Door) -> Iterator[Talk]:
     request = door.whole("Connection: close")
-    thirds = tuple(
-        request[start : start + len(request) // 8 + 1] for start in range(0, len(request), len(request) // 8 + 1)
-    )
-    yield Talk(name="a request in pieces", pieces=thirds, end="waits", may=OK, least=1, pause_s=0.05)
+    pieces = tuple(request[start : start + 5] for start in range(0, len(request), 5))
+    yield Talk(name="a request in pieces", pieces=pieces, end="waits", may=OK, least=1, pause_s=0.05)
     yield Talk(name="a connection without a word", pieces=(b"",), end="leaves", may=frozenset(), pause_s=0.3)
     body = (door.post(b"", "Content-Length: 400"), *([b" "] * 8))
     yield Talk(name="a body by the byte, then gone", pieces=body, end="leaves", may=REFUSED, pause_s=0.05)

@@ -56,20 +56,16 @@ def _talk(door: Door, least: int = 1) -> Talk:
     ("statuses", "least", "told"),
     [
         ((200,), 1, None),
-        ((500,), 1, r"one: answered \[500\]"),
-        ((200, 500), 1, r"one: answered \[200, 500\]"),
-        ((200,), 2, r"one: answered \[200\], expected 2 of \[200\]"),
-        ((), 1, r"one: answered \[\]"),
+        ((500,), 1, "one: answered [500], expected 1 of [200]"),
+        ((200, 500), 1, "one: answered [200, 500], expected 1 of [200]"),
+        ((200,), 2, "one: answered [200], expected 2 of [200]"),
+        ((), 1, "one: answered [], expected 1 of [200]"),
     ],
 )
 def test_answers_are_held_to_what_they_may_be(statuses: tuple[int, ...], least: int, told: str | None) -> None:
     with _server(_says(*statuses)) as door:
-        wrong = fault(talk := _talk(door, least), converse(door.port, talk))
-    if told is None:
-        assert wrong is None
-    else:
-        with pytest.raises(AssertionError, match=told):
-            raise AssertionError(wrong)
+        talk = _talk(door, least)
+        assert fault(talk, converse(door.port, talk)) == told
 
 
 def test_a_connection_that_is_left_open_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

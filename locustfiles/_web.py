@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Any
 from _refusal import Refusal
 from flask import Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.exceptions import RequestEntityTooLarge
 
 if TYPE_CHECKING:
     from _routes import Lab
 
+BODY_MOST_BYTES = 65_536
+"""Far beyond anything that the engine sends."""
+
 
 def _json_object() -> Mapping[str, Any]:
-    body = request.get_json(force=True, silent=True)
+    request.max_content_length = BODY_MOST_BYTES
+    try:
+        body = request.get_json(force=True, silent=True)
+    except OSError:  # gevent's, for a body that ends early or whose chunks make no sense
+        raise Refusal(400, "the body ended early or is broken; send all of it") from None
+    except RequestEntityTooLarge:
+        raise Refusal(413, f"the body is too long; expected at most {BODY_MOST_BYTES} bytes") from None
     if not isinstance(body, dict):
         raise Refusal(400, "the body is not a JSON object; send one with Content-Type: application/json")
     return body

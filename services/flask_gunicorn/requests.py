@@ -7,6 +7,7 @@ from functools import wraps
 from typing import ParamSpec
 
 from flask import Response, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from svc_common import problem
@@ -63,7 +64,7 @@ def _read_body(max_body_bytes: int) -> bytes:
         raise problem.body_too_large(max_body_bytes)
     try:
         body: bytes = request.environ["wsgi.input"].read(max_body_bytes + 1)
-    except OSError:
+    except (OSError, ParseException):  # gunicorn parses chunks as they are read
         raise problem.body_broken() from None
     if len(body) > max_body_bytes:
         raise problem.body_too_large(max_body_bytes)

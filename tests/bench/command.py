@@ -17,12 +17,16 @@ from bench.compare import compare_text
 from bench.figures import Figure, at_least
 from bench.measure_arrivals import measure_arrivals
 from bench.measure_bundle import measure_bundle
+from bench.measure_clients import measure_clients
+from bench.measure_faults import measure_faults
+from bench.measure_garbage import measure_garbage
 from bench.measure_golden import measure_golden
 from bench.measure_help import measure_help
 from bench.measure_lab import measure_lab
 from bench.measure_recorder import measure_recorder
 from bench.measure_scrape import measure_scrape
 from bench.measure_services import measure_services
+from bench.measure_side_by_side import measure_side_by_side
 from bench.measure_upstream import measure_upstream
 from bench.measure_whole import measure_coverage, measure_quick, measure_tests
 from bench.record import Measured, RecordError, read_bench, write_bench
@@ -37,17 +41,21 @@ MEASURES: dict[str, Measure] = {
     "recorder": measure_recorder,
     "golden": measure_golden,
     "arrivals": measure_arrivals,
+    "side-by-side": measure_side_by_side,
     "services": measure_services,
     "upstream": measure_upstream,
     "scrape": measure_scrape,
     "bundle": measure_bundle,
     "help": measure_help,
     "coverage": measure_coverage,
+    "garbage": measure_garbage,
+    "clients": measure_clients,
     "quick": measure_quick,
     "lab": measure_lab,
+    "faults": measure_faults,
     "tests": measure_tests,
 }
-LONG = ("quick", "lab")
+LONG = ("quick", "lab", "faults")
 """Left out by --quick unless asked for by name."""
 
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 import yaml
 
-from loadlab.analysis.gates import GateBounds
+from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.pipeline.layout import checkout
 from loadlab.report.board_queries import board_queries, expanded
 

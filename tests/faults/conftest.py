@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import pytest
 
 from engine_process import Engine, running_engines
-from faults.cases import draw
-from faults.clean_run import CLOCK, EXPERIMENT, PRELUDE, Clean
+from faults.cases import Fault, draw
+from faults.clean_run import CLOCK, EXPERIMENT, PRELUDE, SWAPPED, Clean
 
 COUNT = int(os.environ.get("FAULT_CASES", "40"))
 SEED = int(os.environ.get("FAULT_SEED", "20261126"))
@@ -31,21 +32,33 @@ def clock(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(tmp_path: Path, clock: Path) -> Iterator[Callable[..., Engine]]:
+def start(tmp_path: Path, clock: Path, fault: Fault) -> Iterator[Callable[..., Engine]]:
     """Start `loadlab run ...`, brief where the cases do not look, with a wall clock that can be moved."""
-    with running_engines(tmp_path, prelude=PRELUDE, env={CLOCK: str(clock)}) as run:
+    with running_engines(tmp_path, prelude=PRELUDE, env={CLOCK: str(clock), SWAPPED: str(fault.number % 2)}) as run:
         yield run
 
 
 @pytest.fixture(scope="session")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
-    """An undisturbed run, once for each process of pytest."""
-    folder = tmp_path_factory.mktemp("clean")
-    engine = Engine(folder, "run", str(EXPERIMENT), prelude=PRELUDE, env={CLOCK: str(folder / "clock")})
+    """An undisturbed run, made by the first process of pytest that asks; the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    told = shared / "clean.events"
+    with (shared / "clean.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_text(str(_clean_events(shared / "clean")), encoding="ascii")
+    return Clean(events=int(told.read_text(encoding="ascii")))
+
+
+def _clean_events(folder: Path) -> int:
+    folder.mkdir()
+    env = {CLOCK: str(folder / "clock"), SWAPPED: "0"}
+    engine = Engine(folder, "run", str(EXPERIMENT), prelude=PRELUDE, env=env)
     code = engine.ended()
     assert code in (0, 4, 5), engine.output
     assert engine.orphans() == []
-    return Clean(events=len(engine.events()), verdict=engine.results()["verdict"]["kind"])
+    return len(engine.events())
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from loadlab.analysis.arrivals import of_level, of_window, over
-from loadlab.analysis.gates import GateBounds
+from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.analysis.pairing import Pair, resolve
 from loadlab.analysis.replicas import holds
 from loadlab.analysis.resources import window_resources

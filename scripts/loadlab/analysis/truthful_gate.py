@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadlab.analysis.codes import finding
-from loadlab.analysis.gates import GateBounds
+from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.model.calibration import Reach
 from loadlab.model.result import Finding
 from loadlab.model.run import Window

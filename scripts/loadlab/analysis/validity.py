@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from loadlab.analysis import gates
 from loadlab.analysis.codes import GATE_CODES, GateCode, finding
-from loadlab.analysis.gates import Gate, GateBounds
+from loadlab.analysis.dispatch_gate import dispatch_lag
+from loadlab.analysis.gate_bounds import GateBounds
+from loadlab.analysis.gates import Gate
 from loadlab.analysis.pairing import units
 from loadlab.analysis.truthful_gate import beyond_calibration
 from loadlab.errors import PROGRAM
@@ -61,7 +63,7 @@ def _of_load(load: Load) -> tuple[Gate, ...]:
     if isinstance(load, ClosedLoad):
         return gates.halves_disagree, gates.closed_schedule
     halves = gates.planned_halves if "steps" in load.arrivals else gates.open_halves
-    return halves, gates.open_schedule
+    return halves, gates.open_schedule, dispatch_lag
 
 
 def _tells(window: Window, experiment: Experiment) -> bool:

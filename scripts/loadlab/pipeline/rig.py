@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from loadlab.analysis.gates import GateBounds
+from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
 from loadlab.model.experiment import Experiment, Load, Stack
 from loadlab.model.run import Window

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
 from loadlab.report.results import Results
 from loadlab.report.words import NO_P99
-from loadlab.units import format_count, format_s
+from loadlab.units import format_count, format_percent, format_s
+
+BOUNDS = GateBounds()
+"""No calibration changes those of the dispatch lag."""
 
 
 def is_open(results: Results) -> bool:
@@ -28,7 +32,10 @@ def arrival_tables(results: Results) -> tuple[Table, ...]:
     )
     caption = (
         "Open loop: arrivals, response time from the intended start, service time from the send, and the dispatch lag "
-        "between the two; estimate over blocks, its interval below"
+        "between the two; estimate over blocks, its interval below. A window does not count where the dispatch lag's "
+        f"p99 is above {format_s(BOUNDS.dispatch_lag_s)} and above "
+        f"{format_percent(BOUNDS.dispatch_lag_of_measured_ratio)} of the service time's p99, or its median above "
+        f"{format_s(BOUNDS.dispatch_lag_p50_s)}"
     )
     return (Table(caption=caption, columns=columns(*titles), rows=tuple(_row(one) for one in results["levels"])),)
 

@@ -113,7 +113,12 @@ def test_a_coverage_script_that_prints_something_else_is_no_pass() -> None:
 def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_for() -> None:
     everything = tuple(command.MEASURES)
     assert command.wanted(None, quick=False, with_tests=True) == everything
-    assert set(everything) - set(command.wanted(None, quick=True, with_tests=False)) == {"quick", "lab", "tests"}
+    assert set(everything) - set(command.wanted(None, quick=True, with_tests=False)) == {
+        "quick",
+        "lab",
+        "faults",
+        "tests",
+    }
     assert command.wanted(["tests", "help"], quick=True, with_tests=False) == ("help", "tests")
 
 

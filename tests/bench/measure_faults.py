@@ -1,0 +1,72 @@
+"""`make faults` at length: short real runs that are killed, stopped and starved at random moments."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+
+from bench.arena import Arena, MeasureError, last_line, run
+from bench.figures import Figure, at_least, at_most
+
+CASES, SHORT_CASES = 300, 3
+CASE_TIMEOUT_S = 120.0
+"""Of each case, all of them one after another; three go at once."""
+BOOKS = re.compile(r"^faults: (\d+) cases, (\d+) struck, (\d+) windows .*?, (\d+) requests in them, (\d+) lost", re.M)
+NOT_PASSED = re.compile(r"(\d+) (?:failed|errors?)\b")
+
+
+def measure_faults(arena: Arena) -> Iterator[Figure]:
+    """Cases that broke a promise, and requests lost by the books over all cases."""
+    cases = arena.pick(CASES, SHORT_CASES)
+    arena.say(f"faults: {cases} cases")
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/faults/test_faults.py",
+        "-m",
+        "faults",
+        "-n",
+        "3",
+        "-p",
+        "no:randomly",
+    ]
+    env = {"FAULT_CASES": str(cases)}
+    done = run(argv, cwd=arena.root, timeout_s=60.0 + cases * CASE_TIMEOUT_S, env=env)
+    yield from fault_figures(done.stdout, cases)
+
+
+def fault_figures(told: str, cases: int) -> Iterator[Figure]:
+    """Figures out of what pytest printed. Raises MeasureError when its books are not there or not of so many cases."""
+    books = BOOKS.search(told)
+    if books is None or int(books[1]) != cases:
+        raise MeasureError(f"make faults: no books of {cases} cases: {last_line(told)[:200]}")
+    _, struck, windows, requests, lost = (int(number) for number in books.groups())
+    closing = last_line(told)
+    failed = sum(int(number) for number in NOT_PASSED.findall(closing))
+    how = (
+        f"{cases} runs, each hit once at a random moment: SIGKILL, SIGSTOP for 3 s, SIGTERM, a full disk, a moved clock"
+    )
+    yield Figure(
+        name="fault cases that broke a promise",
+        value=float(failed),
+        unit="cases",
+        bar=at_most(0.0),
+        how=how,
+        note=closing.strip("= "),
+    )
+    yield Figure(
+        name="requests lost by the books, all fault cases",
+        value=float(lost),
+        unit="requests",
+        bar=at_most(0.0),
+        how=f"sent less answered, failed, served or arrived, over {requests} requests of {windows} windows",
+    )
+    yield Figure(
+        name="fault cases whose victim was hit",
+        value=struck / cases,
+        unit="share",
+        bar=at_least(0.9),
+        how="the others ended before their moment came",
+    )

@@ -211,6 +211,15 @@ def test_dry_run_shows_the_plan_and_starts_nothing(type_: Type, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_says_in_one_line_that_stack_and_load_generator_share_cores(type_: Type) -> None:
+    cores = len(os.sched_getaffinity(0))
+    for asked, told in ((cores, 1), (cores - 1, 0)):
+        _, out, _ = type_("run", "quick", "--dry-run", "--set", f"resources.cpu={asked}")
+        lines = [line for line in out.splitlines() if line.startswith("load generator and stack share core")]
+        assert len(lines) == told
+        assert all(f"set resources.cpu = {asked - 1} or lower" in line for line in lines)
+
+
 def test_a_dry_run_as_json_is_the_plan_with_its_documented_keys(type_: Type) -> None:
     code, out, err = type_("run", "quick", "--dry-run", "--json", "--set", "blocks.count=6")
     assert (code, err) == (0, "")

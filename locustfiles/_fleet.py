@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -79,6 +80,7 @@ class Fleet:
         self.workers: dict[str, Worker] = {}
         self.ledger = Ledger()
         self.on_join: list[Callable[[Worker], None]] = []
+        self._recent_from_s = -inf
 
     def listen(self) -> None:
         """Register for the workers' messages about themselves."""
@@ -125,12 +127,15 @@ class Fleet:
         return question.answers
 
     def recent(self) -> dict[str, Any]:
-        """Requests per second, share of failures and quantiles over the last 2 s; None where nothing ended."""
+        """Requests per second, share of failures and quantiles over the last 2 s; None where nothing ended.
+
+        What was under way before the last ``forget_recent`` is not among them.
+        """
         now_s = perf_counter()
         latencies, ended, failed, since_s = LatencyCounts(), 0, 0, now_s
         for worker in self.living:
             for at_s, pulse in worker.pulses:
-                if now_s - at_s <= RECENT_S:
+                if now_s - at_s <= RECENT_S and at_s - pulse["span_s"] >= self._recent_from_s:
                     latencies.merge(pulse["latencies"])
                     ended += pulse["ended"]
                     failed += pulse["failed"]
@@ -141,6 +146,10 @@ class Fleet:
             "p50_s": latencies.quantile_s(0.50),
             "p99_s": latencies.quantile_s(0.99),
         }
+
+    def forget_recent(self) -> None:
+        """A trial begins: what ended before it belongs to another stack or level, as does a pulse from before."""
+        self._recent_from_s = perf_counter()
 
     def recent_health(self) -> dict[str, float | None]:
         """Lag quantiles, processors used and the worst steal of the last pulses; None where nothing is known."""

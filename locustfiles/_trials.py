@@ -38,6 +38,7 @@ class Trials:
         self._members = {worker.id for worker in self._fleet.living}
         self.crew = frozenset(self._members)
         self.active = trial_id
+        self._fleet.forget_recent()
         return {"id": trial_id, "good_within_s": self.good_within_s, "workers": len(self._members)}
 
     def get(self, trial_id: str) -> dict[str, Any]:

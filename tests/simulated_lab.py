@@ -12,6 +12,7 @@ from loadlab.config import dump_experiment
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import Experiment
+from loadlab.model.result import WindowSummary
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
 from simulated import FakeClock, SimulatedDeployer, SimulatedGenerator, SimulatedProbe, Truth, World
@@ -22,14 +23,19 @@ class Watcher:
     """Progress that remembers."""
 
     messages: list[str] = field(default_factory=list)
-    windows: list[tuple[str, bool, tuple[str, ...]]] = field(default_factory=list)
+    windows: list[tuple[str, WindowSummary]] = field(default_factory=list)
     expected: list[int] = field(default_factory=list)
+    least_s: float = 0.0
+    expected_s: tuple[float, ...] = ()
     ticks: int = 0
     total: int = 0
 
-    def run_started(self, plan_windows: int, estimated_s: float) -> None:
-        assert (estimated_s > 0) == (plan_windows > 0)
-        self.total = plan_windows
+    def run_bounded(self, windows: int, least_s: float) -> None:
+        assert (least_s > 0) == (windows > 0)
+        self.least_s, self.total = least_s, windows
+
+    def run_started(self, expected_s: Sequence[float]) -> None:
+        self.expected_s, self.total = tuple(expected_s), len(expected_s)
 
     def stage(self, text: str) -> None:
         self.messages.append(text)
@@ -43,8 +49,8 @@ class Watcher:
     def tick(self, there: str, rps: float, p50_s: float | None, p99_s: float | None) -> None:
         self.ticks += 1
 
-    def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
-        self.windows.append((label, valid, tuple(reasons)))
+    def window_finished(self, label: str, window: WindowSummary) -> None:
+        self.windows.append((label, window))
 
     def message(self, text: str) -> None:
         self.messages.append(text)

@@ -93,6 +93,19 @@ def test_each_user_keeps_one_connection(pair: Cluster, stub: Stub) -> None:
     assert ours - 8 <= 1, "one connection for each user and one for the question itself"
 
 
+def test_live_figures_begin_with_the_trial(pair: Cluster, stub: Stub) -> None:
+    pair.post("trials", {"id": "many"})
+    pair.swarm(stub.url, "ReadHeavyUser", 8, think_s=0.01)
+    wait_until(lambda: pair.status()["rps"] > 0 and pair.status()["p99_s"], "live figures")
+    pair.drained("many")
+    assert pair.post("trials", {"id": "one"})[0] == 201
+    status = pair.status()
+    assert (status["rps"], status["error_ratio"], status["p50_s"], status["p99_s"]) == (0.0, None, None, None)
+    pair.swarm(stub.url, "ReadHeavyUser", 1, think_s=0.5)
+    assert 0 < wait_until(lambda: pair.status()["rps"], "a live figure of one user") < 40
+    pair.drained("one")
+
+
 def test_a_worker_that_is_terminated_flushes_what_it_has(pair: Cluster, stub: Stub) -> None:
     pair.post("trials", {"id": "term"})
     pair.swarm(stub.url, "IoBoundUser", 10)

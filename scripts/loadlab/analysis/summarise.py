@@ -51,6 +51,15 @@ def judge(run: RunData, experiment: Experiment, bounds: GateBounds = DEFAULT_BOU
     )
 
 
+def summarise_window(window: Window, experiment: Experiment, bounds: GateBounds = DEFAULT_BOUNDS) -> WindowSummary:
+    """One window by itself, judged; which of its run's windows count is not known yet.
+
+    Raises BundleError when its histogram cannot be read.
+    """
+    seen = decode(window.load.histogram, f"windows/{window.id}.hdr", window.load.ok)
+    return _summary(window, experiment.objective, window_findings(window, experiment, bounds, seen), seen)
+
+
 def level_summaries(judged: Judged, experiment: Experiment) -> tuple[LevelSummary, ...]:
     """Each stack at each level over the windows that count; a level without any is left out."""
     used = [window for window in judged.windows if window.used]

@@ -107,12 +107,18 @@ def compare(
         typer.Option("--allow-different-machines", help="Compare runs of different machines; the result is marked."),
     ] = False,
     as_json: AsJson = False,
+    out: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option("--out", help="Also write the comparison to FILE: .md or .json. Repeatable."),
+    ] = None,
     runs: RunsFolder = RUNS,
 ) -> None:
     """Put two runs side by side: brackets, ratios level by level, settings."""
     from loadlab.cli.commands import compare_command
 
-    compare_command(first=first, second=second, across_machines=across_machines, as_json=as_json, runs=runs)
+    compare_command(
+        first=first, second=second, across_machines=across_machines, as_json=as_json, out=tuple(out or ()), runs=runs
+    )
 
 
 @app.command(name="list")

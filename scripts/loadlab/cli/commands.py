@@ -35,6 +35,8 @@ MEANINGS = {
     EXIT_INCONCLUSIVE: "inconclusive, the data decide nothing at the declared error rate",
 }
 """What the exit codes of a run that was carried out say."""
+COMPARISON_KINDS = (".md", ".json")
+"""What `compare --out` writes: two runs make no one list of tests."""
 
 
 def run_command(
@@ -106,14 +108,20 @@ def session_command(*, run: str, openmetrics: Path | None, queries: bool, runs: 
         typer.echo(f"queries: {write_queries(folder, layout)}")
 
 
-def compare_command(*, first: str, second: str, across_machines: bool, as_json: bool, runs: Path) -> None:
+def compare_command(
+    *, first: str, second: str, across_machines: bool, as_json: bool, out: tuple[Path, ...], runs: Path
+) -> None:
     """`loadlab compare`."""
     from loadlab.report.comparison import compare_runs
-    from loadlab.report.comparison_text import print_comparison
+    from loadlab.report.comparison_text import comparison_markdown, print_comparison
 
     layout = _layout(runs)
+    check_out(out, COMPARISON_KINDS)
     a, b = (current_report(find_run(name, layout), layout).results for name in (first, second))
     comparison = compare_runs(a, b, allow_different_machines=across_machines)
+    for path in out:
+        content = comparison_markdown(comparison).encode() if path.suffix == ".md" else _json(comparison)
+        write_whole(path.absolute(), content)
     if as_json:
         _print_json(comparison)
     else:
@@ -201,7 +209,13 @@ def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:
         typer.echo((report.folder / "results.json").read_bytes(), nl=False)
     else:
         print_summary(report.results, Console())
-        typer.echo(f"report: {report.html}")
+        typer.echo(f"report: {_from_here(report.html)}")
+
+
+def _from_here(path: Path) -> Path:
+    """As it is typed in the current folder, where it lies under it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _rendered(results: Mapping[str, Any], suffix: str) -> bytes:
@@ -218,4 +232,8 @@ def _rendered(results: Mapping[str, Any], suffix: str) -> bytes:
 
 
 def _print_json(record: object) -> None:
-    typer.echo(orjson.dumps(record, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE), nl=False)
+    typer.echo(_json(record), nl=False)
+
+
+def _json(record: object) -> bytes:
+    return orjson.dumps(record, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

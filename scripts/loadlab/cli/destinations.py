@@ -13,11 +13,11 @@ from loadlab.execute.durable import temporary_of
 OUT_KINDS = (".md", ".json", ".xml")
 
 
-def check_out(out: Sequence[Path]) -> None:
-    """Raises UsageError for a file that could not be written in the end, or is of no known kind."""
+def check_out(out: Sequence[Path], kinds: Sequence[str] = OUT_KINDS) -> None:
+    """Raises UsageError for a file that could not be written in the end, or is of none of the kinds."""
     for path in out:
-        if path.suffix not in OUT_KINDS:
-            raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(OUT_KINDS)}")
+        if path.suffix not in kinds:
+            raise UsageError(f"--out {path}: got the ending {path.suffix!r}, expected one of {', '.join(kinds)}")
         check_file("--out", path)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from loadlab.analysis.validity import needs_repeat, window_findings
+from loadlab.analysis.summarise import summarise_window
+from loadlab.analysis.validity import needs_repeat
 from loadlab.design.plan import make_repeat, owed_repeats
 from loadlab.design.warmup import open_settling_s, settling_s
 from loadlab.model.plan import Block, Trial
@@ -87,10 +88,10 @@ class _Running:
         measured = insist(rig, trial.id, trial.block, lambda: self._measured(trial, label), self._all_cold)
         window = measured.window
         rig.store.put_window(window, measured.scrapes, measured.generator_scrapes)
-        reasons = tuple(f.code for f in window_findings(window, rig.experiment, rig.bounds) if f.level == "invalid")
-        rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
-        self._expect_repeats(trial, failed=bool(reasons))
-        rig.progress.window_finished(label, not reasons, reasons)
+        summary = summarise_window(window, rig.experiment, rig.bounds)
+        rig.store.event("window_finished", {"window": window.id, "invalid": list(summary.reasons)})
+        self._expect_repeats(trial, failed=not summary.valid)
+        rig.progress.window_finished(label, summary)
         heal(rig, trial.block, self._all_cold)
         return window
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from loadlab.config import check_targets, load_experiment
-from loadlab.design.plan import make_plan
-from loadlab.design.replication import estimated_duration_s
 from loadlab.errors import LoadlabError, UsageError
 from loadlab.execute.local import Cores
-from loadlab.model.experiment import ClosedLoad, Experiment, Load
+from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
+from loadlab.pipeline.duration import least_s, plan_before_demands
 from loadlab.pipeline.kubernetes_rig import reach
 from loadlab.pipeline.layout import Layout
-from loadlab.pipeline.local_rig import cores_for
+from loadlab.pipeline.local_rig import cores_for, sharing
 from loadlab.pipeline.outlook import known_scatter, outlook
 from loadlab.pipeline.preflight import local_findings
 from loadlab.pipeline.run import Request, check_target
-from loadlab.pipeline.session import OVERHEAD
 from loadlab.units import format_s, one_line
 
 
@@ -45,6 +43,7 @@ class DryRun:
     in_flight_max: int | None
     stack_cores: tuple[int, ...] | None
     other_cores: tuple[int, ...] | None
+    sharing: str | None
     statistic: str
     margin_ratio: float
     alpha: float
@@ -72,7 +71,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
     experiment = load_experiment(request.experiment, request.overrides)
     load = experiment.load
     cores = _cores(experiment) if request.target == "local" else None
-    plan = _plan(experiment, load, experiment.blocks.count)
+    plan = plan_before_demands(experiment, experiment.blocks.count)
     return DryRun(
         experiment=experiment.id,
         question=experiment.question,
@@ -85,6 +84,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         in_flight_max=None if isinstance(load, ClosedLoad) else load.in_flight_max,
         stack_cores=tuple(sorted(cores.sut)) if cores else None,
         other_cores=tuple(sorted(cores.rest)) if cores else None,
+        sharing=sharing(cores) if cores else None,
         statistic=experiment.decision.statistic,
         margin_ratio=experiment.decision.margin_ratio,
         alpha=experiment.decision.alpha,
@@ -95,8 +95,8 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         windows=sum(len(block.trials) for block in plan.blocks),
         warmup_s=experiment.window.warmup_s,
         measure_s=experiment.window.measure_s,
-        least_s=_least_s(experiment, load, plan),
-        outlook=_outlook(experiment, load, plan, layout),
+        least_s=least_s(experiment, plan),
+        outlook=_outlook(experiment, plan, layout),
         obstacles=_obstacles(experiment, request, layout),
     )
 
@@ -110,6 +110,7 @@ def plan_text(plan: DryRun) -> str:
             f"{plan.experiment}: {one_line(plan.question)}",
             f"stacks: {', '.join(plan.stacks)}; scenario {plan.scenario}, {_kind(plan)}; "
             + (cores if plan.stack_cores else f"target {plan.target}"),
+            *([plan.sharing] if plan.sharing else []),
             f"statistic {plan.statistic}, margin {plan.margin_ratio:g}, alpha {plan.alpha:g}, seed {plan.seed}",
             f"levels {', '.join(map(str, plan.levels))}{_unit(plan)}" if plan.levels else placed,
             f"{plan.blocks} blocks, {plan.windows} windows of {plan.measure_s:g} s: at least "
@@ -133,18 +134,7 @@ def _list(cores: tuple[int, ...] | None) -> str:
     return ", ".join(map(str, cores or ()))
 
 
-def _plan(experiment: Experiment, load: Load, blocks: int) -> Plan:
-    """So many blocks over the levels; where the law is to place these, over as many as it will."""
-    levels = load.levels or tuple(range(1, experiment.blocks.levels + 1))
-    enough = replace(experiment, blocks=replace(experiment.blocks, count=blocks))
-    return make_plan(enough, levels, seed=experiment.blocks.seed)
-
-
-def _least_s(experiment: Experiment, load: Load, plan: Plan) -> float:
-    return estimated_duration_s(plan, experiment.window, OVERHEAD, response_s=0.0, think_s=load.think_s)
-
-
-def _outlook(experiment: Experiment, load: Load, plan: Plan, layout: Layout) -> tuple[str, ...]:
+def _outlook(experiment: Experiment, plan: Plan, layout: Layout) -> tuple[str, ...]:
     rule = experiment.decision
     if len(experiment.stacks) != 2:
         return ()  # one stack has no ratio to see
@@ -154,7 +144,7 @@ def _outlook(experiment: Experiment, load: Load, plan: Plan, layout: Layout) -> 
             blocks=len(plan.blocks),
             levels=len(plan.levels),
             scatter=known_scatter(layout.runs, experiment.id, rule.statistic),
-            seconds_of=lambda blocks: _least_s(experiment, load, _plan(experiment, load, blocks)),
+            seconds_of=lambda blocks: least_s(experiment, plan_before_demands(experiment, blocks)),
         )
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.text import Text
 
 from loadlab.config import list_experiments
-from loadlab.errors import PROGRAM
-from loadlab.execute.store import writer
+from loadlab.errors import PROGRAM, BundleError
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.store import BundleStore, writer
 from loadlab.pipeline.bundle import EXPERIMENT, RESULTS
+from loadlab.pipeline.finish import is_current
 from loadlab.pipeline.layout import Layout
 from loadlab.units import one_line
 
@@ -34,7 +36,8 @@ class KnownRun:
     """A run bundle.
 
     state: "reported"; "running", with the process that writes it; "unfinished", with the command that goes on with it;
-    "failed at start", when it ended before anything was measured, so that nothing is lost by starting anew.
+    "failed at start", when it ended before anything was measured, so that nothing is lost by starting anew;
+    "unreadable", when report and compare refuse it, with why.
     """
 
     id: str
@@ -43,6 +46,7 @@ class KnownRun:
     verdict: str
     next_step: str
     pid: int | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,24 +66,41 @@ def listing(layout: Layout) -> Listing:
 
 def _known(folder: Path) -> KnownRun:
     results, pid = _results(folder / RESULTS), writer(folder)
-    state, next_step = ("running", "") if pid is not None else _standing(folder, results)
-    return KnownRun(
+    found = KnownRun(
         id=folder.name,
         experiment=_experiment_id(folder) if results is None else str((results.get("experiment") or {}).get("id", "")),
-        state=state,
+        state="running",
         verdict=_short(results) if results is not None else "",
-        next_step=next_step,
+        next_step="",
         pid=pid,
     )
+    return found if pid is not None else _at_rest(found, folder, results)
 
 
-def _standing(folder: Path, results: dict[str, Any] | None) -> tuple[str, str]:
-    """The state of a run that nobody writes, and what to do about it."""
-    if results is None:
-        begun = (folder / "demands.json").exists() or any(folder.glob("windows/*.json"))
-        return ("unfinished", _resume(folder)) if begun else ("failed at start", "")
-    whole = not any(finding.get("code") == "run_incomplete" for finding in results.get("findings") or ())
-    return ("reported", "") if whole else ("unfinished", _resume(folder))
+def _at_rest(run: KnownRun, folder: Path, results: dict[str, Any] | None) -> KnownRun:
+    """A run that nobody writes: how it stands, and what to do about it."""
+    if results is None and not _is_begun(folder):
+        return replace(run, state="failed at start")
+    if fault := _fault(folder):
+        return replace(run, state="unreadable", verdict="", fault=fault)
+    whole = results is not None and not any(
+        finding.get("code") == "run_incomplete" for finding in results.get("findings") or ()
+    )
+    return replace(run, state="reported") if whole else replace(run, state="unfinished", next_step=_resume(folder))
+
+
+def _is_begun(folder: Path) -> bool:
+    return (folder / "demands.json").exists() or any(folder.glob("windows/*.json"))
+
+
+def _fault(folder: Path) -> str:
+    """Why report, compare or a resume would refuse it; empty when they would not."""
+    try:
+        if not is_current(folder):
+            BundleStore(folder, SystemClock()).provenance()
+    except BundleError as error:
+        return str(error)
+    return ""
 
 
 def _experiment_id(folder: Path) -> str:
@@ -140,7 +161,7 @@ def show_listing(found: Listing, console: Console) -> None:
 def _told(run: KnownRun) -> str:
     state = f"running, process {run.pid}" if run.pid is not None else run.state
     notes = {"failed at start": "nothing was measured, logs are in its folder; start anew"}
-    words = (state, run.verdict, run.next_step and f"next: {run.next_step}", notes.get(run.state, ""))
+    words = (state, run.verdict, run.fault, run.next_step and f"next: {run.next_step}", notes.get(run.state, ""))
     return "; ".join(word for word in words if word)
 
 

@@ -36,7 +36,7 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
     load = experiment.load
     env = {"LAB_HEADERS_JSON": orjson.dumps(headers(load.scenario)).decode(), "PYTHONWARNINGS": "ignore"}
     clock, cores, targets = SystemClock(), cores_for(experiment), ScrapeTargets(layout.targets)
-    _tell_of_others(progress)
+    _tell_of_disturbance(progress, cores)
     with ChildProcesses() as children:
         deployer = LocalDeployer(
             experiment,
@@ -84,8 +84,22 @@ def _kept_on(cpus: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, mine)
 
 
-def _tell_of_others(progress: Progress) -> None:
-    """Two runs at once measure each other."""
+def sharing(cores: Cores) -> str | None:
+    """What stack and load generator share and what to do, in a line; None when they share nothing."""
+    if not cores.shared:
+        return None
+    asked, named = len(cores.sut), ", ".join(map(str, sorted(cores.sut)))
+    lower = f"set resources.cpu = {asked - 1} or lower, or " if asked > 1 else ""
+    return (
+        f"load generator and stack share {'cores' if asked > 1 else 'core'} {named}, because resources.cpu = {asked} "
+        f"leaves none for the load generator, so gates may refuse most windows; {lower}use a machine with more cores"
+    )
+
+
+def _tell_of_disturbance(progress: Progress, cores: Cores) -> None:
+    """The load generator disturbs a stack on its cores, and two runs at once measure each other."""
+    if shared := sharing(cores):
+        progress.message(shared)
     if others := left_over_processes():
         names = ", ".join(f"{each.name} (pid {each.pid})" for each in others[:MOST_NAMED])
         more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""

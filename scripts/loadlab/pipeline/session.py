@@ -7,7 +7,6 @@ from dataclasses import replace
 from loadlab.analysis.analyse import predicted
 from loadlab.design.levels import levels_around, levels_without_prediction
 from loadlab.design.plan import make_plan
-from loadlab.design.replication import Overhead, estimated_duration_s
 from loadlab.errors import LoadlabError
 from loadlab.execute.ports import BlockProgress
 from loadlab.model.plan import Plan
@@ -15,10 +14,9 @@ from loadlab.model.result import Prediction
 from loadlab.model.run import Demand
 from loadlab.pipeline.block import Counter, run_block
 from loadlab.pipeline.demand import measure_demands
+from loadlab.pipeline.duration import expected_s, least_s, plan_before_demands
 from loadlab.pipeline.phase import tell
 from loadlab.pipeline.rig import Rig
-
-OVERHEAD = Overhead(per_window_s=0.7, per_block_s=3.0)
 
 
 def run_session(rig: Rig, progress: BlockProgress) -> None:
@@ -30,6 +28,7 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
     """
     rig.store.event("run_started", {"resumed": progress.plan is not None})
     block: int | None = None
+    _say_bound(rig, progress)
     try:
         rig.generator.start()
         tell(rig)
@@ -37,7 +36,7 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         plan = progress.plan or _plan(rig, demands)
         todo = replace(progress, plan=plan).remaining()
         counter = Counter(done=0, total=sum(len(b.trials) for b in todo))
-        rig.progress.run_started(counter.total, _estimate_s(rig, plan, demands, len(todo)))
+        rig.progress.run_started(expected_s(rig, todo, demands))
         for one in todo:
             block = one.number
             run_block(rig, one, demands, progress.attempts.get(one.number, 0) + 1, counter)
@@ -46,6 +45,14 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         _say_why(rig, block, error)
         raise
     rig.store.event("run_finished", {})
+
+
+def _say_bound(rig: Rig, progress: BlockProgress) -> None:
+    """Of a resumed run what is left of its plan."""
+    drawn = progress.plan and replace(progress.plan, blocks=progress.remaining())
+    plan = drawn or plan_before_demands(rig.experiment, rig.experiment.blocks.count)
+    windows = sum(len(block.trials) for block in plan.blocks)
+    rig.progress.run_bounded(windows, least_s(rig.experiment, plan))
 
 
 def _say_why(rig: Rig, block: int | None, error: BaseException) -> None:
@@ -85,10 +92,3 @@ def _levels(rig: Rig, demands: tuple[Demand, ...], prediction: Prediction | None
         return levels_around(centre, count=blocks.levels, step_ratio=blocks.level_step_ratio)
     pools = [d.workers * d.slots_per_worker for d in demands if d.slots_per_worker]
     return levels_without_prediction(min(pools, default=None), count=blocks.levels)
-
-
-def _estimate_s(rig: Rig, plan: Plan, demands: tuple[Demand, ...], blocks_left: int) -> float:
-    response_s = max(d.service_s for d in demands)
-    think_s = max(d.think_time_s(rig.load.think_s) or 0.0 for d in demands)
-    whole_s = estimated_duration_s(plan, rig.experiment.window, OVERHEAD, response_s=response_s, think_s=think_s)
-    return whole_s * blocks_left / max(1, len(plan.blocks))

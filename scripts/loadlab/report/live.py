@@ -7,16 +7,21 @@ from typing import IO, Protocol
 
 from rich.console import Console
 
+from loadlab.model.result import WindowSummary
 from loadlab.report.live_panel import PanelProgress
 from loadlab.report.pace import Monotonic, Pace
-from loadlab.units import format_rps, format_s
+from loadlab.report.window_text import window_text
+from loadlab.units import format_s
 
 
 class Progress(Protocol):
     """What a run tells about itself; every call returns at once and raises nothing."""
 
-    def run_started(self, plan_windows: int, estimated_s: float) -> None:
-        """The plan is drawn: so many windows, about so long."""
+    def run_bounded(self, windows: int, least_s: float) -> None:
+        """The run begins: so many windows to come, and no less time for them."""
+
+    def run_started(self, expected_s: Sequence[float]) -> None:
+        """The plan is drawn: how long each window is expected to take, the start of its block included."""
 
     def stage(self, text: str) -> None:
         """Something other than a window begins, such as starting the stacks."""
@@ -28,10 +33,13 @@ class Progress(Protocol):
         """So many windows there will be, now that repeats are known to be owed."""
 
     def tick(self, there: str, rps: float, p50_s: float | None, p99_s: float | None) -> None:
-        """The load of the last seconds; there: users that run, or of an open load requests in flight, with the word."""
+        """The live load of the last seconds, which may hold warm-up and drain and is no window's own.
 
-    def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
-        """A window is in the bundle; ``reasons`` are the codes of the gates it failed."""
+        there: users that run, or of an open load requests in flight, with the word.
+        """
+
+    def window_finished(self, label: str, window: WindowSummary) -> None:
+        """A window is in the bundle; what it measured is what the report will show of it."""
 
     def message(self, text: str) -> None:
         """Something that stays readable above the display."""
@@ -47,12 +55,16 @@ class PlainProgress:
         self._stream = stream
         self._pace = Pace(monotonic)
         self._place = ""
-        self._load = ""
 
-    def run_started(self, plan_windows: int, estimated_s: float) -> None:
+    def run_bounded(self, windows: int, least_s: float) -> None:
+        """Say what is coming at least."""
+        self._pace.bound(windows, least_s)
+        self._write(f"{windows} windows, at least {format_s(least_s)}")
+
+    def run_started(self, expected_s: Sequence[float]) -> None:
         """Say what is coming."""
-        self._pace.plan(plan_windows, estimated_s)
-        self._write(f"{plan_windows} windows, about {format_s(estimated_s)}")
+        self._pace.plan(expected_s)
+        self._write(f"{len(expected_s)} windows, about {format_s(sum(expected_s))}")
 
     def stage(self, text: str) -> None:
         """Say what begins."""
@@ -60,24 +72,21 @@ class PlainProgress:
 
     def window_started(self, index: int, total: int, trial_label: str) -> None:
         """Remember the place; the line comes when the window is over."""
-        self._pace.total = total
+        self._pace.expect(total)
         self._place = f"window {index}/{total} {trial_label}"
-        self._load = ""
 
     def windows_expected(self, total: int) -> None:
         """Count repeats that are owed into the time left."""
-        self._pace.total = total
+        self._pace.expect(total)
 
     def tick(self, there: str, rps: float, p50_s: float | None, p99_s: float | None) -> None:
-        """Remember the latest load for the line of this window."""
-        seen = "" if there in self._place else f"{there}, "
-        self._load = f": {seen}{format_rps(rps)}, p50 {format_s(p50_s)}, p99 {format_s(p99_s)}"
+        """Live figures are for terminals: a line that stays has those of its window."""
 
-    def window_finished(self, label: str, valid: bool, reasons: Sequence[str]) -> None:
+    def window_finished(self, label: str, window: WindowSummary) -> None:
         """Write the line of this window."""
-        outcome = "valid" if valid else f"INVALID ({', '.join(reasons)})"
-        self._pace.done += 1
-        self._write(f"{self._place or f'window {label}'}{self._load}; {outcome}{self._left()}")
+        self._pace.window_done()
+        left = self._pace.left_text()
+        self._write(f"{self._place or f'window {label}'}: {window_text(window)}{left and f'; {left}'}")
 
     def message(self, text: str) -> None:
         """Write the message."""
@@ -86,10 +95,6 @@ class PlainProgress:
     def finished(self) -> None:
         """Leave the stream as it is."""
         self._stream.flush()
-
-    def _left(self) -> str:
-        left_s = self._pace.left_s()
-        return f"; about {format_s(float(round(left_s)))} left" if left_s else ""
 
     def _write(self, text: str) -> None:
         elapsed_s = int(self._pace.elapsed_s)

@@ -87,6 +87,17 @@ def test_a_report_is_shown_and_written(type_: Type, bundle: Path, tmp_path: Path
     assert (tmp_path / "r.xml").read_text().startswith("<?xml")
 
 
+def test_the_report_is_named_from_the_current_folder_where_it_lies_under_it(
+    type_: Type, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, out, _ = type_("report", "unit-run")
+    assert out.splitlines()[-1] == "report: runs/unit-run/report.html"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    _, out, _ = type_("report", str(bundle))
+    assert out.splitlines()[-1] == f"report: {bundle / 'report.html'}"
+
+
 def test_json_on_standard_output_is_json_alone(type_: Type, bundle: Path) -> None:
     code, out, _ = type_("report", str(bundle), "--json")
     assert code == 0
@@ -106,6 +117,35 @@ def test_the_list_names_experiments_and_runs(type_: Type, bundle: Path) -> None:
     assert code == 0
     assert "quick" in out
     assert "unit-run" in out
+
+
+def test_a_comparison_is_shown_and_written(type_: Type, bundle: Path, tmp_path: Path) -> None:
+    code, out, err = type_("compare", "unit-run", str(bundle), "--out", "c.md", "--out", "c.json")
+    assert (code, err) == (0, "")
+    assert "The brackets overlap." in out
+    markdown = (tmp_path / "c.md").read_text()
+    assert markdown.startswith("# unit-run and unit-run\n")
+    assert "The brackets overlap." in markdown
+    assert "| N\\* lies in |" in markdown
+    _, as_json, _ = type_("compare", "unit-run", str(bundle), "--json")
+    assert (tmp_path / "c.json").read_text() == as_json
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("c.xml", r"--out c.xml: got the ending '.xml', expected one of .md, .json"),
+        ("gone/c.md", "the folder .*gone does not exist; make it first"),
+        ("runs.md", "--out runs.md: it is a folder; name a file"),
+    ],
+)
+def test_a_comparison_that_could_not_be_written_is_refused(
+    type_: Type, bundle: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / "runs.md").mkdir()
+    code, out, err = type_("compare", "unit-run", str(bundle), "--out", name)
+    assert (code, out) == (2, "")
+    assert re.search(said, _one_line(err))
 
 
 def test_a_run_compared_with_itself_is_the_same(type_: Type, bundle: Path) -> None:
@@ -169,6 +209,15 @@ def test_dry_run_shows_the_plan_and_starts_nothing(type_: Type, tmp_path: Path) 
     assert code == 0
     assert "6 blocks, 66 windows of 3 s" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_says_in_one_line_that_stack_and_load_generator_share_cores(type_: Type) -> None:
+    cores = len(os.sched_getaffinity(0))
+    for asked, told in ((cores, 1), (cores - 1, 0)):
+        _, out, _ = type_("run", "quick", "--dry-run", "--set", f"resources.cpu={asked}")
+        lines = [line for line in out.splitlines() if line.startswith("load generator and stack share core")]
+        assert len(lines) == told
+        assert all(f"set resources.cpu = {asked - 1} or lower" in line for line in lines)
 
 
 def test_a_dry_run_as_json_is_the_plan_with_its_documented_keys(type_: Type) -> None:

@@ -20,6 +20,11 @@ from _totals import Totals
 from _trials import Trials
 from _windows import KEPT_WINDOWS, Windows
 
+from loadlab.errors import AbortedByRule
+from loadlab.execute.ports import LiveStatus
+from loadlab.model.experiment import AbortRule
+from loadlab.pipeline.abort import AbortWatch
+
 NO_TOTALS = Totals(1.0).message(str)
 IDLE_HEALTH = {"cpu_cores": 0.0, "steal_ratio": None, "throttled_s": None, "group": ""}
 
@@ -325,6 +330,46 @@ def test_recent_figures_come_from_the_pulses_of_the_last_two_seconds(
     recent = stage.fleet.recent()
     assert recent["error_ratio"] == 0.25
     assert recent["rps"] == pytest.approx(400.0, rel=0.5)
+
+
+def test_recent_figures_begin_with_the_trial(stage: Stage, later: Callable[[float], None]) -> None:
+    """Those of the stack before, or of another level, would be shown and judged as this trial's own."""
+    stage.join("a")
+    stage.trials.start("flask, 12 users", None)
+    later(0.5)
+    stage.runner.say("lab_pulse", "a", pulse(ended=500, failed=500))
+    stage.trials.start("fastapi, 1 user", None)
+    later(0.1)
+    stage.runner.say("lab_pulse", "a", pulse(ended=30))
+    assert stage.fleet.recent()["rps"] == 0.0, "a pulse that began before the trial"
+    later(0.3)
+    stage.runner.say("lab_pulse", "a", pulse(ended=3))
+    recent = stage.fleet.recent()
+    assert recent["error_ratio"] == 0.0
+    assert recent["rps"] == pytest.approx(3 / 0.25, rel=0.2)
+
+
+def test_silence_of_a_stack_adds_up_although_the_other_answers_in_between(
+    stage: Stage, later: Callable[[float], None]
+) -> None:
+    """Answers of the trial before, seen at the first look at a silent stack, would set its count to zero each time."""
+    stage.join("a")
+    watch, rule = AbortWatch(), AbortRule(error_ratio=None, p99_s=0.5, after_s=3.0)
+
+    def two_looks(number: int, stack: str, ended: int) -> None:
+        stage.trials.start(f"{stack}-{number}", None)
+        watch.load_on(stack, 2.0 * number)
+        for now_s in (2.0 * number + 1, 2.0 * number + 2):
+            later(1.0)
+            stage.runner.say("lab_pulse", "a", pulse(ended=ended))
+            recent = {key: stage.fleet.recent()[key] for key in ("rps", "p50_s", "p99_s")}
+            watch.observe(rule, now_s, LiveStatus(users=5, workers=1, workers_expected=1, in_flight=5, **recent), None)
+
+    two_looks(0, "answers", 50)
+    two_looks(1, "silent", 0)
+    two_looks(2, "answers", 50)
+    with pytest.raises(AbortedByRule, match=r"\[abort\]: silent: no answer to any of 5 requests in flight"):
+        two_looks(3, "silent", 0)
 
 
 def test_a_worker_whose_hello_was_lost_joins_with_its_first_pulse(stage: Stage) -> None:

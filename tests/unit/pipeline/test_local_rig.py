@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,11 +13,12 @@ from builders import LOCUSTFILES, make_experiment, make_sample, make_window, mak
 from loadlab.errors import DeployError, UsageError
 from loadlab.execute.activity import BusyProcess
 from loadlab.execute.clock import SystemClock
+from loadlab.execute.local import split_cores
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import Resources, Scenario
 from loadlab.pipeline.demand import shares
 from loadlab.pipeline.layout import checkout
-from loadlab.pipeline.local_rig import cores_for, headers, local_rig, locust_files
+from loadlab.pipeline.local_rig import cores_for, headers, local_rig, locust_files, sharing
 from simulated_lab import Watcher
 
 
@@ -78,3 +80,28 @@ def test_a_run_beside_another_one_is_told_so(
         pass
     told = [line for line in watcher.messages if "two runs at the same time" in line]
     assert ["flask_gunicorn (pid 7)" in line for line in told] == [True] * len(others)
+
+
+@pytest.mark.parametrize(("left", "told"), [(1, 0), (0, 1)])
+def test_a_run_whose_stack_shares_its_cores_with_the_load_generator_is_told_so(
+    tmp_path: Path, left: int, told: int
+) -> None:
+    mine = len(os.sched_getaffinity(0)) - left
+    if not mine:
+        pytest.fail("this machine has one core; the lab's tests need two")
+    watcher = Watcher()
+    experiment = replace(make_experiment(), resources=Resources(cpu=Decimal(mine)))
+    with local_rig(experiment, checkout(tmp_path), BundleStore(tmp_path, SystemClock()), watcher):
+        pass
+    assert len([line for line in watcher.messages if "load generator and stack share core" in line]) == told
+
+
+def test_what_to_do_about_shared_cores_depends_on_whether_fewer_would_do() -> None:
+    two, one = sharing(split_cores(frozenset({0, 1}), 2)), sharing(split_cores(frozenset({3}), 1))
+    assert two is not None
+    assert one is not None
+    assert "cores 0, 1, because resources.cpu = 2" in two
+    assert two.endswith("set resources.cpu = 1 or lower, or use a machine with more cores")
+    assert "core 3, because resources.cpu = 1" in one
+    assert one.endswith("most windows; use a machine with more cores")
+    assert sharing(split_cores(frozenset({0, 1}), 1)) is None

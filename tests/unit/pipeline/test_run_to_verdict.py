@@ -14,7 +14,7 @@ from builders import make_experiment
 from loadlab.config import load_experiment
 from loadlab.errors import BundleError, LoadError
 from loadlab.model.experiment import Experiment, PriceRef
-from loadlab.pipeline.finish import analyse_bundle, render
+from loadlab.pipeline.finish import analyse_bundle, current_report, render
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.listing import listing
 from simulated import Truth
@@ -210,11 +210,43 @@ def test_the_listing_tells_reported_runs_from_unfinished_and_damaged_ones(tmp_pa
     assert [(run.id, run.state) for run in runs] == [
         ("a-reported", "reported"),
         ("b-unfinished", "unfinished"),
-        ("c-damaged", "unfinished"),
+        ("c-damaged", "unreadable"),
     ]
+    assert "results.json" in runs[2].fault
     assert runs[0].experiment == "unit"
     assert runs[0].verdict == "inconclusive, claim of 9 inconclusive"
     assert runs[1].next_step == f".venv/bin/loadlab run --resume {tmp_path / 'b-unfinished'}"
+
+
+@pytest.mark.parametrize("damage", [b"not JSON", b"{}", None])
+@pytest.mark.parametrize("reported", [True, False])
+def test_the_listing_claims_no_verdict_of_a_run_that_report_refuses(
+    tmp_path: Path, damage: bytes | None, *, reported: bool
+) -> None:
+    lab = make_lab(make_experiment(users=(8,)), tmp_path / "unit-run")
+    lab.run()
+    if reported:
+        _results(lab)
+    provenance = lab.folder / "provenance.json"
+    provenance.unlink()
+    if damage is not None:
+        provenance.write_bytes(damage)
+    with pytest.raises(BundleError) as refused:
+        current_report(lab.folder, checkout(tmp_path))
+    (run,) = listing(checkout(tmp_path)).runs
+    assert (run.state, run.verdict, run.next_step) == ("unreadable", "", "")
+    assert run.fault == str(refused.value)
+    assert "provenance.json" in run.fault
+
+
+def test_the_listing_claims_no_verdict_of_results_by_a_newer_program(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(users=(8,)), tmp_path / "unit-run")
+    lab.run()
+    newer = {**_results(lab), "schema": 99}
+    (lab.folder / "results.json").write_bytes(orjson.dumps(newer))
+    (run,) = listing(checkout(tmp_path)).runs
+    assert (run.state, run.verdict) == ("unreadable", "")
+    assert "was written by a newer loadlab" in run.fault
 
 
 def test_the_listing_tells_a_run_that_goes_on_and_one_that_failed_at_its_start(tmp_path: Path) -> None:

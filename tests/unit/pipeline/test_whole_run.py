@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,8 @@ from loadlab.execute.ports import LiveStatus
 from loadlab.model.experiment import AbortRule
 from loadlab.model.run import RunData, seconds_between
 from loadlab.pipeline.block import timing
+from loadlab.pipeline.session import run_session
+from loadlab.report.live import PlainProgress
 from simulated import SimulatedGenerator, Truth
 from simulated_lab import Lab, make_lab
 
@@ -46,6 +50,39 @@ def test_a_whole_run_leaves_every_planned_window_once_and_says_what_the_truth_is
     for window in run.windows:
         assert window.books is not None
         assert window.books.sent == window.books.served == window.books.upstream_arrivals
+
+
+def test_a_window_is_shown_with_the_figures_that_the_results_have_of_it(lab: Lab) -> None:
+    lab.world.during["b01-010-pool"] = lab.world.lose_worker
+    lab.run()
+    judged = {window.id: replace(window, used=False) for window in judge(_measured(lab), lab.experiment).windows}
+    told = {window.id: window for _, window in lab.watcher.windows}
+    assert told == judged
+    assert [window.id for window in told.values() if "partial" in window.reasons] == ["b01-010-pool"]
+
+
+def test_a_run_has_a_bound_from_its_start_and_its_time_left_never_rises(lab: Lab) -> None:
+    stream, began_s = io.StringIO(), lab.world.clock.monotonic_s()
+    with lab.opened() as store:
+        told = PlainProgress(stream, lab.world.clock.monotonic_s)
+        run_session(replace(lab.rig(store), progress=told), store.progress())
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("[00:00] 18 windows, at least ")
+    left_s = [float(found.group(1)) for line in lines if (found := re.search(r"about ([\d.]+) s left", line))]
+    assert len(left_s) == 17
+    assert left_s == sorted(left_s, reverse=True)
+    assert left_s[0] < lab.world.clock.monotonic_s() - began_s
+
+
+def test_a_resumed_run_is_bounded_by_what_is_left_of_it(lab: Lab) -> None:
+    lab.run()
+    whole_s = lab.watcher.least_s
+    with lab.opened() as store:
+        known = store.progress()
+        run_session(lab.rig(store), replace(known, finished=frozenset({1})))
+    assert lab.watcher.least_s == pytest.approx(whole_s / 2)
+    assert lab.watcher.total == len(lab.watcher.expected_s) == 9
+    assert lab.watcher.least_s < sum(lab.watcher.expected_s)
 
 
 def test_the_demands_are_the_truth_and_the_law_places_the_levels_around_its_prediction(tmp_path: Path) -> None:
@@ -154,13 +191,13 @@ def test_a_stack_that_falls_is_noted_started_again_and_its_pair_repeated_once(la
     both = ["b01-warmup-pool-t1", "b01-warmup-loop-t1"]
     assert [t for t in lab.world.swarmed if t.startswith("b01-warmup")] == both * 2, "restarted stacks are cold again"
     assert lab.world.swarmed[last_warm_up - 2] == "b01-008-loop"
-    assert ("loop, 8 users", False) in [(label, valid) for label, valid, _ in lab.watcher.windows]
+    assert ("loop, 8 users", False) in [(label, window.valid) for label, window in lab.watcher.windows]
 
 
 def test_repeats_are_counted_as_soon_as_they_are_owed(lab: Lab) -> None:
     lab.world.during["b01-008-loop"] = lambda: lab.world.kill("loop")
     lab.run()
-    planned, failed_at = lab.watcher.total, [valid for _, valid, _ in lab.watcher.windows].index(False)
+    planned, failed_at = lab.watcher.total, [window.valid for _, window in lab.watcher.windows].index(False)
     grown = len(_measured(lab).windows)
     assert grown > planned
     assert lab.watcher.expected == [planned] * failed_at + [grown] * (grown - failed_at)

@@ -163,10 +163,29 @@ def test_a_worker_that_is_deleted_in_a_window_makes_it_invalid_and_the_run_finis
     assert lost or invalid, "the window in which the worker went must not count"
 
 
-def test_a_service_pod_that_is_killed_in_a_window_makes_it_invalid_and_the_run_finishes(
+def test_arrivals_of_an_open_load_come_as_planned_and_its_books_balance(start: Callable[..., Run]) -> None:
+    """The experiment that is shipped, shorter; each rate is one schedule over however many workers there are."""
+    changes = ("load.rate_rps=[20, 40]", 'load.arrivals="constant"', "blocks.count=1", "window.measure_s=4.0")
+    run = start("open-objective", "--target", "kubernetes", *(word for one in changes for word in ("--set", one)))
+    said = run.output()
+    assert run.process.returncode in CONCLUDED, said
+    _books_balance(run)
+    assert {(window["stack"], window["users"]) for window in run.windows()} == {
+        (stack, rate) for stack in ("flask", "fastapi") for rate in (20, 40)
+    }
+    for window in run.windows():
+        arrivals = window["load"]["arrivals"]
+        assert abs(arrivals["planned"] - window["users"] * window["load"]["measure_s"]) <= 1, window["id"]
+        assert arrivals["dropped"] == 0
+        assert arrivals["started"] > 0
+    assert {level["users"] for level in run.results()["levels"]} == {20, 40}
+
+
+def test_a_service_pod_that_is_killed_in_a_window_ends_the_window_and_the_run_finishes(
     start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
 ) -> None:
-    run = start(*_experiment(tmp_path, measure_s=8.0))
+    measure_s = 20.0
+    run = start(*_experiment(tmp_path, measure_s=measure_s))
     run.wait_for_first_window()
     kubectl.run("delete", "pod", "-l", "app.kubernetes.io/instance=run", "--grace-period=0", "--force")
     said = run.output()
@@ -176,6 +195,9 @@ def test_a_service_pod_that_is_killed_in_a_window_makes_it_invalid_and_the_run_f
     restarted = [event for event in events if event["event"] == "stacks_restarted"]
     assert restarted
     assert "was deleted" in str(restarted[0]["reason"])
+    (struck,) = [window for window in run.windows() if any("was deleted" in note for note in window["notes"])]
+    assert struck["load"]["measure_s"] < measure_s, "nobody waits for the end of a window that is lost"
+    assert struck["books"]["sent"] == struck["books"]["answered"] + struck["books"]["failed"]
     reported = run.results()["findings"]
     assert any(finding["code"] == "stacks_restarted" for finding in reported)
 

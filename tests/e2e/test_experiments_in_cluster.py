@@ -245,8 +245,10 @@ def test_an_engine_that_is_killed_leaves_no_children_and_its_run_is_resumed(
     assert all(one["spec"]["replicas"] > 0 for one in standing if one["metadata"]["name"] in ("flask", "fastapi"))
 
 
-def test_a_path_that_no_policy_allows_is_denied(kubectl: Kubectl) -> None:
+def test_a_path_that_no_policy_allows_is_denied(lab: Path, kubectl: Kubectl) -> None:
     """Locust's master may not call the upstream; its workers, which may call services, may not either."""
+    if json.loads((lab / "lab.json").read_text())["policies"] == "not enforced":
+        pytest.skip("NOT ENFORCED: this cluster's network lets everything through, as `lab status` says")
     code = (
         "import socket\n"
         "try:\n    socket.create_connection(('{host}', {port}), timeout=4).close()\n    print('open')\n"

@@ -112,7 +112,7 @@ def kubernetes_rig(
             isolation=isolation_of(reached.facts),
             run_id=run_id,
             note=store.event,
-            ending=lambda block: checker.finish(block, deployer),
+            ending=lambda block: checker.finish(block, deployer.pods),
             watch=checker.watch,
         )
         locust = LocustPods(cluster=cluster, objects=objects, workers=workers, run_id=run_id, note=store.event)

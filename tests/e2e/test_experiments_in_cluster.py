@@ -32,6 +32,49 @@ CONTROL_PLANE = "loadlab-control-plane"
 CONCLUDED = (0, 3, 4, 5)
 
 
+READER = """
+from locust import FastHttpUser, task
+class Reader(FastHttpUser):
+    @task
+    def read(self):
+        self.client.get("/items/1")
+"""
+OWN = """
+id = "own"
+question = "Do images of our own run here?"
+[decision]
+margin_ratio = 0.20
+[[stack]]
+name = "theirs"
+image = "{flask}"
+port = 8000
+ready_path = "/readyz"
+env = {{ SVC_WORKERS = "1", TOKEN = "s3cret-of-mine" }}
+[[stack]]
+name = "ours"
+image = "{fastapi}"
+port = 8000
+ready_path = "/readyz"
+[load]
+kind = "closed"
+locustfile = "reader.py"
+users = [4]
+think_s = 0.05
+[window]
+warmup_s = 1.0
+measure_s = 4.0
+[blocks]
+count = 1
+seed = 7
+[[price]]
+list = "aws-fargate-x86"
+billing = "provisioned"
+[resources]
+cpu = 1.0
+memory = "512Mi"
+"""
+
+
 class Run:
     """``loadlab run`` as a child, and its bundle as it grows."""
 
@@ -179,6 +222,30 @@ def test_arrivals_of_an_open_load_come_as_planned_and_its_books_balance(start: C
         assert arrivals["dropped"] == 0
         assert arrivals["started"] > 0
     assert {level["users"] for level in run.results()["levels"]} == {20, 40}
+
+
+def test_images_and_a_locustfile_of_ones_own_need_nothing_of_the_lab_in_them(
+    start: Callable[..., Run], tmp_path: Path, lab: Path
+) -> None:
+    """The lab's images as if they were somebody's: by their references, with a variable of their own."""
+    images = json.loads((lab / "images.json").read_text())
+    references = {name: f"{images[name]['image']}:{images[name]['tag']}" for name in ("flask", "fastapi")}
+    (tmp_path / "reader.py").write_text(READER)
+    (tmp_path / "own.toml").write_text(OWN.format(**references))
+    run = start(str(tmp_path / "own.toml"), "--target", "kubernetes")
+    said = run.output()
+    assert run.process.returncode in CONCLUDED, said
+    assert {window["stack"] for window in run.windows()} == {"theirs", "ours"}
+    for window in run.windows():
+        books = window["books"]
+        assert books["sent"] == books["answered"] > 0, window["id"]
+        assert (books["served"], books["upstream_arrivals"]) == (None, None), "nobody tells, and that is not zero"
+        assert {sample["cpu_s"] for sample in window["resources"]} == {None}
+    rows = [row for event in run.events() if event["event"] == "cross_check" for row in event["stacks"]]
+    assert {row["stack"] for row in rows} == {"theirs", "ours"}
+    assert "s3cret-of-mine" not in "".join(
+        path.read_text(errors="replace") for path in run.folder.rglob("*") if path.is_file()
+    ), "what is given in env stays out of the bundle"
 
 
 def test_a_service_pod_that_is_killed_in_a_window_ends_the_window_and_the_run_finishes(

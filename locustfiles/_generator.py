@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
+from _abandon import abandon
 from _health import CpuMeter, CpuReading, probe_lag
 from _histogram import LatencyCounts
 from _recorder import Recorder
@@ -97,6 +98,8 @@ class Generator:
         if ask["op"] == "reset" and not self._recorder.in_flight:
             self._recorder.reset_books()
             self._totals.good_within_s = ask["good_within_s"]
+        if ask["op"] == "abandon":
+            abandon(self._recorder.in_flight)
         answer = {"seq": ask["seq"], "clock_s": self._recorder.clock(), **self._figures()}
         self._send("lab_reply", answer)
 

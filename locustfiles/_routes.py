@@ -65,6 +65,12 @@ class Lab:
         self._drain.start()
         return self.status()
 
+    def abandon(self) -> dict[str, Any]:
+        """POST /lab/abandon gives up what a drain waits for, because nobody will answer it; it counts as failed."""
+        if self._drain.running:
+            self._fleet.ask("abandon")
+        return self.status()
+
     def set_phase(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """POST /lab/phase keeps what the engine is doing; counts from here on belong to its "stack".
 

@@ -62,6 +62,7 @@ def add_routes(web_ui: Any, lab: Lab) -> None:
     route("/lab/windows/<path:key>", "GET", window)
     route("/lab/windows/<path:key>", "DELETE", close_window)
     route("/lab/drain", "POST", lambda: _answer(202, lab.drain))
+    route("/lab/abandon", "POST", lambda: _answer(202, lab.abandon))
     route("/lab/status", "GET", lambda: _answer(200, lab.status))
     route("/lab/phase", "POST", lambda: _answer(200, lambda: lab.set_phase(_json_object())))
     route("/lab/phase", "GET", lambda: _answer(200, lab.phase))

@@ -174,6 +174,8 @@ def main(words: list[str]) -> None:
         calls.write(" ".join(words[words.index(verb) :]) + "\n")
     if verb == "proxy":
         proxy(cluster, words[-1].partition("=")[2])
+    elif verb == "port-forward" and (cluster.folder / "closed").exists():
+        sys.exit("error: unable to forward port because pod is not running")
     elif verb == "port-forward":
         port_forward(int(words[-1].partition(":")[0]))
     elif verb == "logs":

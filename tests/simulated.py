@@ -111,6 +111,8 @@ class World:
     """Stacks whose metrics nobody can reach, while they go on serving."""
     hanging: set[str] = field(default_factory=set)
     """Trials of which no request is ever answered."""
+    abandoned: list[str] = field(default_factory=list)
+    closed_early: list[str] = field(default_factory=list)
     error_ratio: float = 0.0
     scrape_cpu_s: float = 0.0
     """What each scrape costs a stack that exports metrics."""
@@ -204,7 +206,7 @@ class SimulatedGenerator:
         self._world = world
         self._swarm: Swarm | None = None
         self._since_s = 0.0
-        self._measure_s = 0.0
+        self._measure_s = self._opens_s = 0.0
         self._scrapes: list[str] = []
 
     def start(self) -> None:
@@ -224,9 +226,13 @@ class SimulatedGenerator:
         self._world.on_swarm.pop(swarm.trial, lambda: None)()
 
     def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
-        self._measure_s = measure_s
+        self._measure_s, self._opens_s = measure_s, self._world.clock.monotonic_s() + opens_in_s
         if action := self._world.during.pop(window, None):
             self._world.clock.after(opens_in_s + measure_s / 2, action)
+
+    def close_window(self, window: str) -> None:
+        self._world.closed_early.append(window)
+        self._measure_s = self._world.clock.monotonic_s() - self._opens_s
 
     def status(self) -> LiveStatus:
         swarm = self._running()
@@ -279,6 +285,11 @@ class SimulatedGenerator:
         self._world.arrivals += books.sent
         self._swarm = None
         return books
+
+    def abandon(self) -> None:
+        trial = self._running().trial
+        self._world.abandoned.append(trial)
+        self._world.hanging.discard(trial)
 
     def tell(self, phase: Mapping[str, object]) -> str | None:
         self._world.told.append(phase)

@@ -16,16 +16,25 @@ from typing import Any
 from bench.arena import Arena, MeasureError, last_line, run
 from bench.figures import Bar, Figure, at_most
 from bench.measure_whole import VERDICT_CODES
-from loadlab.execute.cluster.state import LabFolder
+from loadlab.execute.cluster.kubectl import Kubectl, find_tool
+from loadlab.execute.cluster.state import NAMESPACE, LabFolder
 from short_experiment import write_short
 
 VERB_S, RUN_S, ASK_S = 1500.0, 900.0, 30.0
+KUBELET_LOOKS_S = 20.0
 UP, AGAIN, DOWN, OVERHEAD = "lab-up, images present", "lab-up, nothing to do", "lab-down", "experiment overhead"
-BARS: Mapping[str, Bar] = {UP: at_most(90.0), AGAIN: at_most(10.0), DOWN: at_most(15.0), OVERHEAD: at_most(0.25)}
+IDLE = "idle lab beside Kubernetes"
+BARS: Mapping[str, Bar] = {
+    UP: at_most(90.0),
+    AGAIN: at_most(10.0),
+    IDLE: at_most(1.5),
+    OVERHEAD: at_most(0.25),
+    DOWN: at_most(15.0),
+}
 
 
 def measure_lab(arena: Arena) -> Iterator[Figure]:
-    """Wall times of the verbs, and what an experiment with 3 s windows spends on anything else."""
+    """Wall times of the verbs, memory of the lab, and what an experiment with 3 s windows spends on anything else."""
     lab = LabFolder(root=arena.root / ".lab")
     if (why := why_not(arena.root, lab)) is not None:
         arena.say(f"lab: not available: {why}")
@@ -38,6 +47,7 @@ def measure_lab(arena: Arena) -> Iterator[Figure]:
         yield _timed(UP, took_s, stages_text(_record(lab)["raised"]))
         again_s = _verb(arena, "up")
         yield _timed(AGAIN, again_s, stages_text(_record(lab)["stages"]))
+        yield idle_figure(_summaries(arena, lab), with_grafana=_record(lab)["with_grafana"])
         yield overhead_figure(_experiment(arena))
     except BaseException:
         run([arena.loadlab, "lab", "down"], cwd=arena.root, timeout_s=VERB_S)
@@ -87,6 +97,30 @@ def overhead_figure(events: Sequence[Mapping[str, Any]]) -> Figure:
         how=f"of {whole_s:.0f} s in {len(spent)} blocks with windows of 3 s: what is neither window nor warm-up",
         note=f"pods of a block ready after {_ready_text(events)}",
     )
+
+
+def idle_figure(summaries: Iterable[Mapping[str, Any]], *, with_grafana: bool) -> Figure:
+    """Working sets of the lab's pods. summaries: what each node's kubelet tells. Raises MeasureError: of no pod."""
+    pods = [pod for summary in summaries for pod in summary["pods"] if pod["podRef"]["namespace"] == NAMESPACE]
+    known = [pod["memory"]["workingSetBytes"] for pod in pods if "workingSetBytes" in pod.get("memory", {})]
+    if not known or len(known) < len(pods):
+        raise MeasureError(f"memory of the lab: {len(known)} of {len(pods)} pods have a working set")
+    return Figure(
+        name=IDLE,
+        value=sum(known) / 2**30,
+        unit="GiB",
+        bar=BARS[IDLE],
+        how=f"working sets of {len(known)} pods, as the kubelets tell, once",
+        note="" if with_grafana else "without Grafana, which has no image here",
+    )
+
+
+def _summaries(arena: Arena, lab: LabFolder) -> list[Any]:
+    """Of every node's kubelet, when it has looked at the pods that are up now."""
+    kubectl = Kubectl(find_tool("kubectl", arena.root / ".tools"), lab.cluster())
+    time.sleep(KUBELET_LOOKS_S)
+    nodes = [one["metadata"]["name"] for one in kubectl.raw("/api/v1/nodes")["items"]]
+    return [kubectl.raw(f"/api/v1/nodes/{name}/proxy/stats/summary") for name in nodes]
 
 
 def _ready_text(events: Iterable[Mapping[str, Any]]) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-import urllib3
 
 from loadlab.errors import LoadError
 from loadlab.execute import locust_processes
@@ -78,7 +77,6 @@ def test_a_web_port_that_is_taken_in_the_last_moment_is_given_up_for_another(
         ports = itertools.chain([stranger.getsockname()[1]], iter(free_port, None))
         monkeypatch.setattr(locust_processes, "free_port", lambda: next(ports))
         generator = LocustGenerator(host, SystemClock())
-        monkeypatch.setattr(generator, "_http", urllib3.PoolManager(retries=False, timeout=1.0))
         generator.start()
         assert generator.status().workers == host.workers()
         assert host.url != f"http://127.0.0.1:{stranger.getsockname()[1]}"

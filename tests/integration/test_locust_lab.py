@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
@@ -137,6 +138,26 @@ def test_a_worker_that_is_killed_leaves_a_hole_and_the_rest_is_right(pair: Clust
     books = pair.drained("kill")
     assert books["sent"] == books["answered"] > 0
     assert any(f"(pid {victim})" in hole for hole in books["holes"])
+
+
+def test_what_nobody_answers_is_given_up_when_asked_and_the_next_swarm_is_whole(pair: Cluster, stub: Stub) -> None:
+    """A socket that listens and never answers, as the address of a pod that is gone."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pair.post("trials", {"id": "silent"})
+        pair.swarm(f"http://127.0.0.1:{silent.getsockname()[1]}", "IoBoundUser", 6)
+        wait_until(lambda: pair.status()["in_flight"] == 6, "six requests in flight")
+        assert pair.post("abandon", {})[0] == 202
+        assert pair.get("trials/silent")[1]["in_flight"] == 6, "nothing is cut while the swarm is not being drained"
+        assert pair.post("drain", {})[1]["state"] == "draining"
+        assert pair.post("abandon", {})[0] == 202
+        books = pair.drained("silent")
+    assert books["outcomes"] == {"error:Abandoned": 6}
+    assert (books["sent"], books["answered"], books["failed"], books["in_flight"]) == (6, 0, 6, 0)
+    pair.post("trials", {"id": "after"})
+    pair.swarm(stub.url, "IoBoundUser", 6)
+    wait_until(lambda: pair.get("trials/after")[1]["answered"] > 50, "some requests")
+    books = pair.drained("after")
+    assert books["sent"] == books["answered"]
 
 
 def test_requests_that_cannot_be_met_are_refused_in_one_line(pair: Cluster) -> None:

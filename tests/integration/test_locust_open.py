@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -107,6 +108,19 @@ def test_what_the_cap_leaves_no_place_for_is_dropped_and_counted(cluster: Cluste
     assert told is not None
     assert told >= before_dropped + arrivals["dropped"] > before_dropped
     assert books["sent"] == books["answered"] == stub.counters()["served"] - before
+
+
+def test_arrivals_that_nobody_answers_are_given_up_when_asked(cluster: Cluster) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as silent:
+        cluster.post("trials", {"id": "silent"})
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        cluster.swarm(host, "IoBoundUser", 2, rate_rps=100, arrivals="constant", in_flight_max=2000)
+        wait_until(lambda: cluster.status()["in_flight"] > 50, "requests in flight")
+        cluster.post("drain", {})
+        cluster.post("abandon", {})
+        books = cluster.drained("silent")
+    assert books["outcomes"] == {"error:Abandoned": books["sent"]}
+    assert books["in_flight"] == 0
 
 
 def test_a_lost_worker_leaves_a_hole_and_its_share_is_not_sent_by_others(cluster: Cluster, stub: Stub) -> None:

@@ -6,13 +6,12 @@ Windows, books and health come from the routes that ``locustfiles/_window.py`` a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import orjson
-import urllib3
 from pydantic import TypeAdapter, ValidationError
 
 from loadlab.errors import LoadError
+from loadlab.execute.locust_web import HASTY, LocustWeb
 from loadlab.execute.own_scrapes import OwnScrapes
 from loadlab.execute.ports import Arrivals, Clock, GeneratorBooks, LiveStatus, Swarm, nothing
 from loadlab.model.run import GeneratorHealth, LoadWindow
@@ -23,8 +22,6 @@ COLLECT_TIMEOUT_S = 20.0
 DRAIN_TIMEOUT_S = 160.0
 START_TIMEOUT_S = 30.0
 START_ATTEMPTS = 2
-TIMEOUT = urllib3.Timeout(connect=2.0, read=30.0)
-TELL_TIMEOUT = urllib3.Timeout(connect=0.5, read=0.5)
 HEALTH_FIELDS = tuple(GeneratorHealth.__dataclass_fields__)
 WINDOW_FIELDS = tuple(LoadWindow.__dataclass_fields__)
 
@@ -58,17 +55,6 @@ class LocustHost(Protocol):
         """End them."""
 
 
-class _Answer(dict[str, Any]):
-    """A JSON object that says where it came from when a key is missing."""
-
-    def __init__(self, call: str, content: Mapping[str, Any]) -> None:
-        super().__init__(content)
-        self._call = call
-
-    def __missing__(self, key: str) -> Any:
-        raise LoadError(f"load generator: {self._call} answered, but {key} is missing; is another Locust there?")
-
-
 def _arrival_fields(arrivals: Arrivals | None) -> dict[str, str]:
     """Form fields of an open load, which has one leading user on each worker. Locust keeps them from swarm to swarm."""
     if arrivals is None:
@@ -86,11 +72,9 @@ class LocustGenerator:
     def __init__(self, host: LocustHost, clock: Clock) -> None:
         self._host = host
         self._clock = clock
-        self._http = urllib3.PoolManager(retries=False)
+        self._web = LocustWeb(lambda: host.url, host.fallen)
         self._tries: dict[str, int] = {}
         self._own = OwnScrapes(clock)
-        self._reached: str | None = None
-        """Where it answered last: what reads in the background opens no new way to it."""
 
     def start(self) -> None:
         """Start Locust and wait until every worker has joined.
@@ -121,7 +105,7 @@ class LocustGenerator:
         Locust gives each id once: a trial that is tried again goes by its id and the number of the try there.
         """
         self._tries[swarm.trial] = self._tries.get(swarm.trial, 0) + 1
-        self._call("POST", "/lab/trials", {"id": self._name(swarm.trial), "good_within_s": swarm.good_within_s})
+        self._web.call("POST", "/lab/trials", {"id": self._name(swarm.trial), "good_within_s": swarm.good_within_s})
         wanted = swarm.users if swarm.arrivals is None else self._host.workers()
         form = {
             "user_count": str(wanted),
@@ -134,7 +118,7 @@ class LocustGenerator:
             "good_within_s": str(swarm.good_within_s),
             **_arrival_fields(swarm.arrivals),
         }
-        answer = self._form("/swarm", form)
+        answer = self._web.form("/swarm", form)
         if not answer.get("success"):
             raise LoadError(f"Locust refused to start {swarm.scenario.user_class}: {answer.get('message')}")
         deadline = self._clock.monotonic_s() + SWARM_TIMEOUT_S
@@ -143,11 +127,16 @@ class LocustGenerator:
 
     def open_window(self, window: str, *, opens_in_s: float, measure_s: float) -> None:
         """Ask for a window."""
-        self._call("POST", "/lab/windows", {"id": self._name(window), "opens_in_s": opens_in_s, "measure_s": measure_s})
+        order = {"id": self._name(window), "opens_in_s": opens_in_s, "measure_s": measure_s}
+        self._web.call("POST", "/lab/windows", order)
+
+    def close_window(self, window: str) -> None:
+        """Close it early."""
+        self._web.call("DELETE", f"/lab/windows/{self._name(window)}")
 
     def status(self) -> LiveStatus:
         """Live figures of the last two seconds."""
-        raw = self._call("GET", "/lab/status")
+        raw = self._web.call("GET", "/lab/status")
         return LiveStatus(
             users=raw["users"],
             rps=raw["rps"],
@@ -160,7 +149,7 @@ class LocustGenerator:
 
     def books(self, trial: str) -> GeneratorBooks:
         """The books now."""
-        raw = self._call("GET", f"/lab/trials/{self._name(trial)}")
+        raw = self._web.call("GET", f"/lab/trials/{self._name(trial)}")
         return GeneratorBooks(
             sent=raw["sent"],
             answered=raw["answered"],
@@ -173,7 +162,8 @@ class LocustGenerator:
     def collect(self, window: str) -> LoadWindow:
         """Wait for the parts of all workers."""
         deadline = self._clock.monotonic_s() + COLLECT_TIMEOUT_S
-        while (raw := self._call("GET", f"/lab/windows/{self._name(window)}"))["state"] not in ("complete", "partial"):
+        path = f"/lab/windows/{self._name(window)}"
+        while (raw := self._web.call("GET", path))["state"] not in ("complete", "partial"):
             self._give_up_after(deadline, f"window {window} is still {raw['state']}")
         health = {**raw["health"], "workers_expected": self._host.workers()}
         record = {name: raw[name] for name in WINDOW_FIELDS if name in raw}
@@ -189,33 +179,37 @@ class LocustGenerator:
 
     def stop(self, trial: str, meanwhile: Callable[[], None] = nothing) -> GeneratorBooks:
         """Stop, drain, close the books."""
-        self._call("POST", "/lab/drain", {})
+        self._web.call("POST", "/lab/drain", {})
         deadline = self._clock.monotonic_s() + DRAIN_TIMEOUT_S
         while (books := self._drained(trial)) is None:
             meanwhile()
             self._give_up_after(deadline, f"trial {trial} still has requests in flight")
         return books
 
+    def abandon(self) -> None:
+        """Give up what the drain waits for."""
+        self._web.call("POST", "/lab/abandon", {})
+
     def tell(self, phase: Mapping[str, object]) -> str | None:
         """Post the phase; at most a second is spent on it."""
         try:
-            self._call("POST", "/lab/phase", phase, timeout=TELL_TIMEOUT)
+            self._web.call("POST", "/lab/phase", phase, timeout=HASTY)
         except LoadError as error:
             return str(error)
         return None
 
     def scrape(self) -> None:
         """Read Locust's /metrics in the background."""
-        if self._reached is not None:
-            self._own.begin(f"{self._reached}/metrics")
+        if self._web.reached is not None:
+            self._own.begin(f"{self._web.reached}/metrics")
 
     def take_scrapes(self) -> str:
         """What was read of /metrics."""
         return self._own.take()
 
     def close(self) -> None:
-        """End Locust."""
-        self._reached = None
+        """End Locust. One that outlives the run, as in a cluster, is told to send nothing more."""
+        self._web.leave("/lab/drain")
         self._host.close()
 
     def _name(self, trial: str) -> str:
@@ -223,7 +217,7 @@ class LocustGenerator:
         return trial if tries == 1 else f"{trial}~{tries}"
 
     def _drained(self, trial: str) -> GeneratorBooks | None:
-        if self._call("GET", "/lab/status")["state"] == "draining":
+        if self._web.call("GET", "/lab/status")["state"] == "draining":
             return None
         books = self.books(trial)
         return books if books.in_flight == 0 else None
@@ -238,7 +232,7 @@ class LocustGenerator:
     def _are_all_there(self) -> bool:
         """Whether exactly the workers that shall be there have joined; one that was killed is seen for a while."""
         try:
-            status = self._call("GET", "/lab/status")
+            status = self._web.call("GET", "/lab/status")
         except LoadError:
             return False
         pids, names = self._host.worker_pids(), self._host.worker_names()
@@ -253,43 +247,3 @@ class LocustGenerator:
             fallen = self._host.fallen()
             raise LoadError(f"load generator: {what}{'; ' + fallen[0] if fallen else ''}; see the logs in the bundle")
         self._clock.sleep(POLL_S)
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, object] | None = None,
-        timeout: urllib3.Timeout = TIMEOUT,
-    ) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        return self._answer(method, path, orjson.dumps(body) if body is not None else None, headers, timeout)
-
-    def _form(self, path: str, form: Mapping[str, str]) -> dict[str, Any]:
-        body = urllib3.filepost.encode_multipart_formdata(list(form.items()))
-        return self._answer("POST", path, body[0], {"Content-Type": body[1]})
-
-    def _answer(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        timeout: urllib3.Timeout = TIMEOUT,
-    ) -> dict[str, Any]:
-        url = self._host.url
-        try:
-            answer = self._http.request(method, url + path, body=body, headers=dict(headers), timeout=timeout)
-        except urllib3.exceptions.HTTPError as error:
-            fallen = self._host.fallen()
-            why = fallen[0] if fallen else type(error).__name__
-            raise LoadError(f"load generator: {method} {path} got no answer: {why}") from None
-        self._reached = url
-        try:
-            decoded = orjson.loads(answer.data)
-        except orjson.JSONDecodeError:
-            decoded = None
-        if answer.status >= 400 or not isinstance(decoded, dict):
-            reason = decoded.get("error") if isinstance(decoded, dict) else None
-            got = reason or repr(answer.data[:200])
-            raise LoadError(f"load generator: {method} {path} got status {answer.status}: {got}")
-        return _Answer(f"{method} {path}", decoded)

@@ -148,6 +148,9 @@ class LoadGenerator(Protocol):
     def books(self, trial: str) -> GeneratorBooks:
         """The books of a trial now; exact once nothing is in flight."""
 
+    def close_window(self, window: str) -> None:
+        """End a window early; nothing when it is over."""
+
     def collect(self, window: str) -> LoadWindow:
         """Wait for the window's parts from all workers and return it, partial when one is missing."""
 
@@ -156,6 +159,9 @@ class LoadGenerator(Protocol):
 
         meanwhile is called again and again while requests are in flight; what it raises ends the waiting.
         """
+
+    def abandon(self) -> None:
+        """While it is being stopped: give up the requests in flight, which nobody will answer. They count as failed."""
 
     def tell(self, phase: Mapping[str, object]) -> str | None:
         """Say what the run is doing, for whoever watches; why it could not be said, None when it was. Never raises."""

@@ -22,10 +22,11 @@ from loadlab.execute.cluster.cross_check import CrossChecker
 from loadlab.execute.cluster.deployer import KubernetesDeployer
 from loadlab.execute.cluster.inputs import RunInputs, url_policy
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
-from loadlab.execute.cluster.lab import LabState, Standing, check_own, check_size, cluster_facts, lab_state, only_run
+from loadlab.execute.cluster.lab import LabState, Standing, check_own, cluster_facts, lab_state, only_run
 from loadlab.execute.cluster.locust_pods import LocustPods
 from loadlab.execute.cluster.replica_probe import ReplicaProbe
 from loadlab.execute.cluster.rollout import Rollouts
+from loadlab.execute.cluster.room import check_room, check_size
 from loadlab.execute.cluster.run_manifests import (
     HEADERS,
     RunSettings,
@@ -87,6 +88,8 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
         memory=f"{experiment.resources.memory_gib:f}Gi",
     )
     check_size(facts, float(experiment.resources.cpu))
+    own = [stack for stack in experiment.stacks if isinstance(stack.service, OurService | ImageService)]
+    check_room(kubectl.raw, facts, {stack.name: stack.replicas for stack in own})
     return Reached(
         kubectl=kubectl, folder=folder, state=lab_state(folder, os.environ.get(WORKERS) or None), facts=facts
     )
@@ -109,7 +112,7 @@ def kubernetes_rig(
             isolation=isolation_of(reached.facts),
             run_id=run_id,
             note=store.event,
-            ending=lambda block: checker.finish(block, deployer),
+            ending=lambda block: checker.finish(block, deployer.pods),
             watch=checker.watch,
         )
         locust = LocustPods(cluster=cluster, objects=objects, workers=workers, run_id=run_id, note=store.event)

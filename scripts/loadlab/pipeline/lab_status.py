@@ -46,6 +46,7 @@ def lab_status(site: Site) -> dict[str, Any]:
         "context": record.context,
         "workers": record.workers,
         "policies": record.policies,
+        "with_grafana": record.with_grafana,
         "versions": {},
         "raised_with": dict(record.versions),
         "image_ids": dict(record.images),

@@ -5,13 +5,29 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from loadlab.errors import AbortedByRule, LoadError, LoadlabError
-from loadlab.execute.ports import GeneratorBooks, Swarm
+from loadlab.errors import AbortedByRule, LoadlabError
+from loadlab.execute.ports import GeneratorBooks, LiveStatus, Swarm
 from loadlab.model.plan import Trial
 from loadlab.pipeline.abort import has_bounds, needs_books
 from loadlab.pipeline.rig import Rig
 
 LOOK_EVERY_S = 1.0
+
+
+class _Watcher:
+    """Looks every second, while requests are waited for, whether those who shall answer them are still there."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._looked_s = rig.clock.monotonic_s()
+
+    def look_if_due(self) -> None:
+        """What is in flight to a stack that has fallen is given up: it would keep the drain for its whole time-out."""
+        if self._rig.clock.monotonic_s() - self._looked_s < LOOK_EVERY_S:
+            return
+        if self._rig.deployer.fallen():
+            self._rig.generator.abandon()
+        self._looked_s = self._rig.clock.monotonic_s()
 
 
 class LoadSpan:
@@ -31,7 +47,7 @@ class LoadSpan:
             self.look()
         clock.sleep(until_s - clock.monotonic_s())
 
-    def look(self) -> None:
+    def look(self) -> LiveStatus:
         """Show the live figures, and judge them. Raises AbortedByRule."""
         rig = self._rig
         status = rig.generator.status()
@@ -40,12 +56,19 @@ class LoadSpan:
         rig.progress.tick(there, status.rps, status.p50_s, status.p99_s)
         self._looked_s = rig.clock.monotonic_s()
         rig.watch.observe(rig.experiment.abort, self._looked_s, status, books)
+        return status
 
     def stop(self) -> GeneratorBooks:
         """End the users and wait for what is in flight, looking on. Raises AbortedByRule."""
         if has_bounds(self._rig.experiment.abort):
             self.look()
-        return self._rig.generator.stop(self._trial.id, self._look_if_due)
+        watcher = _Watcher(self._rig)
+
+        def meanwhile() -> None:
+            watcher.look_if_due()
+            self._look_if_due()
+
+        return self._rig.generator.stop(self._trial.id, meanwhile)
 
     def _look_if_due(self) -> None:
         if self._rig.clock.monotonic_s() - self._looked_s >= LOOK_EVERY_S:
@@ -66,6 +89,6 @@ def loaded(rig: Rig, trial: Trial, swarm: Swarm) -> Iterator[LoadSpan]:
         rig.generator.close()
         raise
     except LoadlabError:
-        with contextlib.suppress(LoadError):
-            rig.generator.stop(trial.id)
+        with contextlib.suppress(LoadlabError):
+            rig.generator.stop(trial.id, _Watcher(rig).look_if_due)
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import urllib.error
 import urllib.request
@@ -16,8 +15,9 @@ from loadlab.execute import grafana
 from loadlab.execute.lab.listeners import is_free
 from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.execute.local import split_cores
-from loadlab.execute.ports import Clock
+from loadlab.execute.ports import Clock, nothing
 from loadlab.execute.processes import Child, ChildProcesses, Command, free_port
+from loadlab.execute.scrape_targets import drop_dead
 from loadlab.pipeline.lab_rules import lab_price_rules
 from loadlab.pipeline.layout import Layout
 
@@ -54,7 +54,7 @@ def show_dashboards(
             running.append(desk.grafana(found))
             say(f"Grafana     {desk.grafana_url}/dashboards")
         say("scraped: whatever `loadlab run` starts on this machine, from now on. Ctrl-C ends both.")
-        watch(running, clock, rounds)
+        watch(running, clock, rounds, lambda: drop_dead(layout.targets))
 
 
 def without_grafana(layout: Layout) -> str:
@@ -62,12 +62,13 @@ def without_grafana(layout: Layout) -> str:
     return f"{grafana.HOW_TO_GET}; boards to import by hand: {layout.root / 'grafana' / 'dashboards'}"
 
 
-def watch(running: list[Child], clock: Clock, rounds: int | None) -> None:
-    """Stay for so many rounds, for ever when None. Raises DeployError when one of them ends by itself."""
+def watch(running: list[Child], clock: Clock, rounds: int | None, tidy: Callable[[], None] = nothing) -> None:
+    """Stay for so many rounds, for ever when None, tidying in each. Raises DeployError when one ends by itself."""
     while rounds is None or rounds > 0:
         for child in running:
             if (line := child.fell()) is not None:
                 raise DeployError(line)
+        tidy()
         clock.sleep(WATCH_S)
         rounds = None if rounds is None else rounds - 1
 
@@ -114,8 +115,7 @@ class Desk:
         prices = self._folder / "prices.yaml"
         prices.write_text(lab_price_rules(self._layout), encoding="utf-8")
         targets = self._layout.targets
-        if not targets.exists():
-            targets.write_text(json.dumps([]), encoding="utf-8")
+        drop_dead(targets)
         return {
             "global": {"scrape_interval": "5s", "scrape_timeout": "4s", "evaluation_interval": "5s"},
             "rule_files": [str(prices), str(rules / "cost.yaml"), str(rules / "alerts.yaml")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loadlab.execute.ports import Arrivals, GeneratorBooks, Swarm
+from loadlab.execute.ports import Arrivals, GeneratorBooks, LiveStatus, Swarm
 from loadlab.model.experiment import OpenLoad
 from loadlab.model.plan import Trial
 from loadlab.model.run import ResourceSample, TrialBooks, Window
@@ -146,8 +146,9 @@ def _watch_window(rig: Rig, trial: Trial, timing: Timing, span: LoadSpan) -> _Se
     while (left_s := closes_s - clock.monotonic_s()) > 0:
         clock.sleep(min(SAMPLE_EVERY_S, left_s))
         samples.append(_look(rig, trial))
-        if (sampled_s := clock.monotonic_s()) < closes_s:
-            span.look()
+        if (sampled_s := clock.monotonic_s()) < closes_s and _has_fallen(rig, span.look()):
+            rig.generator.close_window(trial.id)
+            closes_s = sampled_s
     if sampled_s < closes_s:
         samples.append(_look(rig, trial))
     idle_after, idle_s = _cpu_s(rig, trial.stack), clock.monotonic_s() - began_s
@@ -158,6 +159,11 @@ def _watch_window(rig: Rig, trial: Trial, timing: Timing, span: LoadSpan) -> _Se
         idle_cpu_cores=_rate(idle_before, idle_after, idle_s),
         notes=(*jumped, *_lost_processes(idle_before, idle_after)),
     )
+
+
+def _has_fallen(rig: Rig, status: LiveStatus) -> bool:
+    """Whether this window is lost, asked only when nothing was answered as expected in the last two seconds."""
+    return status.p50_s is None and bool(rig.deployer.fallen())
 
 
 def _look(rig: Rig, trial: Trial) -> ResourceSample:

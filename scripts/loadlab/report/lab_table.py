@@ -17,6 +17,9 @@ def print_status(found: Mapping[str, Any], console: Console) -> None:
         _print_rows(console, found.get("pods", ()), ("name", "is_ready", "restarts", "node", "image"))
         for part, url in found.get("urls", {}).items():
             console.print(f"  {part:<10} {url}")
+        if not found["with_grafana"]:
+            left_out = "  Grafana is left out: its image was not to be had; LAB_GRAFANA_IMAGE names another"
+            console.print(left_out, soft_wrap=True)
     run = found.get("run")
     if run and run["is_on"]:
         console.print(

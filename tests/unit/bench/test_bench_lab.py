@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.arena import MeasureError
-from bench.measure_lab import BARS, not_available, overhead_figure, stages_text, why_not
+from bench.measure_lab import BARS, idle_figure, not_available, overhead_figure, stages_text, why_not
 from fake_programs import FakeProgram
 from loadlab.execute.cluster.state import LabFolder
 
@@ -55,3 +56,25 @@ def test_it_says_what_is_missing_and_leaves_a_lab_that_is_up(tmp_path: Path, mon
     assert "is up and stays so" in str(why_not(tmp_path, lab))
     monkeypatch.setenv("LAB_KUBECONFIG", "somewhere")
     assert "not the lab's own" in str(why_not(tmp_path, lab))
+
+
+def _kubelet(*pods: tuple[str, int | None]) -> dict[str, Any]:
+    return {
+        "pods": [
+            {"podRef": {"namespace": name}, "memory": {} if size is None else {"workingSetBytes": size}}
+            for name, size in pods
+        ]
+    }
+
+
+def test_the_memory_of_the_lab_is_that_of_its_own_pods_on_every_node() -> None:
+    nodes = [_kubelet(("loadlab", 2**29), ("kube-system", 2**40)), _kubelet(("loadlab", 2**30))]
+    figure = idle_figure(nodes, with_grafana=False)
+    assert (figure.value, figure.unit, figure.ok) == (1.5, "GiB", True)
+    assert "without Grafana" in figure.note
+
+
+@pytest.mark.parametrize("node", [_kubelet(), _kubelet(("loadlab", 1), ("loadlab", None))])
+def test_memory_that_is_not_told_is_no_memory_of_zero(node: dict[str, Any]) -> None:
+    with pytest.raises(MeasureError, match="pods have a working set"):
+        idle_figure([node], with_grafana=True)

@@ -33,6 +33,7 @@ class Master:
     refusal: str | None = None
     refuses_trials: bool = False
     drops_users: int = 0
+    drops_answers: bool = False
     in_flight: list[int] = field(default_factory=lambda: [0])
     window_states: list[str] = field(default_factory=lambda: ["complete"])
     window: dict[str, Any] = field(default_factory=lambda: asdict(make_load_window()))
@@ -143,13 +144,16 @@ def host(master: Master) -> Iterator[Host]:
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             status, answer = master.answer(self.command, self.path, body)
+            if master.drops_answers:
+                self.close_connection = True
+                return
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = _serve
+        do_GET = do_POST = do_DELETE = _serve
 
         def log_message(self, *_: object) -> None:
             pass
@@ -374,6 +378,37 @@ def test_where_process_ids_are_not_known_the_number_counts(generator: LocustGene
 def test_closing_ends_the_host(generator: LocustGenerator, host: Host) -> None:
     generator.close()
     assert host.closed
+
+
+def test_a_locust_that_outlives_the_run_is_told_to_send_nothing_more(
+    generator: LocustGenerator, master: Master, host: Host
+) -> None:
+    generator.status()
+    generator.close()
+    assert master.seen[-1][:2] == ("POST", "/lab/drain")
+    assert host.closed
+
+
+def test_one_that_does_not_answer_any_more_is_closed_without_a_word(
+    generator: LocustGenerator, master: Master, host: Host
+) -> None:
+    generator.status()
+    master.drops_answers = True
+    generator.close()
+    assert host.closed
+
+
+def test_a_window_is_closed_and_a_drain_given_up_by_the_names_that_locust_knows(
+    generator: LocustGenerator, master: Master
+) -> None:
+    for _ in range(2):
+        generator.swarm(_swarm())
+    generator.close_window("b01-008-pool")
+    generator.abandon()
+    assert [call[:2] for call in master.seen[-2:]] == [
+        ("DELETE", "/lab/windows/b01-008-pool~2"),
+        ("POST", "/lab/abandon"),
+    ]
 
 
 def test_a_phase_is_posted_and_one_that_is_refused_is_a_line_and_no_error(

@@ -12,7 +12,8 @@ import pytest
 from builders import make_experiment, make_provenance
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.inputs import read_locustfile, url_policy
-from loadlab.execute.cluster.lab import check_own, check_size, lab_state, only_run
+from loadlab.execute.cluster.lab import check_own, lab_state, only_run
+from loadlab.execute.cluster.room import check_room, check_size
 from loadlab.execute.cluster.state import LabFolder
 from loadlab.model.cluster import ClusterFacts, NodeFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Service, UrlService
@@ -112,6 +113,51 @@ def test_a_replica_that_no_node_can_hold_is_refused() -> None:
         check_size(replace(FACTS, cpu_limit_cores=3.2), 4.0)
     with pytest.raises(ClusterError, match=r"no node carries loadlab.dev/role=sut"):
         check_size(replace(FACTS, nodes=()), 1.0)
+
+
+def _pod(
+    cpu: str, memory: str = "65536", *, namespace: str = "kube-system", phase: str = "Running", **labels: str
+) -> Any:
+    return {
+        "metadata": {"namespace": namespace, "labels": {f"app.kubernetes.io/{k}": v for k, v in labels.items()}},
+        "spec": {"containers": [{"resources": {"requests": {"cpu": cpu, "memory": memory}}}, {}]},
+        "status": {"phase": phase},
+    }
+
+
+def _on_node(*pods: Any) -> Callable[[str], Any]:
+    def get(path: str) -> Any:
+        assert path == "/api/v1/pods?fieldSelector=spec.nodeName%3Da"
+        return {"items": list(pods)}
+
+    return get
+
+
+STANDING = _pod("800m", namespace="loadlab", component="sut")
+
+
+def test_replicas_that_do_not_go_in_together_are_refused_before_anything_is_made() -> None:
+    """Both stacks are up at once: a second replica of each needs four times 0.8 of the node's 2 cores."""
+    get = _on_node(_pod("100m"), STANDING, STANDING, _pod("2", phase="Succeeded"))
+    facts = replace(FACTS, memory_limit="512Mi")
+    check_room(get, facts, {"flask": 1, "fastapi": 1})
+    expected = (
+        r"replicas: got 4 \(flask 2, fastapi 2\), all up at once, of 0.8 cores and 512Mi each, but the nodes for "
+        r"stacks have room for 2 \(a: 1.9 of 2 cores and 4.00 GiB free\); lower replicas or resources"
+    )
+    with pytest.raises(ClusterError, match=expected):
+        check_room(get, facts, {"flask": 2, "fastapi": 2})
+
+
+@pytest.mark.parametrize("other", [_pod("0.5"), _pod("100m", "1100Mi")])
+def test_room_that_other_pods_take_and_memory_count_too(other: Any) -> None:
+    facts = replace(FACTS, memory_limit="1.5Gi")
+    with pytest.raises(ClusterError, match="have room for 1"):
+        check_room(_on_node(other), facts, {"flask": 1, "fastapi": 1})
+
+
+def test_a_run_of_addresses_alone_needs_no_room() -> None:
+    check_room(_on_node(_pod("2")), FACTS, {})
 
 
 def test_a_locustfile_that_is_too_large_for_a_config_map_is_refused(tmp_path: Path) -> None:

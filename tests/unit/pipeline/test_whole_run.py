@@ -194,6 +194,45 @@ def test_a_stack_that_falls_is_noted_started_again_and_its_pair_repeated_once(la
     assert ("loop, 8 users", False) in [(label, window.valid) for label, window in lab.watcher.windows]
 
 
+def _vanish(lab: Lab, trial: str, stack: str) -> None:
+    """A pod that is deleted: it is gone, and nobody tells those who wait for its answers."""
+    lab.world.kill(stack)
+    lab.world.hanging.add(trial)
+
+
+def test_a_stack_that_vanishes_in_a_long_window_ends_the_window_and_not_the_patience(tmp_path: Path) -> None:
+    rule = AbortRule(p99_s=30.0, error_ratio=0.5, after_s=5.0)
+    lab = make_lab(make_experiment(measure_s=60.0, blocks=1, abort=rule), tmp_path / "unit-run")
+    lab.world.during["b01-008-loop"] = lambda: _vanish(lab, "b01-008-loop", "loop")
+    lab.run()
+    run = _measured(lab)
+    assert run.complete
+    windows = {w.id: w for w in run.windows}
+    assert windows["b01-008-loop"].notes == ("loop was killed by SIGKILL; its log is empty",)
+    assert 30.0 <= windows["b01-008-loop"].load.measure_s < 35.0
+    assert lab.world.closed_early == ["b01-008-loop"]
+    assert lab.world.abandoned == ["b01-008-loop"]
+    assert windows["b01-008-loop-r1"].notes == ()
+
+
+@pytest.mark.parametrize("trial", ["demand-loop-cpu", "b01-warmup-loop-t1"])
+def test_a_stack_that_vanishes_outside_of_a_window_is_waited_for_no_longer(tmp_path: Path, trial: str) -> None:
+    lab = make_lab(make_experiment(blocks=1), tmp_path / "unit-run")
+    lab.world.on_swarm[trial] = lambda: _vanish(lab, trial, "loop")
+    lab.run()
+    assert _measured(lab).complete
+    assert lab.world.abandoned == [trial]
+
+
+def test_what_a_living_stack_takes_long_to_answer_is_never_given_up(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(blocks=1), tmp_path / "unit-run")
+    lab.world.hanging.add("b01-008-loop")
+    lab.world.during["b01-008-loop"] = lambda: lab.world.clock.after(100.0, lab.world.hanging.clear)
+    lab.run()
+    assert _measured(lab).complete
+    assert (lab.world.abandoned, lab.world.closed_early) == ([], [])
+
+
 def test_repeats_are_counted_as_soon_as_they_are_owed(lab: Lab) -> None:
     lab.world.during["b01-008-loop"] = lambda: lab.world.kill("loop")
     lab.run()

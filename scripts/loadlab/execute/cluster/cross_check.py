@@ -7,7 +7,7 @@ first and the last of Prometheus's samples is laid against the service's own fig
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ import orjson
 import urllib3
 
 from loadlab.errors import ClusterError
-from loadlab.execute.cluster.deployer import KubernetesDeployer
 from loadlab.execute.cluster.forward import PortForward
 from loadlab.execute.cluster.pod import Pod, read_pod
 from loadlab.execute.cluster.ways import Cluster, Note
@@ -55,9 +54,9 @@ class CrossChecker:
         own = _Own(unix_s=sample.unix_s, cpu_s=sample.cpu_s, throttled_periods=sample.throttled_periods)
         self._seen.setdefault(stack, []).append(own)
 
-    def finish(self, block: int, deployer: KubernetesDeployer) -> None:
-        """Write the block's comparison into the bundle and forget its samples."""
-        rows = [asdict(self._check(block, stack, own, deployer.pods(stack))) for stack, own in self._seen.items()]
+    def finish(self, block: int, pods: Callable[[str], Sequence[Pod]]) -> None:
+        """Write the block's comparison into the bundle and forget its samples. pods: of a stack."""
+        rows = [asdict(self._check(block, stack, own, pods(stack))) for stack, own in self._seen.items()]
         self._seen.clear()
         if rows:
             self._note("cross_check", {"block": block, "stacks": rows})
@@ -101,6 +100,7 @@ class CrossChecker:
             answer = self._http.request("GET", url, fields={"query": query})
             result = orjson.loads(answer.data)["data"]["result"]
         except (urllib3.exceptions.HTTPError, orjson.JSONDecodeError, KeyError) as error:
+            self.close()  # its pod may be another one by the next block
             raise _AbsentError(f"Prometheus does not answer ({type(error).__name__})") from None
         return [[(float(at), float(value)) for at, value in one["values"]] for one in result]
 
@@ -114,9 +114,14 @@ class CrossChecker:
         pod = next((one for item in raw["items"] if (one := read_pod(item)).is_ready and not one.is_deleted), None)
         if pod is None:
             raise _AbsentError("Prometheus has no ready pod")
-        self._forward = self._cluster.forward(pod.name, PORT)
-        self._forward.wait()
-        return self._forward.url
+        forward = self._cluster.forward(pod.name, PORT)
+        try:
+            forward.wait()
+        except ClusterError as error:
+            forward.close()
+            raise _AbsentError(str(error)) from None
+        self._forward = forward
+        return forward.url
 
 
 class _AbsentError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +12,12 @@ import orjson
 
 from loadlab.errors import ClusterError
 from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.room import ROLE, Get, cores_of
 from loadlab.execute.cluster.state import MANAGED_BY, NAMESPACE, LabFolder
 from loadlab.model.cluster import ClusterFacts, NodeFacts
 
-ROLE = "loadlab.dev/role"
 STANDING = "app.kubernetes.io/instance=standing,app.kubernetes.io/component=sut"
 ASLEEP = "loadlab.dev/standing-replicas"
-Get = Callable[[str], Any]
-"""Asks the API server for a path."""
-_CPU_UNITS = {"m": 1, "": 1000}
 
 
 def read_json(path_text: str, content: bytes) -> Mapping[str, Any]:
@@ -92,18 +89,6 @@ def cluster_facts(kubectl: Kubectl, *, millicores: int, memory: str) -> ClusterF
     )
 
 
-def check_size(facts: ClusterFacts, asked_cores: float) -> None:
-    """Refuse a replica that no node could hold. Raises ClusterError."""
-    rooms = [node.cores for node in facts.nodes if node.role == "sut"]
-    if not rooms:
-        raise ClusterError(f"no node carries {ROLE}=sut, where stacks run; run `make lab-up`, or label a node")
-    if facts.cpu_limit_cores > max(rooms):
-        raise ClusterError(
-            f"resources.cpu: got {asked_cores:g} ({facts.cpu_limit_cores:g} cores here), but the largest node for "
-            f"stacks has {max(rooms):g}; lower resources.cpu or take larger nodes"
-        )
-
-
 @contextmanager
 def only_run(folder: LabFolder) -> Iterator[None]:
     """Hold the lab for one run. Raises ClusterError while another one has it; the kernel frees it with its holder."""
@@ -153,7 +138,7 @@ def _node(raw: Mapping[str, Any]) -> NodeFacts:
     return NodeFacts(
         name=raw["metadata"]["name"],
         role=raw["metadata"].get("labels", {}).get(ROLE),
-        cores=_cores(room["cpu"]),
+        cores=cores_of(room["cpu"]),
         memory=room["memory"],
         kernel=info["kernelVersion"],
         system=info["osImage"],
@@ -161,8 +146,3 @@ def _node(raw: Mapping[str, Any]) -> NodeFacts:
         kubelet=info["kubeletVersion"],
         architecture=info["architecture"],
     )
-
-
-def _cores(quantity: str) -> float:
-    unit = "m" if quantity.endswith("m") else ""
-    return float(quantity.removesuffix("m")) * _CPU_UNITS[unit] / 1000

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gevent.socket import socket as PlainSocket
+from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
 
 
 def timed_answer(answer: Any, clock: Callable[[], float]) -> type[Any]:

@@ -67,7 +67,8 @@ def _look_at(sock: Any) -> Callable[[int], list[Any]]:
     """Asks, of one descriptor, whether it can be read; made once for a connection, not for each request."""
     poll = _poll()
     poll.register(sock.fileno(), select.POLLIN)
-    return poll.poll
+    look: Callable[[int], list[Any]] = poll.poll
+    return look
 
 
 def sent_with_its_connection(create: Callable[[Any], Any], recorder: Recorder) -> Callable[[Any], Any]:

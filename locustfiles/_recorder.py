@@ -10,7 +10,8 @@ A row keeps three times of ``time.perf_counter`` (monotonic):
   task asked for it. An arrival of an open loop puts its planned time into ``due``;
 * the send: the bytes are ready and the generator has given way to whoever else was ready (``_transport.py``), so no
   work of its own is in the latency; a new connection belongs to the latency;
-* the end: the answer is read, before Locust's statistics and other listeners hear of it.
+* the end: the last byte of the answer is read, and nothing made of it yet (``_answer.py``). What is not read to its
+  end, and what another client than FastHttpUser's read, ends with its report, before Locust's statistics hear of it.
 
 The latency is the end less the send. What the generator does for a user before the send and after the end is in
 ``chores``, so that every moment of a user is a request, a wait or a chore. A user waits where Locust makes it wait
@@ -27,6 +28,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from _answer import end_s as end_of
 from _histogram import Floats
 from _outcomes import FIRST_ERROR, FIRST_FAILURE, UNJUDGED_NAME, Outcomes
 from _schedule import Ledger
@@ -103,11 +105,11 @@ class Recorder:
             if result.__class__ is not plain or last["response"] is not result:
                 self._settle(me, (due_s, begun_s), result)
                 return result
-            send_s, end_s = in_flight.pop(me), last["at_s"]
-            if send_s is UNSENT:
-                send_s = begun_s
+            send_s, answer = in_flight.pop(me), result._response
+            end_s = answer.lab_read_s if answer.message_complete else last["at_s"]
+            send_s = begun_s if send_s is UNSENT else send_s
             verdict = OK if last["exception"] is None else FAILED
-            append((due_s, send_s, end_s, (end_s - send_s) * 1e3, result._response.get_code(), verdict))
+            append((due_s, send_s, end_s, (end_s - send_s) * 1e3, answer.get_code(), verdict))
             chore((begun_s, send_s, end_s, clock()))
             return result
 
@@ -120,7 +122,7 @@ class Recorder:
             self.in_flight[me] = self.clock()
 
     def watch_events(self) -> Callable[..., None]:
-        """A listener of Locust's request event; its arguments are spelt out because that is faster."""
+        """A listener of Locust's request event; spelling its arguments out is faster."""
         last, clock = self.last_report, self.clock
 
         def note(
@@ -238,13 +240,12 @@ class Recorder:
 
     def _settle(self, me: Any, starts_s: tuple[float, float], result: Any) -> None:
         (due_s, begun_s), last = starts_s, self.last_report
-        now_s, send_s = self.clock(), self._taken_off(me, begun_s)
-        meta = getattr(result, "request_meta", None)
+        now_s, send_s, meta = self.clock(), self._taken_off(me, begun_s), getattr(result, "request_meta", None)
         response = meta["response"] if meta else result
         reported = last["response"] is response
         error = last["exception"] if reported else getattr(response, "error", None)
         code = response.status_code or self.outcomes.code_of_error(error)
-        end_s = last["at_s"] if reported else now_s
+        end_s = end_of(response, last["at_s"] if reported else now_s)
         latency_ms, verdict = (end_s - send_s) * 1e3, OK if error is None else FAILED
         if not reported and meta:
             self._unjudged[id(response)] = ((due_s, send_s), end_s, code, response)

@@ -6,6 +6,7 @@
 * That look gives way to all other greenlets while the clock of the request runs. It still gives way, because users
   then send in batches, which costs a saturated generator a tenth less processor time than sending one by one; but the
   request counts as sent only after that, when nothing but the system call is left (``Recorder.send``).
+* It asks for an answer that cannot be there yet, and does not say when one came (``_answer.py``).
 """
 
 # mypy: allow-untyped-calls
@@ -19,12 +20,14 @@ from typing import Any
 import gevent
 import geventhttpclient
 import geventhttpclient.client
+from _answer import timed_answer
 from _recorder import UNSENT, Recorder
 from gevent import getcurrent
 from gevent.monkey import get_original
 from geventhttpclient.connectionpool import ConnectionPool
 
 RETRY_RULE = "_may_retry_after_send_error"
+ANSWER = "HTTPSocketPoolResponse"
 ALIVE_CHECK = "_is_socket_alive"
 CONNECT = "_create_socket"
 _poll = get_original("select", "poll")
@@ -42,23 +45,30 @@ def give_way_and_look(recorder: Recorder) -> Callable[[Any, Any], bool]:
     """
     in_flight, clock = recorder.in_flight, recorder.clock
 
-    def is_idle_and_open(pool: Any, sock: Any) -> bool:  # noqa: ARG001
+    def is_idle_and_open(pool: Any, sock: Any) -> bool:
         me = getcurrent()
         is_first = in_flight.get(me) is UNSENT
         if is_first:
             gevent.sleep(0)
-        descriptor = sock.fileno() if sock is not None else -1
-        if descriptor < 0:
+        if sock is None or sock.fileno() < 0:
             return False
-        poll = _poll()
-        poll.register(descriptor, select.POLLIN)
-        if poll.poll(0):
+        if getattr(pool, "lab_looks_at", None) is not sock:
+            pool.lab_looks_at, pool.lab_look = sock, _look_at(sock)
+        if pool.lab_look(0):
             return False
         if is_first:
             in_flight[me] = clock()
         return True
 
     return is_idle_and_open
+
+
+def _look_at(sock: Any) -> Callable[[int], list[Any]]:
+    """Asks, of one descriptor, whether it can be read; made once for a connection, not for each request."""
+    poll = _poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    look: Callable[[int], list[Any]] = poll.poll
+    return look
 
 
 def sent_with_its_connection(create: Callable[[Any], Any], recorder: Recorder) -> Callable[[Any], Any]:
@@ -75,6 +85,7 @@ def make_exact(recorder: Recorder) -> None:
     """Change all of it for this process; SystemExit with one line where the library is not the one that is known."""
     replaced: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (geventhttpclient.client, RETRY_RULE, lambda _: never_retry),
+        (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, recorder.clock)),
         (ConnectionPool, ALIVE_CHECK, lambda _: give_way_and_look(recorder)),
         (ConnectionPool, CONNECT, lambda create: sent_with_its_connection(create, recorder)),
     ]

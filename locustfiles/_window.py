@@ -16,6 +16,7 @@ from typing import Any
 
 import gevent
 from _arrivals import Arrivals, deal_starts
+from _collector import calm_collector
 from _drain import forget_stop_timeout
 from _fleet import Fleet
 from _generator import Generator
@@ -112,6 +113,7 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
         watch = MasterWatch()
         environment.events.heartbeat_received.add_listener(watch.heard)
         gevent.spawn(watch.run)
+    calm_collector()
 
 
 wrap_classes()

@@ -2,6 +2,7 @@
 
 An answer is due at a moment that the program fixes when its request has arrived. The loop sleeps until ``spin_ms``
 before the next such moment, then only looks at clock and sockets, and hands the answer over when its time has come.
+For ``watch_ms`` after a request it does not sleep at all.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class GoldenServer:
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
         self._spin_ns = round(settings.spin_ms * 1e6)
+        self._watch_ns = round(settings.watch_ms * 1e6)
+        self._awake_until_ns = 0
         self._draws = Draws(settings.program, settings.seed)
         self._started_ns = clock_ns()
         about = {"started_ns": self._started_ns, "program": repr(settings.program), "seed": settings.seed}
@@ -103,6 +106,8 @@ class GoldenServer:
 
     def _wait(self) -> list[tuple[int, int]]:
         """Whatever is ready; sleeps only as long as nothing becomes due."""
+        if self._watch_ns and self._clock_ns() < self._awake_until_ns:
+            return self._epoll.poll(0, BATCH)
         if not self._due:
             found = self._epoll.poll(IDLE_S, BATCH)
             if not found:
@@ -120,20 +125,21 @@ class GoldenServer:
             if fd == self._listener.fileno():
                 self._accept()
             return
+        now_ns = self._clock_ns()
         if events & WRITE:
             if not connection.send_rest():
                 self._lose(connection)
                 return
             self._after(connection)
-        elif not connection.read(self._clock_ns()):
+        elif not connection.read(now_ns):
             self._lose(connection)
             return
         if connection.is_open:
-            self._take_up(connection)
+            self._take_up(connection, now_ns)
 
-    def _take_up(self, connection: Connection) -> None:
+    def _take_up(self, connection: Connection, arrival_ns: int) -> None:
         """Every request that is all there gets its moment."""
-        arrival_ns = self._clock_ns()
+        self._awake_until_ns = arrival_ns + self._watch_ns
         try:
             for request in connection.requests():
                 self._plan(connection, request, arrival_ns)
@@ -193,7 +199,7 @@ class GoldenServer:
         elif connection.wants_to_write:
             self._watch(connection)
         elif not connection.watched & READ and connection.wants_to_read:
-            self._take_up(connection)
+            self._take_up(connection, self._clock_ns())
 
     def _watch(self, connection: Connection) -> None:
         """Ask epoll for what can be done with this connection now, where that has changed."""

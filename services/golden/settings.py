@@ -18,6 +18,8 @@ class GoldenSettings:
     """Field ``name`` is read from ``GOLDEN_NAME``. ``freeze`` None: never still. ``log`` None: nothing is written.
 
     ``spin_ms``: how long before a request is due the server stops sleeping and looks at the clock instead.
+    ``watch_ms``: how long after a request came it goes on looking for the next before it sleeps: a server that has to
+    be woken sees a request some ten microseconds late, which would count as the generator's error.
     ``log_rows``: how many requests the log holds in memory before it has to be written out between two requests.
     """
 
@@ -28,6 +30,7 @@ class GoldenSettings:
     error_ratio: float
     seed: int
     spin_ms: float
+    watch_ms: float
     log: Path | None
     log_rows: int
 
@@ -53,6 +56,7 @@ class GoldenSettings:
             error_ratio=reader.number("ERROR_RATIO", 0.0, low=0.0, high=1.0),
             seed=reader.integer("SEED", 0, low=0, high=1 << 62),
             spin_ms=reader.number("SPIN_MS", 1.0, low=0.0, high=1_000.0),
+            watch_ms=reader.number("WATCH_MS", 0.0, low=0.0, high=1_000.0),
             log=Path(reader.text("LOG", "", allowed="the path of a file")) if reader.has("LOG") else None,
             log_rows=reader.integer("LOG_ROWS", 1_000_000, low=1, high=50_000_000),
         )

@@ -30,6 +30,8 @@ from loadlab.pipeline.layout import Layout
 
 SCENARIO = "IoBoundUser"
 WATCH_S = 4.0
+WATCH_MS = "20"
+"""The golden server has its core alone: it need not sleep between requests and be woken by each."""
 TRIES = 2
 """A step in which the generator was not truthful is measured once more: something else may have disturbed it."""
 SEED = 20261126
@@ -58,7 +60,7 @@ class Bench:
         """Measure one step. ``program``: other settings of the golden server than its delay alone."""
         generator = self._with_generators(order.generators)
         take_request_logs(self._folder)
-        url = self._golden.start(program or {"delay": f"constant({order.delay_s:.9f}s)"})
+        url = self._golden.start({"watch_ms": WATCH_MS, **(program or {"delay": f"constant({order.delay_s:.9f}s)"})})
         try:
             generator.swarm(self._swarm(order, url))
             generator.open_window(order.id, opens_in_s=order.settle_s, measure_s=order.measure_s)

@@ -91,6 +91,18 @@ def answers(client: socket.socket, count: int) -> list[tuple[int, bytes]]:
     return found
 
 
+def test_a_server_that_watches_for_the_next_request_answers_as_one_that_sleeps(serve: Serve) -> None:
+    served = serve(delay="constant(2ms)", watch_ms="1000")
+    with connect(served[0]) as client:
+        for number in (1, 2):
+            client.sendall(request(number))
+            assert answers(client, 1)[0][0] == 200
+    log = ended(served)  # it can be ended while it watches
+    assert log.column(0) == [1, 2]
+    assert {(due - arrival) / MS for _, arrival, due, _, _ in log.rows} == {2.0}
+    assert all(departure >= due for _, _, due, departure, _ in log.rows)
+
+
 def test_the_log_is_what_was_sent_and_every_answer_left_when_it_was_due(serve: Serve) -> None:
     served = serve(delay="bimodal(1ms, 20ms, 0.3)", error_ratio="0.25", seed="3")
     statuses = []

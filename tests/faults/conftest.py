@@ -41,7 +41,7 @@ def start(tmp_path: Path, clock: Path) -> Iterator[Callable[..., Engine]]:
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
     """An undisturbed run, once for each process of pytest."""
     folder = tmp_path_factory.mktemp("clean")
-    engine = Engine(folder, "run", str(EXPERIMENT), prelude=PRELUDE, env={CLOCK: str(folder / "clock")})
+    engine = Engine(folder, "run", str(EXPERIMENT), "--no-queries", prelude=PRELUDE, env={CLOCK: str(folder / "clock")})
     code = engine.ended()
     assert code in (0, 4, 5), engine.output
     assert engine.orphans() == []

@@ -10,6 +10,7 @@ from loadlab.design.warmup import open_settling_s, settling_s
 from loadlab.model.plan import Block, Trial
 from loadlab.model.run import Demand, Window
 from loadlab.pipeline.insist import ATTEMPTS, heal, insist
+from loadlab.pipeline.phase import tell
 from loadlab.pipeline.rig import Measured, Rig
 from loadlab.pipeline.trial import Timing, run_trial, run_warmup
 
@@ -89,6 +90,8 @@ class _Running:
         rig.store.put_window(window, measured.scrapes, measured.generator_scrapes)
         reasons = tuple(f.code for f in window_findings(window, rig.experiment, rig.bounds) if f.level == "invalid")
         rig.store.event("window_finished", {"window": window.id, "invalid": list(reasons)})
+        rig.levels.add(window, is_valid=not reasons)
+        tell(rig)
         self._expect_repeats(trial, failed=bool(reasons))
         rig.progress.window_finished(label, not reasons, reasons)
         heal(rig, trial.block, self._all_cold)

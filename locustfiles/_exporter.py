@@ -7,7 +7,7 @@ stack's are there, at zero, once the engine has named it: a rate takes no notice
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 USUAL_OUTCOME = "200"
+BILLED_LABELS = ("stack", "users", "list", "billing", "unit")
 PHASE_LABELS = ("experiment", "run", "trial", "window", "stack", "users", "block", "role")
 DECLARED = {
     "claimed_users": ("loadlab_claimed_users", "Users at which the experiment's claim says that the costs part."),
@@ -26,19 +27,31 @@ DECLARED = {
     "users": ("loadlab_trial_users", "Users that the current trial asks for."),
 }
 LEVEL = {
+    "windows": ("windows", "Windows of the level that count so far, one in each block."),
+    "left_out": ("windows_left_out", "Windows of the level that do not: refused by a gate, or one of a pair that was."),
     "users": ("users", "Users of the level, as a number."),
-    "measure_s": ("seconds", "Length of the last whole window at this level."),
-    "ok": ("ok_requests", "Requests answered as expected in it."),
-    "failed": ("failed_requests", "Requests that failed in it."),
-    "good": ("good_requests", "Requests answered as expected within the objective in it."),
-    "active_s": ("active_seconds", "Time with at least one request in flight in it."),
-    "latency_sum_s": ("response_seconds", "Response times in it, added up."),
+    "seconds": ("seconds", "Length of the windows that count, added up, as is all that follows."),
+    "ok": ("ok_requests", "Requests answered as expected."),
+    "failed": ("failed_requests", "Requests that failed."),
+    "good": ("good_requests", "Requests answered as expected within the objective."),
+    "active_s": ("active_seconds", "Time with at least one request in flight."),
+    "response_s": ("response_seconds", "Response times."),
 }
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A window that has opened. stack, users: "" where nobody named them."""
+
+    window: str
+    unix_s: float
+    stack: str
+    users: str
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
-    """What goes on. Figures are None where nothing is known; levels: the last whole window by (stack, users)."""
+    """What goes on. Figures are None where nothing is known."""
 
     users: int
     users_wanted: int
@@ -54,14 +67,16 @@ class Now:
     phase: Mapping[str, Any]
     open_stack: str | None
     """The stack whose window is open; "" when the engine did not say which, None when no window is open."""
-    levels: Mapping[tuple[str, int], Mapping[str, Any]]
+    opened: Sequence[Opened]
+    """The windows that opened lately, whether or not they are open still."""
 
 
 class Exporter(Collector):
     """now: asked at every scrape."""
 
-    def __init__(self, now: Callable[[], Now], ledger: Ledger) -> None:
+    def __init__(self, now: Callable[[], Now], ledger: Ledger, began_unix_s: float) -> None:
         self._now = now
+        self._began_unix_s = began_unix_s
         self._ledger = ledger
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -73,10 +88,11 @@ class Exporter(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric of the generator."""
         now = self._now()
+        yield _gauge("locust_start_time_seconds", "When this master's counters began, since 1970.", self._began_unix_s)
         yield from _generator(now)
         yield from _accounts(self._ledger)
         yield from _phase(now)
-        yield from _levels(now)
+        yield from _levels(now.phase.get("levels", ()))
 
 
 def _generator(now: Now) -> Iterator[Metric]:
@@ -147,7 +163,29 @@ def _phase(now: Now) -> Iterator[Metric]:
     if now.open_stack is not None:
         opened.add_metric((now.open_stack,), 1)
     yield opened
+    began = GaugeMetricFamily(
+        "loadlab_window_opened_seconds",
+        "When a window opened, since 1970; of the last twenty seconds.",
+        labels=("window", "stack", "users"),
+    )
+    for one in now.opened:
+        began.add_metric((one.window, one.stack, one.users), one.unix_s)
+    yield began
+    yield from _given(now.phase)
     yield from _billed(now.phase.get("billed", ()))
+
+
+def _given(phase: Mapping[str, Any]) -> Iterator[Metric]:
+    cores = GaugeMetricFamily(
+        "loadlab_stack_cores", "Processors that a stack is given, all replicas together.", labels=("stack",)
+    )
+    for stack, value in phase.get("cores", {}).items():
+        cores.add_metric((stack,), float(value))
+    yield cores
+    price = GaugeMetricFamily("loadlab_price_named", "1 for each price of the experiment.", labels=("list", "billing"))
+    for row in phase.get("prices", ()):
+        price.add_metric((str(row["list"]), str(row["billing"])), 1)
+    yield price
 
 
 def _billed(rows: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
@@ -162,12 +200,22 @@ def _billed(rows: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
     yield from (cores, memory)
 
 
-def _levels(now: Now) -> Iterator[Metric]:
+def _levels(rows: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    """What the engine says of each level; a figure that it does not say has no sample."""
     for key, (unit, meaning) in LEVEL.items():
         family = GaugeMetricFamily(f"loadlab_level_{unit}", meaning, labels=("stack", "users"))
-        for (stack, users), window in sorted(now.levels.items()):
-            family.add_metric((stack, str(users)), float(users if key == "users" else window[key]))
+        for row in rows:
+            if key in row:
+                family.add_metric((row["stack"], f"{row['users']:.0f}"), float(row[key]))
         yield family
+    amounts = GaugeMetricFamily(
+        "loadlab_level_billed", "What a price list bills for it, in the unit of its price.", labels=BILLED_LABELS
+    )
+    for row in rows:
+        for one in row["billed"]:
+            place = (row["stack"], f"{row['users']:.0f}", one["list"], one["billing"], one["unit"])
+            amounts.add_metric(place, float(one["amount"]))
+    yield amounts
 
 
 def _gauge(name: str, meaning: str, value: float | None) -> Metric:

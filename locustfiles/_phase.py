@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from _refusal import Refusal, number_field, text_field
@@ -15,9 +15,8 @@ NUMBERS = {
     "margin_ratio": 1e3,
     "objective_latency_s": 600.0,
 }
-MOST = 1e9
-MEASURING = ("", "sweep", "repeat")
-"""Roles of the windows that a level is judged by; controls, demands and warm-ups are none."""
+MOST_COUNTED = 1e18
+OF_A_LEVEL = ("windows", "left_out", "seconds", "ok", "failed", "good", "active_s", "response_s")
 
 
 def check_phase(body: Mapping[str, Any]) -> None:
@@ -25,9 +24,20 @@ def check_phase(body: Mapping[str, Any]) -> None:
 
     experiment, run, trial, window, stack and role are texts; users, block, claimed_users, margin_ratio and
     objective_latency_s numbers; stacks the names in
-    the experiment's order; billed is a list of {"stack", "list", "billing", "cpu_cores", "memory_gib"}.
-    Other keys are kept and not looked at.
+    the experiment's order; cores is a number for each stack; prices is a list of {"list", "billing"}; billed one of
+    {"stack", "list", "billing", "cpu_cores", "memory_gib"}; levels one of {"stack", "users", "billed"} with any of
+    OF_A_LEVEL, its billed a list of {"list", "billing", "unit", "amount"}. Other keys are kept and not looked at.
     """
+    _check_run(body)
+    _check_rows(body, "prices", ("list", "billing"), ())
+    _check_rows(body, "billed", ("stack", "list", "billing"), ("cpu_cores", "memory_gib"))
+    for level in _check_rows(body, "levels", ("stack",), ("users",)):
+        _check_rows(level, "billed", ("list", "billing", "unit"), ("amount",))
+        for name in level.keys() & set(OF_A_LEVEL):
+            number_field(level, name, 0.0, MOST_COUNTED)
+
+
+def _check_run(body: Mapping[str, Any]) -> None:
     for name in TEXTS:
         if name in body and not isinstance(body[name], str):
             raise Refusal(400, f"{name}: got {body[name]!r}, expected a text")
@@ -37,21 +47,22 @@ def check_phase(body: Mapping[str, Any]) -> None:
     stacks = body.get("stacks", [])
     if not isinstance(stacks, list) or not all(isinstance(stack, str) for stack in stacks):
         raise Refusal(400, f"stacks: got {stacks!r}, expected a list of texts")
-    _check_billed(body.get("billed", []))
+    cores = body.get("cores", {})
+    if not isinstance(cores, dict):
+        raise Refusal(400, f"cores: got {cores!r}, expected a number for each stack")
+    for stack in cores:
+        number_field(cores, stack, 0.0, MOST_COUNTED)
 
 
-def level_of(phase: Mapping[str, Any]) -> int | None:
-    """The users of the level that windows are measured at now; None where they would not count for one."""
-    if phase.get("stack") and phase.get("role", "") in MEASURING and phase.get("users") is not None:
-        return int(phase["users"])
-    return None
-
-
-def _check_billed(rows: Any) -> None:
+def _check_rows(
+    body: Mapping[str, Any], key: str, texts: Sequence[str], numbers: Sequence[str]
+) -> Sequence[Mapping[str, Any]]:
+    rows = body.get(key, [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise Refusal(400, f"billed: got {rows!r}, expected a list of objects")
+        raise Refusal(400, f"{key}: got {rows!r}, expected a list of objects")
     for row in rows:
-        for name in ("stack", "list", "billing"):
+        for name in texts:
             text_field(row, name)
-        for name in ("cpu_cores", "memory_gib"):
-            number_field(row, name, 0.0, MOST)
+        for name in numbers:
+            number_field(row, name, 0.0, MOST_COUNTED)
+    return rows

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from _drain import Drain
 from _exporter import Exporter, Now
 from _fleet import Fleet
-from _phase import check_phase, level_of
+from _phase import check_phase
 from _refusal import number_field, text_field
 from _trials import Trials
 from _windows import Windows
@@ -27,7 +28,7 @@ class Lab:
         self._windows = windows
         self._drain = Drain(runner, fleet)
         self._phase: Mapping[str, Any] = {}
-        self.exporter = Exporter(self.now, fleet.ledger)
+        self.exporter = Exporter(self.now, fleet.ledger, time.time())
 
     def start_trial(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST /lab/trials {"id", "good_within_s"?}."""
@@ -49,7 +50,7 @@ class Lab:
             self._trials.good_within_s,
             self._trials.crew,
             stack=str(self._phase.get("stack", "")),
-            level_users=level_of(self._phase),
+            users=str(self._phase.get("users", "")),
         )
 
     def window(self, window_id: str) -> dict[str, Any]:
@@ -72,10 +73,7 @@ class Lab:
         return self.status()
 
     def set_phase(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """POST /lab/phase keeps what the engine is doing; counts from here on belong to its "stack".
-
-        A window that is ordered meanwhile is one of its level, unless "role" says that it decides nothing.
-        """
+        """POST /lab/phase keeps what the engine is doing; counts from here on belong to its "stack"."""
         check_phase(body)
         self._fleet.ledger.turn_to(str(body.get("stack", "")), body.get("stacks", ()))
         self._phase = body
@@ -113,6 +111,6 @@ class Lab:
             dropped=self._fleet.ledger.dropped,
             phase=self._phase,
             open_stack=self._windows.open_stack,
-            levels=self._windows.levels,
+            opened=self._windows.opened,
             **self._fleet.recent_health(),
         )

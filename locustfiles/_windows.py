@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+from _exporter import Opened
 from _fleet import Fleet, Worker
 from _merge import Part, merge_parts, notes_of
 from _refusal import Refusal
@@ -16,6 +17,7 @@ PART_TIMEOUT_S = 10.0
 CLOSE_LEAD_S = 0.1
 """A window closed early ends a little in the future, so that the order arrives before it takes effect."""
 CLOCK_TOLERANCE_S = 0.005
+OPENED_S = 20.0
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class MasterWindow:
     crew: frozenset[str]
     """The workers that were there when its trial began; without a trial, when it was ordered."""
     stack: str = ""
-    level_users: int | None = None
+    users: str = ""
     joined_late_s: dict[str, float] = field(default_factory=dict)
     ordered: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
@@ -57,8 +59,6 @@ class Windows:
     def __init__(self, runner: Any, fleet: Fleet) -> None:
         self._fleet = fleet
         self._windows: dict[str, MasterWindow] = {}
-        self.levels: dict[tuple[str, int], dict[str, Any]] = {}
-        """The last whole window at each (stack, users) that the engine named."""
         runner.register_message("lab_part", self._on_part)
 
     @property
@@ -66,6 +66,13 @@ class Windows:
         """The stack whose window is open now, "" for one that nobody named; None when no window is open."""
         now_s = perf_counter()
         return next((w.stack for w in self._windows.values() if w.opens_s <= now_s < w.closes_s), None)
+
+    @property
+    def opened(self) -> list[Opened]:
+        """Those that opened lately: four scrapes see each, though a window is over before the first."""
+        now_s = perf_counter()
+        lately = (w for w in self._windows.values() if 0 <= now_s - w.opens_s < OPENED_S)
+        return [Opened(w.id, w.opens_unix_s, w.stack, w.users) for w in lately]
 
     def open(
         self,
@@ -76,11 +83,11 @@ class Windows:
         crew: frozenset[str] = frozenset(),
         *,
         stack: str = "",
-        level_users: int | None = None,
+        users: str = "",
     ) -> dict[str, Any]:
         """Order a window from every living worker.
 
-        crew: those that were there when its trial began; stack, level_users: what the engine says that it measures.
+        crew: those that were there when its trial began; stack, users: what the engine says that it measures.
         """
         if window_id in self._windows:
             raise Refusal(409, f"window {window_id!r} exists already; choose another id")
@@ -96,7 +103,7 @@ class Windows:
             workers_expected=self._fleet.expected,
             crew=crew or frozenset(worker.id for worker in self._fleet.living),
             stack=stack,
-            level_users=level_users,
+            users=users,
         )
         self._windows[window_id] = window
         for worker in self._fleet.living:
@@ -181,8 +188,6 @@ class Windows:
             **figures,
         }
         window.parts = {}
-        if window.level_users is not None and not holes:
-            self.levels[window.stack, window.level_users] = window.result
 
     def _from_first_to_last(self, window: MasterWindow) -> list[str]:
         """Names of the workers that were there from the trial's beginning to the window's end."""

@@ -21,5 +21,5 @@ def make_now() -> Now:
         dropped=None,
         phase={},
         open_stack=None,
-        levels={},
+        opened=(),
     )

@@ -7,14 +7,16 @@ are written here, under names that tests hold to real scrapes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from _exporter import Exporter, Now
+import orjson
+from _exporter import Exporter, Now, Opened
 from _ledger import Ledger
-from _phase import check_phase, level_of
+from _phase import check_phase
 from _totals import BOUNDS_S
+from _windows import OPENED_S
 
 from builders import histogram, make_experiment, make_provenance
 from loadlab.analysis.billing import make_tariffs
@@ -27,6 +29,7 @@ from loadlab.model.experiment import ClosedLoad, Experiment, PriceRef
 from loadlab.model.run import LoadWindow, ResourceSample
 from loadlab.pipeline.finish import analyse_bundle
 from loadlab.pipeline.layout import checkout
+from loadlab.pipeline.level_board import level_board
 from loadlab.pipeline.phase import declared
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
@@ -35,6 +38,7 @@ from simulated_lab import Watcher
 
 WORKERS = 2
 CPU_CORES, LAG_P50_S, LAG_P99_S, STEAL_RATIO = 0.4, 0.0002, 0.0015, 0.002
+STOLEN_RATIO = 0.05
 DRAIN_S = 0.3
 QUEUE_BOUNDS_S = (0.001, 0.01, 0.1, 0.25, 0.5, 1.0)
 LOOP_LAG_S = 0.0015
@@ -43,23 +47,38 @@ FARGATE_VCPU_HOUR = "0.04048"
 PRICES = (
     PriceRef(list_id="aws-fargate-x86", billing="provisioned"),
     PriceRef(list_id="cloud-run-request", billing="request_billed"),
+    PriceRef(list_id="opencost-default", billing="usage"),
+    PriceRef(list_id="aws-lambda-x86", billing="per_request_memory"),
 )
+"""One of each billing model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mishaps:
+    """What happens to single windows, by id. shares: of the answers that they should have; stolen: time taken away,
+    which their gates refuse.
+    """
+
+    shares: Mapping[str, float] = field(default_factory=dict)
+    stolen: frozenset[str] = frozenset()
 
 
 class TellingGenerator(SimulatedGenerator):
     """A load generator with Locust's /metrics."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, mishaps: Mishaps) -> None:
         super().__init__(world)
+        self._mishaps = mishaps
         self._ledger = Ledger()
-        self._exporter = Exporter(self._now, self._ledger)
+        self._exporter = Exporter(self._now, self._ledger, world.clock.unix_s())
         self._phase: Mapping[str, Any] = {}
-        self._levels: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._opened: list[Opened] = []
         self._open = (0.0, 0.0)
         self._ended = _Counts()
         self._names = tuple(world.truths)
 
     def tell(self, phase: Mapping[str, object]) -> str | None:
+        phase = orjson.loads(orjson.dumps(phase))
         check_phase(phase)
         self._count()
         self._phase = phase
@@ -70,24 +89,23 @@ class TellingGenerator(SimulatedGenerator):
         super().open_window(window, opens_in_s=opens_in_s, measure_s=measure_s)
         opens_s = self._world.clock.monotonic_s() + opens_in_s
         self._open = (opens_s, opens_s + measure_s)
+        opens_unix_s = self._world.clock.unix_s() + opens_in_s
+        self._opened.append(Opened(window, opens_unix_s, str(self._phase["stack"]), str(self._phase["users"])))
 
     def collect(self, window: str) -> LoadWindow:
         load = super().collect(window)
         failed = round((load.ok + load.failed) * self._world.error_ratio)
-        ok = load.ok + load.failed - failed
+        ok = round((load.ok + load.failed - failed) * self._mishaps.shares.get(window, 1.0))
         opened_s = self._open[0] - self._world.clock.monotonic_s() + self._world.clock.unix_s()
         good = ok if load.good else 0
         outcomes = {"200": ok, **({"503": failed} if failed else {})}
+        steal_ratio = STOLEN_RATIO if window in self._mishaps.stolen else STEAL_RATIO
         health = replace(
-            load.health, lag_p50_s=LAG_P50_S, lag_p99_s=LAG_P99_S, cpu_cores=CPU_CORES, steal_ratio=STEAL_RATIO
+            load.health, lag_p50_s=LAG_P50_S, lag_p99_s=LAG_P99_S, cpu_cores=CPU_CORES, steal_ratio=steal_ratio
         )
         answers = histogram(round(1e6 * load.latency_sum_s / (ok + failed)), ok)
         load = replace(load, ok=ok, failed=failed, good=good, half_ok=(ok // 2, ok - ok // 2), outcomes=outcomes)
-        load = replace(load, histogram=answers, opened_unix_s=opened_s, health=health)
-        users = level_of(self._phase)
-        if users is not None:
-            self._levels[str(self._phase["stack"]), users] = asdict(load)
-        return load
+        return replace(load, histogram=answers, opened_unix_s=opened_s, health=health)
 
     def stop(self, trial: str, meanwhile: Any = nothing) -> GeneratorBooks:
         self._count()
@@ -130,7 +148,7 @@ class TellingGenerator(SimulatedGenerator):
             dropped=None,
             phase=self._phase,
             open_stack=str(self._phase.get("stack", "")) if is_open else None,
-            levels=self._levels,
+            opened=[one for one in self._opened if 0 <= self._world.clock.unix_s() - one.unix_s < OPENED_S],
         )
 
 
@@ -249,12 +267,15 @@ def make_session(
     has_metrics: bool = True,
     stacks: tuple[str, ...] = ("pool", "loop"),
     vcpu_hour: str = FARGATE_VCPU_HOUR,
+    blocks: int = 1,
+    measure_s: float = 30.0,
+    mishaps: Mishaps | None = None,
 ) -> Experiment:
     """Run it into a bundle, with results: windows of 30 s at 6 and 12 users on a pool of 8 slots and on a loop.
 
     vcpu_hour: what it costs on the bundle's own list.
     """
-    experiment = make_experiment(users=(6, 12), blocks=1, measure_s=30.0, prices=PRICES)
+    experiment = make_experiment(users=(6, 12), blocks=blocks, measure_s=measure_s, prices=PRICES)
     experiment = replace(experiment, stacks=tuple(s for s in experiment.stacks if s.name in stacks))
     truths = {"pool": Truth(slots=8, has_metrics=has_metrics), "loop": Truth(has_metrics=has_metrics)}
     world = World(clock=FakeClock(), truths={name: truths[name] for name in stacks}, error_ratio=error_ratio)
@@ -265,14 +286,14 @@ def make_session(
             store.put_text(f"prices/{ref.list_id}.toml", text.replace(FARGATE_VCPU_HOUR, vcpu_hour))
         store.put_text("experiment.toml", dump_experiment(experiment))
         store.put_provenance(make_provenance())
-        run_session(_rig(experiment, world, store), store.progress())
+        run_session(_rig(experiment, world, store, mishaps or Mishaps()), store.progress())
     analyse_bundle(folder, layout)
     return experiment
 
 
-def _rig(experiment: Experiment, world: World, store: BundleStore) -> Rig:
+def _rig(experiment: Experiment, world: World, store: BundleStore, mishaps: Mishaps) -> Rig:
     assert isinstance(experiment.load, ClosedLoad)
-    generator = TellingGenerator(world)
+    generator = TellingGenerator(world, mishaps)
     tariffs = make_tariffs(experiment.prices, load_price_lists(checkout().prices), experiment.resources)
     return Rig(
         experiment=experiment,
@@ -284,4 +305,5 @@ def _rig(experiment: Experiment, world: World, store: BundleStore) -> Rig:
         clock=world.clock,
         progress=Watcher(),
         declared=declared(experiment, store.folder.name, tariffs),
+        levels=level_board(experiment, tariffs),
     )

@@ -131,7 +131,7 @@ def running_engines(
     usual_prelude, usual_env = prelude, env
 
     def run(*words: str, prelude: str = usual_prelude, env: Mapping[str, str] | None = usual_env) -> Engine:
-        engines.append(Engine(folder, "run", *words, prelude=prelude, env=env))
+        engines.append(Engine(folder, "run", *words, "--no-queries", prelude=prelude, env=env))
         return engines[-1]
 
     yield run

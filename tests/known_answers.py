@@ -199,9 +199,9 @@ class Case:
 
     @property
     def usd_per_hour(self) -> float | None:
-        """Pod-hours alone: 1 vCPU and 2 GiB of one replica."""
+        """1 vCPU and 2 GiB of one replica, of which the session uses less; nothing where requests are billed."""
         list_id, billing = self.price
-        if billing != "provisioned":
+        if billing in ("request_billed", "per_request_memory"):
             return None
         (model,) = load_price_list(list_id, self.session.prices).billing
         return float(model.usd_per_vcpu_hour + 2 * model.usd_per_gib_hour)  # type: ignore[union-attr]
@@ -257,6 +257,22 @@ class Case:
             assert bottom is not None
             found[("users", str(users)),] = about(top / bottom, ratio=0.01)
         return found
+
+    def part(self, *, is_dearer: bool) -> Answers:
+        """The lowest level at which the first stack is dearer by more than a tenth; or the highest below it."""
+        ratios = {int(dict(key)["users"]): answer for key, answer in self.ratios.items()}
+        over = [users for users, ratio in ratios.items() if ratio.lower > 1.1]
+        under = [users for users, ratio in ratios.items() if ratio.upper <= 1.1 and users < min(over, default=math.inf)]
+        assert len(over) + len(under) == len(ratios), "the session's ratios are clear of the margin"
+        found = over[:1] if is_dearer else under[-1:]
+        return _one(found[0]) if found else NOTHING
+
+    @property
+    def knee(self) -> int:
+        """The lowest level so far with 95 % of the most that a level answered well."""
+        rates = self.levels(lambda w: w.load.good / w.load.measure_s)
+        most = max(rate.upper for rate in rates.values())
+        return min(int(dict(key)["users"]) for key, rate in rates.items() if rate.lower >= 0.95 * most)
 
     @property
     def prices(self) -> Answers:
@@ -325,8 +341,14 @@ WANTED: Mapping[tuple[str, str, str], Want] = {
     ("cost", "How much dearer is the first stack?", "A"): lambda c: c.ratios,
     ("cost", "How much dearer is the first stack?", "B"): lambda _: _one(1.1),
     ("cost", "Where do the costs part?", "A"): lambda c: c.costs([c.price[0]]),
-    ("cost", "What did each level cost?", "A"): lambda c: c.costs([c.price[0]]),
-    ("cost", "Billed by the request or by the hour?", "A"): lambda c: c.costs(["aws-fargate-x86", "cloud-run-request"]),
+    ("cost", "What did each level cost?", "A"): lambda c: {
+        key[1:]: cost for key, cost in c.costs([c.price[0]]).items()
+    },
+    ("cost", "What does each price list say?", "A"): lambda c: c.costs(
+        ["aws-fargate-x86", "cloud-run-request", "opencost-default", "aws-lambda-x86"]
+    ),
+    ("cost", "Between how many users do they part, so far?", "A"): lambda c: c.part(is_dearer=False),
+    ("cost", "Between how many users do they part, so far?", "B"): lambda c: c.part(is_dearer=True),
     ("cost", "Which prices are these?", "A"): lambda c: c.prices,
     ("generator", "Are all workers there?", "A"): lambda c: _one(
         c.window.load.health.workers_expected - c.window.load.health.workers
@@ -358,9 +380,16 @@ WANTED: Mapping[tuple[str, str, str], Want] = {
     ("capacity", "How much head-room is left now?", "A"): lambda c: (
         NOTHING if c.slots_busy is None else {c.stack: exact(1 - c.slots_busy)}
     ),
+    ("capacity", "How much head-room is left now?", "B"): lambda c: c.cores_left,
+    ("capacity", "At how many users is the knee, so far?", "A"): lambda c: {c.stack: exact(c.knee)},
+    ("capacity", "At how many users is the knee, so far?", "B"): lambda c: {
+        c.stack: exact(max(int(dict(key)["users"]) for key in c.levels(good_share)))
+    },
     ("capacity", "Head-room of the processor", "A"): lambda c: c.cores_left,
     ("capacity", "Where is the knee?", "A"): lambda c: c.levels(lambda w: w.load.good / w.load.measure_s),
     ("capacity", "What did each level answer?", "A"): lambda c: c.levels(lambda w: w.load.good / w.load.measure_s),
+    ("capacity", "What did each level answer?", "B"): lambda c: c.levels(lambda _: 1),
+    ("capacity", "What did each level answer?", "C"): lambda c: c.levels(lambda _: 0),
     ("capacity", "What held the objective?", "A"): lambda c: c.levels(good_share),
     ("capacity", "What is fuller, slots or processor?", "A"): lambda c: (
         NOTHING if c.slots_busy is None else {c.stack: exact(c.slots_busy)}
@@ -377,6 +406,8 @@ AFTER_THE_BOOKS = {
     ("cost", "How much dearer is the first stack?"),
     ("cost", "Where do the costs part?"),
     ("cost", "What did each level cost?"),
-    ("cost", "Billed by the request or by the hour?"),
+    ("cost", "What does each price list say?"),
+    ("cost", "Between how many users do they part, so far?"),
+    ("capacity", "At how many users is the knee, so far?"),
 }
 """Panels of levels: a level is known once its window is whole, and its rules a few seconds later."""

@@ -92,7 +92,16 @@ def _make(folder: Path, effect: float, number: int) -> bool:
     words = ["--resume", str(begun)] if begun else ["control", "--set", f"blocks.seed={number}"]
     if effect and not begun:
         words += ["--set", f"stack.one.settings.injected_service_ratio={effect}"]
-    command = [sys.executable, "-c", "from loadlab.cli import main; main()", "run", *words, "--runs", str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        "from loadlab.cli import main; main()",
+        "run",
+        *words,
+        "--no-queries",
+        "--runs",
+        str(folder),
+    ]
     env_path = str(ROOT / "scripts")
     print(f"{folder.name}: running", flush=True)
     subprocess.run(

@@ -38,6 +38,7 @@ class Series:
     name: str
     labels: Mapping[str, str]
     values: Sequence[tuple[float, float]]
+    unit: str = "short"
 
     @property
     def last(self) -> float:
@@ -76,7 +77,7 @@ def _series(query: Mapping[str, Any]) -> Iterator[Series]:
             name = name.replace(f"{{{{{label}}}}}", labels.get(label, ""))
         values = [(float(at), float(value)) for at, value in one["values"] if value != "NaN"]
         if values:
-            yield Series(name, labels, values)
+            yield Series(name, labels, values, query["unit"])
 
 
 def _told(value: float, unit: str) -> str:
@@ -141,7 +142,13 @@ def _stat(series: Sequence[Series], unit: str) -> str:
 
 
 def _table(series: Sequence[Series], unit: str) -> str:
-    rows = (f"<tr><td>{escape(one.name)}</td><td>{_told(one.last, unit)}</td></tr>" for one in series)
+    """A line for each cell: its row's labels, its column, its value."""
+    del unit  # each column has its own
+    rows = (
+        f"<tr><td>{escape(' '.join(one.labels.values()))}</td><td>{escape(one.name)}</td>"
+        f"<td>{_told(one.last, one.unit)}</td></tr>"
+        for one in series
+    )
     return f"<table>{''.join(rows)}</table>"
 
 

@@ -50,6 +50,15 @@ def _panels() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield board["uid"], panel
 
 
+def _unit(panel: Mapping[str, Any], target: Mapping[str, Any]) -> str:
+    """Of the query's column in a table of several, else of the panel."""
+    overrides = {one["matcher"]["options"]: one["properties"] for one in panel["fieldConfig"]["overrides"]}
+    own = overrides.get(
+        f"Value #{target['refId']}", [{"id": "unit", "value": panel["fieldConfig"]["defaults"]["unit"]}]
+    )
+    return next(str(one["value"]) for one in own if one["id"] == "unit")
+
+
 PANELS = [pytest.param(panel, id=f"{uid}: {panel['title']}") for uid, panel in _panels()]
 
 
@@ -112,31 +121,36 @@ def test_every_board_asks_for_its_data_source_and_its_stacks() -> None:
         assert variables["datasource"]["type"] == "datasource"
         assert variables["stack"]["multi"]
         assert variables["stack"]["includeAll"]
-        assert {query["name"] for query in board["annotations"]["list"]} == {"Windows", "Trials"}
+        assert {query["name"] for query in board["annotations"]["list"]} == {"Windows", "Openings of windows", "Trials"}
+
+
+def test_a_moment_is_its_value_in_milliseconds_and_a_span_is_where_there_are_values() -> None:
+    for board in _boards():
+        for query in board["annotations"]["list"]:
+            is_moment = query["expr"].startswith("1000 * ") and "_seconds" in query["expr"]
+            assert query["useValueForTime"] == is_moment, query["name"]
 
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_a_panel_says_what_it_answers_and_in_what_unit(panel: dict[str, Any]) -> None:
     assert panel["type"] in PANEL_TYPES
     assert len(panel["description"]) > 40
-    unit = panel["fieldConfig"]["defaults"]["unit"]
     assert panel["fieldConfig"]["defaults"]["noValue"] == "no data"
     assert panel["targets"]
     for target in panel["targets"]:
+        unit = _unit(panel, target)
         if unit in UNITS:
             assert re.search(UNITS[unit], target["expr"]), f"{unit}: {target['expr']}"
 
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_units_agree_with_the_names_of_metrics(panel: dict[str, Any]) -> None:
-    unit = panel["fieldConfig"]["defaults"]["unit"]
     for target in panel["targets"]:
-        expr = target["expr"]
+        unit, expr = _unit(panel, target), target["expr"]
         if "/" in expr or (CHANGES_UNIT.search(expr) and "bucket" not in expr):
             continue
-        names = re.findall(
-            r"\b(?:loadlab[_:]|locust_|worker_|process_|cgroup_|event_|request_|upstream_)[\w:]+", target["expr"]
-        )
+        left = expr.partition(" and on ")[0]  # what it is compared with has its own unit
+        names = re.findall(r"\b(?:loadlab[_:]|locust_|worker_|process_|cgroup_|event_|request_|upstream_)[\w:]+", left)
         wanted = [units for end, units in UNIT_OF_NAME.items() if any(re.search(end, name) for name in names)]
         assert all(unit in units for units in wanted), f"{unit}: {target['expr']}"
 
@@ -258,6 +272,49 @@ def test_a_panel_of_rates_says_that_short_windows_show_less(panel: dict[str, Any
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_a_panel_of_levels_says_that_refused_windows_are_in_it(panel: dict[str, Any]) -> None:
+def test_a_panel_of_levels_says_which_windows_are_in_it(panel: dict[str, Any]) -> None:
     is_of_levels = any(ON_LEVELS.search(target["expr"]) for target in panel["targets"])
-    assert ("Refused windows are in it" in panel["description"]) == is_of_levels
+    assert ("all windows that passed their gates so far" in panel["description"]) == is_of_levels
+
+
+TABLES = [pytest.param(panel, id=panel["title"]) for _, panel in _panels() if panel["type"] == "table"]
+LABELS_OF_ROWS = re.compile(r"max by \(([\w, ]+)\) \(.+\)")
+
+
+@pytest.mark.parametrize("panel", TABLES)
+def test_every_column_of_a_table_has_a_name_and_figures_have_a_unit(panel: dict[str, Any]) -> None:
+    """As Grafana names them: the labels, then "Value", or "Value #A" and so on where there are several queries."""
+    references = [target["refId"] for target in panel["targets"]]
+    values = ["Value"] if len(references) == 1 else [f"Value #{ref}" for ref in references]
+    shown = {
+        one["matcher"]["options"]: {each["id"]: each["value"] for each in one["properties"]}
+        for one in panel["fieldConfig"]["overrides"]
+    }
+    assert list(shown) == values
+    names = [one["displayName"] for one in shown.values()]
+    assert len(set(names)) == len(names)
+    assert all(one["unit"] for one in shown.values())
+
+
+@pytest.mark.parametrize("panel", TABLES)
+def test_rows_of_a_table_meet_have_no_moment_and_are_sorted_by_users_as_numbers(panel: dict[str, Any]) -> None:
+    found = [LABELS_OF_ROWS.fullmatch(target["expr"]) for target in panel["targets"]]
+    labels = {one[1] for one in found if one is not None}
+    assert None not in found
+    assert len(labels) == 1, "series of other labels would make rows of their own"
+    steps = {step["id"]: step["options"] for step in panel["transformations"]}
+    order = labels.pop().split(", ")
+    assert ("merge" in steps) == (len(panel["targets"]) > 1)
+    assert steps["organize"]["excludeByName"] == {"Time": True}
+    assert sorted(steps["organize"]["indexByName"], key=steps["organize"]["indexByName"].get) == order
+    if "users" in order:
+        (number,) = steps["convertFieldType"]["conversions"]
+        assert number == {"targetField": "users", "destinationType": "number"}
+        assert panel["options"]["sortBy"] == [{"displayName": "users", "desc": False}]
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_of_cost_now_says_why_lists_that_bill_requests_are_not_in_it(panel: dict[str, Any]) -> None:
+    is_now = any(re.search(r"loadlab:(stack_usd_per_hour|usd_per_million_)", one["expr"]) for one in panel["targets"])
+    said = "No data for lists that bill requests (request_billed, per_request_memory)" in panel["description"]
+    assert said == is_now

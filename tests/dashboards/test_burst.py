@@ -45,7 +45,7 @@ def _scrapes() -> Iterator[Scrape]:
     """What a Prometheus reads of Locust every 5 s for a minute, from before the load on."""
     ledger, totals = Ledger(), Totals(1.0)
     phase = {"stack": "flask", "stacks": ["flask", "fastapi"]}
-    exporter = Exporter(lambda: replace(make_now(), phase=phase), ledger)
+    exporter = Exporter(lambda: replace(make_now(), phase=phase), ledger, BEGAN_S)
     ledger.turn_to("flask", phase["stacks"])
     for second in range(61):
         if second % EVERY_S == 0:
@@ -60,8 +60,8 @@ def history(promtool: Path, prometheus: Path, tmp_path: Path) -> Iterator[Histor
         replay = Replay(Tools(prometheus=prometheus, promtool=promtool), tmp_path, children, SystemClock())
         (tmp_path / "session.om").write_text("".join(openmetrics(_scrapes())))
         replay.load(tmp_path / "session.om")
-        with replay.served() as url:
-            yield History(url)
+        with replay.served() as served:
+            yield History(served.url)
 
 
 def _failing() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
+from builders_session import PRICES as BILLED
 from builders_session import make_session
 from known_answers import AFTER_THE_BOOKS, WANTED, Case, Session
 from loadlab.config.prices import PRICES_FOLDER
@@ -21,12 +21,21 @@ from loadlab.execute.replay.history import History
 from loadlab.execute.scrapes import GENERATOR_SUFFIX
 from loadlab.model.run import Window
 from loadlab.pipeline.layout import checkout
-from loadlab.pipeline.replay import Span, board_files, keep_queries, replayed
-from loadlab.report.board_queries import BoardQuery, Choice, board_queries, expanded
+from loadlab.pipeline.replay import board_files, keep_queries, replayed
+from loadlab.pipeline.span import Span
+from loadlab.report.board_queries import (
+    BoardQuery,
+    Choice,
+    Offer,
+    board_annotations,
+    board_offers,
+    board_queries,
+    expanded,
+)
 
 BOARDS = [orjson.loads(path.read_bytes()) for path in board_files(checkout())]
 QUERIES = [query for board in BOARDS for query in board_queries(board)]
-PRICES = (("aws-fargate-x86", "provisioned"), ("cloud-run-request", "request_billed"))
+PRICES = tuple((price.list_id, price.billing) for price in BILLED)
 NOT_BILLED = "aws-fargate-arm"
 """The first of all lists: what a board would open with that offered them all."""
 TYPED = {"target_users": "1000", "good_ratio": "0.95"}
@@ -49,12 +58,10 @@ class Replayed:
         expr = expanded(query.expr, {**TYPED, "stack": stacks, "list": price[0], "billing": price[1]})
         return self.history.query_range(expr, start_s=moment_s, end_s=moment_s, step_s=5)
 
-    def offers(self, variable: Mapping[str, Any], chosen: Mapping[str, Choice]) -> list[str]:
+    def offers(self, offer: Offer, chosen: Mapping[str, Choice]) -> list[str]:
         """What Grafana shows in a variable's list: the values of a label over the session."""
-        found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
-        assert found is not None
-        fields = {"match[]": expanded(found[1], chosen), "start": self.span.start_s, "end": self.span.end_s}
-        url = f"{self.url}/api/v1/label/{found[2]}/values?{urlencode(fields)}"
+        fields = {"match[]": expanded(offer.selector, chosen), "start": self.span.start_s, "end": self.span.end_s}
+        url = f"{self.url}/api/v1/label/{offer.label}/values?{urlencode(fields)}"
         with urllib.request.urlopen(url, timeout=30) as answer:
             return list(orjson.loads(answer.read())["data"])
 
@@ -79,8 +86,8 @@ def pair(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     folder = tmp_path_factory.mktemp("pair") / "session"
     make_session(folder, error_ratio=0.02)
     shutil.copy(PRICES_FOLDER / f"{NOT_BILLED}.toml", folder / "prices")
-    with replayed(folder, checkout()) as (url, span):
-        yield Replayed(Session(folder), History(url), span, url)
+    with replayed(folder, checkout()) as (served, span):
+        yield Replayed(Session(folder), History(served.url), span, served.url)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +95,8 @@ def alone(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """One stack, which exports no metrics, in a bundle whose own list asks another price than the checkout's."""
     folder = tmp_path_factory.mktemp("alone") / "session"
     make_session(folder, stacks=("loop",), has_metrics=False, vcpu_hour="0.08")
-    with replayed(folder, checkout()) as (url, span):
-        yield Replayed(Session(folder), History(url), span, url)
+    with replayed(folder, checkout()) as (served, span):
+        yield Replayed(Session(folder), History(served.url), span, served.url)
 
 
 def _short(query: BoardQuery) -> str:
@@ -154,7 +161,7 @@ def test_stacks_are_offered_with_the_labs_metrics_and_without(
 def test_the_cost_board_offers_what_the_session_bills_and_nothing_else(pair: Replayed) -> None:
     variables = _variables(next(board for board in BOARDS if board["uid"] == "loadlab-cost"))
     assert list(variables) == ["stack", "list", "billing"]
-    assert pair.offers(variables["list"], {}) == [name for name, _ in PRICES]
+    assert pair.offers(variables["list"], {}) == sorted(name for name, _ in PRICES)
     for name, billing in PRICES:
         assert pair.offers(variables["billing"], {"list": name}) == [billing]
 
@@ -170,8 +177,42 @@ def test_the_cost_board_does_not_open_empty(pair: Replayed, query: BoardQuery) -
     assert pair.at(query, pair.moment_s(query, last), stacks, (price, billing))
 
 
-def _variables(board: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    return {one["name"]: one for one in board["templating"]["list"] if one["type"] == "query"}
+def _variables(board: Mapping[str, Any]) -> Mapping[str, Offer]:
+    return {offer.name: offer for offer in board_offers(board)}
+
+
+def _annotated(replay: Replayed, board: Mapping[str, Any], name: str) -> list[Series]:
+    expr, span = board_annotations(board)[name], replay.span
+    return replay.history.query_range(expr, start_s=span.start_s, end_s=span.end_s, step_s=5)
+
+
+def _spans(folder: Path) -> Iterator[tuple[str, float, float]]:
+    """Stack, opening and close of every window that there was, of the demands too."""
+    for path in (folder / "windows").glob("*.json"):
+        record = orjson.loads(path.read_bytes())
+        opened_s = record["load"]["opened_unix_s"]
+        yield record["stack"], opened_s, opened_s + record["load"]["measure_s"]
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_annotations_are_the_windows_the_openings_and_the_trials_of_the_session(
+    pair: Replayed, board: Mapping[str, Any]
+) -> None:
+    assert set(board_annotations(board)) == {"Windows", "Openings of windows", "Trials"}
+    spans = list(_spans(pair.session.folder))
+    for series in _annotated(pair, board, "Windows"):
+        moments = [float(at) for at, _ in series["values"]]
+        own = [(opens_s, closes_s) for stack, opens_s, closes_s in spans if stack == series["metric"]["stack"]]
+        assert moments
+        assert all(any(opens_s - 1e-3 <= at <= closes_s + 6 for opens_s, closes_s in own) for at in moments)
+    opened = {
+        (series["metric"]["stack"], int(series["metric"]["users"]), round(float(value)))
+        for series in _annotated(pair, board, "Openings of windows")
+        for _, value in series["values"]
+    }
+    assert opened >= {(w.stack, w.users, round(w.load.opened_unix_s * 1e3)) for w in pair.session.sweep}
+    trials = {series["metric"]["trial"] for series in _annotated(pair, board, "Trials")}
+    assert trials >= {window.id for window in pair.session.run.windows}
 
 
 def test_what_every_query_said_is_kept_in_the_bundle(pair: Replayed) -> None:
@@ -183,13 +224,15 @@ def test_what_every_query_said_is_kept_in_the_bundle(pair: Replayed) -> None:
         asked = {(one["panel"], one["ref"]) for one in record["queries"]}
         assert asked == {(query.panel, query.ref) for query in board_queries(board)}
         assert record["run"] == pair.session.folder.name
+        assert {one["name"]: one["expr"] for one in record["annotations"]} == board_annotations(board)
+        assert all(one["result"] for one in record["annotations"])
     answered = next(q for q in kept["loadlab-threshold"]["queries"] if q["title"] == "How many users are there?")
     moments = [float(at) for at, _ in answered["result"][0]["values"]]
     assert pair.span.start_s <= moments[0]
     assert moments[-1] <= pair.span.end_s
     assert {float(value) for _, value in answered["result"][0]["values"]} >= {6.0, 12.0}
     prices = {q["variables"]["list"] for q in kept["loadlab-cost"]["queries"] if "list" in q["variables"]}
-    assert prices == {"aws-fargate-x86", "cloud-run-request"}
+    assert prices == {name for name, _ in PRICES}
 
 
 def _sorted(found: list[Series]) -> list[Series]:

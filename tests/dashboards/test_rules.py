@@ -83,11 +83,9 @@ def test_the_operator_gets_the_same_rules() -> None:
     assert objects == {f"loadlab-{file.stem}": _read(file) for file in FILES}
 
 
-def test_every_price_list_is_in_the_rules_or_bills_each_request_by_itself() -> None:
+def test_every_price_list_is_in_the_rules() -> None:
     there = {rule["labels"]["list"] for rule in _rules("record") if "list" in rule.get("labels", {})}
-    by_request = {path.stem for path in PRICES_FOLDER.glob("*.toml") if "per_request_memory" in path.read_text()}
-    assert there | by_request == {path.stem for path in PRICES_FOLDER.glob("*.toml")}
-    assert not there & by_request
+    assert there == {path.stem for path in PRICES_FOLDER.glob("*.toml")}
 
 
 def test_no_recording_rule_is_without_a_value_worked_out_by_hand() -> None:

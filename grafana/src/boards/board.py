@@ -93,10 +93,21 @@ def _link(uid: str, title: str) -> dashboards.DashboardLink:
 def _annotations() -> Sequence[dashboards.AnnotationQuery]:
     return [
         _annotation("Windows", "loadlab_window_open == 1", "window of {{stack}}", "rgba(120, 120, 120, 0.6)"),
+        _annotation(
+            "Openings of windows",
+            "1000 * loadlab_window_opened_seconds",
+            "{{stack}}, {{users}} users: its window opens",
+            "rgba(60, 60, 60, 0.9)",
+            is_moment=True,
+        ),
         _annotation("Trials", 'loadlab_phase_info{trial!=""}', "{{stack}}, {{users}} users", "rgba(0, 120, 200, 0.6)"),
     ]
 
 
-def _annotation(name: str, expr: str, title: str, color: str) -> dashboards.AnnotationQuery:
+def _annotation(name: str, expr: str, title: str, color: str, *, is_moment: bool = False) -> dashboards.AnnotationQuery:
+    """A span where the expression has values, or, is_moment, the moments that its values are: milliseconds since 1970.
+
+    A span that no scrape falls into is not seen; a moment is, by whichever scrape comes after it.
+    """
     query = dashboards.AnnotationQuery().name(name).datasource(DATASOURCE).enable(True).icon_color(color)
-    return query.expr(expr).title_format(title).step("5s")
+    return query.expr(expr).title_format(title).step("1s" if is_moment else "5s").use_value_for_time(is_moment)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from boards.board import make_board, typed
-from boards.panels import ORANGE, RED, THIRD_ROW, WHOLE_ROW, Bound, Panel, Query, against_users, figure, lines, rows
+from boards.panels import (
+    ORANGE,
+    QUARTER_ROW,
+    RED,
+    WHOLE_ROW,
+    Bound,
+    Column,
+    Panel,
+    Query,
+    against_users,
+    figure,
+    lines,
+    rows,
+)
 
 GOOD = 'sum by (stack, users) (loadlab_level_good_requests{stack=~"$stack", stack!=""})'
 ENDED = 'sum by (stack, users) (loadlab_level_ok_requests{stack=~"$stack", stack!=""} + loadlab_level_failed_requests)'
@@ -18,9 +31,21 @@ SLOTS_FREE = (
     '1 - sum by (stack) (worker_slots_busy{stack=~"$stack", stack!=""}) / '
     'sum by (stack) (worker_slots{stack=~"$stack", stack!=""})'
 )
+GIVEN = (
+    '(sum by (stack) (loadlab_stack_cores{stack=~"$stack", stack!=""}) or '
+    'sum by (stack) (cgroup_cpu_limit_cores{stack=~"$stack", stack!=""}))'
+)
+"""What the engine says that a stack has: its quota in a cluster, its own cores on one machine, where a control group
+has no limit or one that is not the stack's alone. Without an engine, the limit.
+"""
 CORES_FREE = (
     '1 - sum by (stack) (rate(process_tree_cpu_seconds_total{stack=~"$stack", stack!=""}[$__rate_interval])) / '
-    'sum by (stack) (cgroup_cpu_limit_cores{stack=~"$stack", stack!=""})'
+    f"{GIVEN}"
+)
+LEVEL_USERS = 'max by (stack, users) (loadlab_level_users{stack=~"$stack", stack!=""})'
+KNEE = (
+    f"min by (stack) ({LEVEL_USERS} and on (stack, users) "
+    f"({GOODPUT} >= on (stack) group_left () (0.95 * max by (stack) ({GOODPUT}))))"
 )
 
 
@@ -29,6 +54,7 @@ def board() -> Dashboard:
     answers = (
         _how_many_users_does_one_deployment_hold(),
         _how_many_deployments_for_many_users(),
+        _at_how_many_users_is_the_knee_so_far(),
         _how_much_head_room_is_left_now(),
         _head_room_of_the_processor(),
         _where_is_the_knee(),
@@ -55,7 +81,7 @@ def _how_many_users_does_one_deployment_hold() -> Panel:
         "reached then, and is not known.",
         "short",
         [Query(HELD, "{{stack}}")],
-        width=THIRD_ROW,
+        width=QUARTER_ROW,
     )
 
 
@@ -66,17 +92,31 @@ def _how_many_deployments_for_many_users() -> Panel:
         "would pay for, and note that nothing is kept in reserve.",
         "short",
         [Query(f"ceil($target_users / {HELD})", "{{stack}}")],
-        width=THIRD_ROW,
+        width=QUARTER_ROW,
+    )
+
+
+def _at_how_many_users_is_the_knee_so_far() -> Panel:
+    return figure(
+        "At how many users is the knee, so far?",
+        "The lowest level that answers 95 % of the most that any level did: more users bring next to nothing from "
+        "there on. Provisional: from the levels measured so far. Worry when it is the highest level measured, which "
+        "stands beside it: the knee was not reached then, and is not known.",
+        "short",
+        [Query(KNEE, "{{stack}} knee"), Query(f"max by (stack) ({LEVEL_USERS})", "{{stack}} highest level")],
+        width=QUARTER_ROW,
     )
 
 
 def _how_much_head_room_is_left_now() -> Panel:
     return figure(
         "How much head-room is left now?",
-        "Share of slots that are free (sync stacks). Worry near zero: every further user waits.",
+        "Share of slots that are free, and of the processor that is not used. An async stack has no slots: its "
+        "head-room is the processor's. No data for a service that exports no metrics. Worry near zero: every further "
+        "user waits.",
         "percentunit",
-        [Query(SLOTS_FREE, "{{stack}} slots")],
-        width=THIRD_ROW,
+        [Query(SLOTS_FREE, "{{stack}} slots"), Query(CORES_FREE, "{{stack}} processor")],
+        width=QUARTER_ROW,
         bounds=(),
     )
 
@@ -84,8 +124,9 @@ def _how_much_head_room_is_left_now() -> Panel:
 def _head_room_of_the_processor() -> Panel:
     return lines(
         "Head-room of the processor",
-        "Share of the processor limit that is not used. Absent where no limit is set. Worry below a fifth: the "
-        "processor then binds before the pool does.",
+        "Share of the stack's processors that is not used: of its quota in a cluster, of its own cores on one machine. "
+        "No data for a service that exports no metrics. Worry below a fifth: the processor then binds before the "
+        "pool does.",
         "percentunit",
         [Query(CORES_FREE, "{{stack}}")],
     )
@@ -94,10 +135,9 @@ def _head_room_of_the_processor() -> Panel:
 def _where_is_the_knee() -> Panel:
     return against_users(
         "Where is the knee?",
-        "Good requests per second (vertical) against users (horizontal), from the last whole window at each level; "
-        "both axes are logarithmic. The knee is where a stack's points stop rising; the report has the bracket. "
-        "Grafana 9 shows the table below instead. Worry where points fall again: the stack does less the more is "
-        "asked of it.",
+        "Good requests per second (vertical) against users (horizontal); both axes are logarithmic. The knee is where "
+        "a stack's points stop rising; the report has the bracket. Grafana 9 shows the table below instead. Worry "
+        "where points fall again: the stack does less the more is asked of it.",
         "reqps",
         Query(GOODPUT, "{{stack}}"),
     )
@@ -106,9 +146,14 @@ def _where_is_the_knee() -> Panel:
 def _what_did_each_level_answer() -> Panel:
     return rows(
         "What did each level answer?",
-        "The same as a table: stack, users, good requests per second. Worry where more users get fewer good answers.",
-        "reqps",
-        [Query(GOODPUT, "{{stack}} at {{users}}")],
+        "Good requests per second of each stack at each level, in how many windows, and how many do not count: a gate "
+        "refused them, or their pair. Worry where more users get fewer good answers.",
+        ("stack", "users"),
+        [
+            Column(GOODPUT, "good", "reqps"),
+            Column('loadlab_level_windows{stack=~"$stack", stack!=""}', "windows", "short"),
+            Column('loadlab_level_windows_left_out{stack=~"$stack", stack!=""}', "left out", "short"),
+        ],
     )
 
 
@@ -116,8 +161,8 @@ def _what_held_the_objective() -> Panel:
     return rows(
         "What held the objective?",
         "Share of good requests at each level. Worry below $good_ratio: the level broke the objective.",
-        "percentunit",
-        [Query(GOOD_SHARE, "{{stack}} at {{users}}")],
+        ("stack", "users"),
+        [Column(GOOD_SHARE, "good", "percentunit")],
     )
 
 

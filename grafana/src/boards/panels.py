@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,10 @@ NOTES = {
     r"\$__rate_interval|loadlab:stack_(goodput|requests)_rps|loadlab:usd_per_million": (
         "Rates are of the last 20 s: windows shorter than that show less than they were."
     ),
-    r"loadlab_level_|loadlab:level_": "Refused windows are in it: only the report leaves them out.",
+    r"loadlab_level_|loadlab:level_": (
+        "Of a level it holds all windows that passed their gates so far, one in each block; of a block that is not "
+        "over, what will be repeated is left out until it is."
+    ),
 }
 """What is in a query to what its panel's description then says."""
 
@@ -50,6 +53,15 @@ class Query:
 
     expr: str
     legend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """PromQL with a value for each row of a table, what its column is called, and its unit."""
+
+    expr: str
+    name: str
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +117,43 @@ def figure(
     return _with_targets(_dressed(panel, title, _told(description, queries), unit, width, STAT_HEIGHT), queries)
 
 
-def rows(title: str, description: str, unit: str, queries: Sequence[Query], *, width: int = HALF_ROW) -> Panel:
-    """Values of this moment as a table, a row for each series."""
-    panel = _dressed(table.Panel(), title, _told(description, queries), unit, width, CHART_HEIGHT)
-    for ref, query in zip("ABCDEFGH", queries, strict=False):
+def rows(
+    title: str,
+    description: str,
+    labels: Sequence[str],
+    columns: Sequence[Column],
+    *,
+    width: int = HALF_ROW,
+) -> Panel:
+    """Values of this moment as a table: a row for each set of these labels, a column for each query.
+
+    Every query's series have these labels and no others, so that rows meet. Grafana calls the values of one query
+    "Value", of several "Value #A" and so on.
+    """
+    queries = [Query(f"max by ({', '.join(labels)}) ({one.expr})", one.name) for one in columns]
+    panel = table.Panel()
+    if "users" in labels:
+        panel = panel.sort_by([common_builders.TableSortByFieldState().display_name("users").desc(False)])
+    panel = _dressed(panel, title, _told(description, queries), columns[0].unit, width, CHART_HEIGHT)
+    refs = "ABCDEFGH"[: len(columns)]
+    for ref, query in zip(refs, queries, strict=True):
         panel = panel.with_target(_target(ref, query).instant().format(PromQueryFormat.TABLE))
+    for ref, column in zip(refs, columns, strict=True):
+        shown = [DynamicConfigValue("unit", column.unit), DynamicConfigValue("displayName", column.name)]
+        panel = panel.override_by_name("Value" if len(columns) == 1 else f"Value #{ref}", shown)
+    for step, options in _table_steps(labels, len(columns)):
+        panel = panel.with_transformation(DataTransformerConfig(id_val=step, options=options))
     return panel
+
+
+def _table_steps(labels: Sequence[str], columns: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """One row for each set of labels, users as numbers, and no column of the moment."""
+    if columns > 1:
+        yield "merge", {}
+    if "users" in labels:
+        yield "convertFieldType", {"conversions": [{"targetField": "users", "destinationType": "number"}], "fields": {}}
+    order = {name: place for place, name in enumerate(labels)}
+    yield "organize", {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {}}
 
 
 def against_users(title: str, description: str, unit: str, query: Query, *, width: int = HALF_ROW) -> Panel:

@@ -7,7 +7,6 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from boards.board import make_board
 from boards.panels import ORANGE, THIRD_ROW, Bound, Panel, Query, lines
 
-ALL_ENDED = 'sum by (stack) (rate(locust_requests_ended_total{stack=~"$stack", stack!=""}[$__rate_interval]))'
 FAILED = 'sum by (stack) (rate(locust_requests_failed_total{stack=~"$stack", stack!=""}[$__rate_interval]))'
 WELL = 'sum by (stack) (rate(locust_response_seconds_count{stack=~"$stack", stack!=""}[$__rate_interval]))'
 
@@ -59,7 +58,7 @@ def _how_much_is_answered() -> Panel:
         "within the objective). Worry when a stack's line goes flat while users rise: it has met its limit.",
         "reqps",
         [
-            Query(ALL_ENDED, "{{stack}}"),
+            Query('loadlab:stack_requests_rps{stack=~"$stack", stack!=""}', "{{stack}}"),
             Query('loadlab:stack_goodput_rps{stack=~"$stack", stack!=""}', "{{stack}} good"),
         ],
     )

@@ -30,6 +30,7 @@ NOT_MEASURED = "the time of a request alone was not measured in a window that pa
 class AloneBill:
     """One stack. usd_per_request: of the mean request, its time rounded up as the platform rounds.
 
+    units_per_request: what is billed of it, before prices.
     requests_per_hour: what one user sends, each answered before the next, or one arrival per second in an open load;
     None where nobody knows how long users wait in between. service_error: relative standard error of the time of a
     request, over the ``n`` that were measured; None where their scatter is not known. time_share: the part of a
@@ -38,6 +39,7 @@ class AloneBill:
 
     stack: str
     usd_per_request: Fraction
+    units_per_request: Mapping[str, Fraction]
     requests_per_hour: Fraction | None
     service_error: float | None
     n: int
@@ -124,6 +126,7 @@ def _bill(
     return AloneBill(
         stack=demand.stack,
         usd_per_request=usd,
+        units_per_request=tariff.units(_use(held_s)) or {},
         requests_per_hour=_requests_per_hour(demand, service_s, think_s),
         service_error=_relative_error(demand),
         n=demand.service_requests,

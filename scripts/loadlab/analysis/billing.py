@@ -24,6 +24,8 @@ from loadlab.model.price import (
 _SECONDS_PER_HOUR = 3600
 _MILLION = 10**6
 _BYTES_PER_GIB = 1024**3
+PRICED = "usd_per_"
+"""Begins the name of every unit price of a billing model."""
 
 
 def billing_model(price: PriceList, billing: Billing) -> BillingModel:
@@ -54,6 +56,10 @@ class Tariff:
     def usd(self, use: Use) -> Fraction | None:
         """Dollars for the span of ``use`` by its replicas."""
         return bill_usd(self.model, self.size, use)
+
+    def units(self, use: Use) -> Mapping[str, Fraction] | None:
+        """What is billed for it, before prices."""
+        return billed_units(self.model, self.size, use)
 
 
 def make_tariff(price: PriceList, billing: Billing, asked: Resources) -> Tariff:
@@ -109,41 +115,44 @@ def bill_usd(model: BillingModel, size: BilledSize, use: Use) -> Fraction | None
     A window is a stretch of a deployment that keeps running, so that the shortest time billed for a start does
     not come into it.
     """
+    units = billed_units(model, size, use)
+    if units is None:
+        return None
+    return sum((amount * exact(getattr(model, f"{PRICED}{unit}")) for unit, amount in units.items()), Fraction(0))
+
+
+def billed_units(model: BillingModel, size: BilledSize, use: Use) -> Mapping[str, Fraction] | None:
+    """How much of each unit that the model has a price of is on the bill, by the price's name without ``usd_per_``."""
     match model:
         case Provisioned():
-            return _hourly_usd(model, exact(size.vcpu), exact(size.gib), use.span_s) * use.replicas
+            return _hours(exact(size.vcpu) * use.replicas, exact(size.gib) * use.replicas, use.span_s)
         case RequestBilled():
-            return _request_billed_usd(model, size, use) * use.replicas + _fees_usd(model, use)
+            active_s = ceil_to(use.active_s, exact(model.rounding_s)) * use.replicas
+            return {
+                "vcpu_s": exact(size.vcpu) * active_s,
+                "gib_s": exact(size.gib) * active_s,
+                "million_requests": use.requests / _MILLION,
+            }
         case PerRequestMemory():
-            return _held_usd(model, size, use)
+            return _held(size, use)
         case Usage():
-            return _usage_usd(model, size, use)
+            return _used(size, use)
 
 
-def _hourly_usd(model: Provisioned | Usage, vcpu: Fraction, gib: Fraction, span_s: Fraction) -> Fraction:
-    per_hour = vcpu * exact(model.usd_per_vcpu_hour) + gib * exact(model.usd_per_gib_hour)
-    return per_hour * span_s / _SECONDS_PER_HOUR
+def _hours(vcpu: Fraction, gib: Fraction, span_s: Fraction) -> Mapping[str, Fraction]:
+    return {"vcpu_hour": vcpu * span_s / _SECONDS_PER_HOUR, "gib_hour": gib * span_s / _SECONDS_PER_HOUR}
 
 
-def _request_billed_usd(model: RequestBilled, size: BilledSize, use: Use) -> Fraction:
-    per_s = exact(size.vcpu) * exact(model.usd_per_vcpu_s) + exact(size.gib) * exact(model.usd_per_gib_s)
-    return per_s * ceil_to(use.active_s, exact(model.rounding_s))
-
-
-def _held_usd(model: PerRequestMemory, size: BilledSize, use: Use) -> Fraction | None:
+def _held(size: BilledSize, use: Use) -> Mapping[str, Fraction] | None:
     """Never of a shared replica's window: what its requests wait for each other, no platform of this kind bills."""
     if use.held_s is None:
         return None
-    return use.held_s * exact(size.gib) * exact(model.usd_per_gib_s) + _fees_usd(model, use)
+    return {"gib_s": use.held_s * exact(size.gib), "million_requests": use.requests / _MILLION}
 
 
-def _fees_usd(model: RequestBilled | PerRequestMemory, use: Use) -> Fraction:
-    return use.requests * exact(model.usd_per_million_requests) / _MILLION
-
-
-def _usage_usd(model: Usage, size: BilledSize, use: Use) -> Fraction | None:
+def _used(size: BilledSize, use: Use) -> Mapping[str, Fraction] | None:
     if use.cpu_s is None or use.memory_bytes is None:
         return None
     vcpu = max(exact(size.vcpu) * use.replicas, use.cpu_s / use.span_s)
     gib = max(exact(size.gib) * use.replicas, use.memory_bytes / _BYTES_PER_GIB)
-    return _hourly_usd(model, vcpu, gib, use.span_s)
+    return _hours(vcpu, gib, use.span_s)

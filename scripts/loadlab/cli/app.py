@@ -52,6 +52,9 @@ def run(
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="Allow load on this host, for a url that is not loopback. Repeatable."),
     ] = None,
+    queries: Annotated[
+        bool, typer.Option(help="Keep in the bundle what the boards show of the run, where there is a Prometheus.")
+    ] = True,
     as_json: AsJson = False,
     out: OutFiles = None,
     runs: RunsFolder = RUNS,
@@ -66,6 +69,7 @@ def run(
         overrides=tuple(overrides or ()),
         resume=resume or None,
         allowed_hosts=tuple(allow_target or ()),
+        keeps_queries=queries,
         as_json=as_json,
         out=tuple(out or ()),
         runs=runs,

@@ -47,11 +47,13 @@ def run_command(
     overrides: tuple[str, ...],
     resume: str | None,
     allowed_hosts: tuple[str, ...],
+    keeps_queries: bool,
     as_json: bool,
     out: tuple[Path, ...],
     runs: Path,
 ) -> None:
     """`loadlab run`."""
+    from loadlab.pipeline.replay import keep_replayed_queries
     from loadlab.report.live import progress_for
 
     layout = _layout(runs, written=not dry_run)
@@ -62,6 +64,7 @@ def run_command(
         overrides=overrides,
         target=target,
         allowed_hosts=allowed_hosts,
+        keeps_queries=keeps_queries,
     )
     if dry_run:
         if out:
@@ -69,6 +72,8 @@ def run_command(
         raise typer.Exit(_show_plan(make_dry_run(request, layout), as_json=as_json))
     finished = run(request, layout, progress_for(Console(stderr=True), time.monotonic))
     _show(finished, as_json=as_json, out=out)
+    if keeps_queries:
+        keep_replayed_queries(finished.folder, layout, partial(typer.echo, err=True))
     raise typer.Exit(_told_exit_code(finished))
 
 

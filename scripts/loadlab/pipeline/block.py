@@ -11,6 +11,7 @@ from loadlab.design.warmup import open_settling_s, settling_s
 from loadlab.model.plan import Block, Trial
 from loadlab.model.run import Demand, Window
 from loadlab.pipeline.insist import ATTEMPTS, heal, insist
+from loadlab.pipeline.phase import tell
 from loadlab.pipeline.rig import Measured, Rig
 from loadlab.pipeline.trial import Timing, run_trial, run_warmup
 
@@ -90,6 +91,8 @@ class _Running:
         rig.store.put_window(window, measured.scrapes, measured.generator_scrapes)
         summary = summarise_window(window, rig.experiment, rig.bounds)
         rig.store.event("window_finished", {"window": window.id, "invalid": list(summary.reasons)})
+        rig.levels.add(window, is_valid=summary.valid)
+        tell(rig)
         self._expect_repeats(trial, failed=not summary.valid)
         rig.progress.window_finished(label, summary)
         heal(rig, trial.block, self._all_cold)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from loadlab.analysis.billing import Tariff
-from loadlab.model.experiment import Experiment
+from loadlab.model.experiment import Experiment, UrlService
 from loadlab.model.plan import Role, Trial
 from loadlab.model.price import PerRequestMemory
 from loadlab.model.run import Window
@@ -20,9 +20,16 @@ CONTROL = "-aa-r1"
 """End of the id of a control that is repeated: it stays a control."""
 
 
-def declared(experiment: Experiment, run_id: str, tariffs: Sequence[Tariff]) -> Mapping[str, object]:
-    """What holds for the whole run: names, margin, objective, and what the price lists bill each stack by the hour."""
+def declared(
+    experiment: Experiment, run_id: str, tariffs: Sequence[Tariff], cores: float | None = None
+) -> Mapping[str, object]:
+    """What holds for the whole run: names, margin, objective, prices, and what each stack is given and billed for.
+
+    cores: of one replica, where it is given another number than the experiment asks for. What runs elsewhere already
+    was given nobody knows what.
+    """
     claim = experiment.decision.claimed_users
+    each = float(experiment.resources.cpu) if cores is None else cores
     return {
         "experiment": experiment.id,
         "run": run_id,
@@ -30,6 +37,12 @@ def declared(experiment: Experiment, run_id: str, tariffs: Sequence[Tariff]) -> 
         "margin_ratio": experiment.decision.margin_ratio,
         "objective_latency_s": experiment.objective.latency_s,
         **({} if claim is None else {"claimed_users": claim}),
+        "cores": {
+            stack.name: each * stack.replicas
+            for stack in experiment.stacks
+            if not isinstance(stack.service, UrlService)
+        },
+        "prices": [{"list": tariff.list_id, "billing": tariff.billing} for tariff in tariffs],
         "billed": list(billed(experiment, tariffs)),
     }
 
@@ -51,7 +64,7 @@ def billed(experiment: Experiment, tariffs: Sequence[Tariff]) -> Iterator[Mappin
 
 def tell(rig: Rig, trial: Trial | None = None, role: PhaseRole = "", *, window: str = "") -> None:
     """Say which trial begins, or that none is under way."""
-    phase = {**rig.declared, **({} if trial is None else _of(trial, role, window))}
+    phase = {**rig.declared, "levels": rig.levels.rows, **({} if trial is None else _of(trial, role, window))}
     if (why_not := rig.generator.tell(phase)) is not None:
         rig.store.event("phase_not_told", {"trial": None if trial is None else trial.id, "reason": why_not})
 

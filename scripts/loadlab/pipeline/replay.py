@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,46 +11,29 @@ from typing import Any
 import orjson
 
 from loadlab.config.prices import load_price_lists
-from loadlab.errors import BundleError, LoadlabError
+from loadlab.errors import PROGRAM, LoadlabError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.kubectl import find_tool
 from loadlab.execute.durable import write_whole
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.replay.history import History
-from loadlab.execute.replay.server import EVERY_S, Replay, Tools
-from loadlab.execute.scrapes import read_scrapes
-from loadlab.execute.store import BundleStore
+from loadlab.execute.replay.server import Replay, Served, Tools
 from loadlab.model.experiment import Experiment
 from loadlab.pipeline.bundle import experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.replay_text import write_openmetrics
 from loadlab.pipeline.rig import Rig
-from loadlab.report.board_queries import Choice, board_queries, expanded, typed_defaults
+from loadlab.pipeline.span import AFTER_S, Span, span_of
+from loadlab.report.board_queries import Choice, board_annotations, board_queries, expanded, typed_defaults
 from loadlab.report.price_rules import price_rules
 
 QUERIES = "queries"
 PRICE_RULES = "prices.yaml"
-MOST_POINTS = 720
-AFTER_S = 2 * EVERY_S
-"""So that rules have seen what the last exposition said, and a step falls behind that."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Span:
-    """From the first to the last exposition, or window, of a session."""
-
-    start_s: float
-    end_s: float
-
-    @property
-    def step_s(self) -> float:
-        """Whole evaluations of the rules, and not more points than a panel has room for."""
-        return EVERY_S * max(1, -(-(self.end_s - self.start_s) // (EVERY_S * MOST_POINTS)))
 
 
 @contextmanager
-def replayed(folder: Path, layout: Layout, port: int = 0) -> Iterator[tuple[str, Span]]:
-    """The address of a Prometheus that holds the session, rules included, and the session's span; it ends on leaving.
+def replayed(folder: Path, layout: Layout, port: int = 0) -> Iterator[tuple[Served, Span]]:
+    """A Prometheus that holds the session, rules included, and the session's span; it ends on leaving.
 
     Prices are the bundle's own, as in its results.
 
@@ -70,8 +52,8 @@ def replayed(folder: Path, layout: Layout, port: int = 0) -> Iterator[tuple[str,
         prices.write_text(price_rules(load_price_lists(prices_of(folder, layout.prices)).values()), encoding="utf-8")
         others = [path for path in rule_files(layout) if path.name != PRICE_RULES]
         replay.fill_rules([prices, *others], start_s=span.start_s, end_s=span.end_s)
-        with replay.served() as url:
-            yield url, span
+        with replay.served() as prometheus:
+            yield prometheus, span
 
 
 def rule_files(layout: Layout) -> list[Path]:
@@ -79,20 +61,10 @@ def rule_files(layout: Layout) -> list[Path]:
     return sorted((layout.k8s / "base" / "prometheus" / "rules").glob("*.yaml"))
 
 
-def span_of(folder: Path) -> Span:
-    """Raises BundleError for a bundle in which nothing was measured."""
-    moments = [scrape.unix_s for scrape in read_scrapes(folder)]
-    for window in BundleStore(folder, SystemClock()).load().windows:
-        moments += [window.load.opened_unix_s, window.load.opened_unix_s + window.load.measure_s]
-    if not moments:
-        raise BundleError(f"{folder}: nothing was measured in it, so there is nothing to replay; take another run")
-    return Span(start_s=min(moments), end_s=max(moments) + AFTER_S)
-
-
 def write_queries(folder: Path, layout: Layout) -> Path:
     """Replay the bundle and keep what every board's queries say in ``queries/``. Raises as `replayed`."""
-    with replayed(folder, layout) as (url, span):
-        return keep_queries(folder, layout, History(url), span, source="replay")
+    with replayed(folder, layout) as (prometheus, span):
+        return keep_queries(folder, layout, History(prometheus.url), span, source="replay")
 
 
 def keep_queries(folder: Path, layout: Layout, history: History, span: Span, *, source: str) -> Path:
@@ -113,6 +85,10 @@ def keep_queries(folder: Path, layout: Layout, history: History, span: Span, *, 
             "end_s": span.end_s,
             "step_s": span.step_s,
             "queries": list(_answers(board, experiment, history, span)),
+            "annotations": [
+                {"name": name, "expr": expr, "result": _asked(history, expr, span)}
+                for name, expr in board_annotations(board).items()
+            ],
         }
         content = orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         write_whole(folder / QUERIES / f"{board['uid']}.json", content)
@@ -135,6 +111,21 @@ def keep_live_queries(rig: Rig, folder: Path, layout: Layout) -> None:
         rig.store.event("queries_not_kept", {"reason": str(error)})
 
 
+def keep_replayed_queries(folder: Path, layout: Layout, say: Callable[[str], None]) -> None:
+    """Keep what a replay of a finished run says, unless the Prometheus that scraped it said it already.
+
+    say: is told in one line that it could not, and of an interruption: the run and its report are whole without.
+    """
+    if (folder / QUERIES).exists():
+        return
+    try:
+        say(f"queries: {write_queries(folder, layout)}")
+    except (LoadlabError, KeyboardInterrupt) as error:
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+        later = f"`{PROGRAM} report {folder} --queries` keeps it later"
+        say(f"what the boards show of this run is not kept: {reason}; {later}")
+
+
 def board_files(layout: Layout) -> list[Path]:
     """The boards as Grafana reads them."""
     return sorted((layout.root / "grafana" / "dashboards").glob("*.json"))
@@ -155,10 +146,14 @@ def _answers(
                 "unit": query.unit,
                 "variables": chosen,
                 "expr": expr,
-                "result": history.query_range(expr, start_s=span.start_s, end_s=span.end_s, step_s=span.step_s),
+                "result": _asked(history, expr, span),
             }
             if not {"list", "billing"} & query.variables:
                 break
+
+
+def _asked(history: History, expr: str, span: Span) -> list[dict[str, Any]]:
+    return history.query_range(expr, start_s=span.start_s, end_s=span.end_s, step_s=span.step_s)
 
 
 def _choices(experiment: Experiment, typed: Mapping[str, str]) -> Iterator[Mapping[str, Choice]]:

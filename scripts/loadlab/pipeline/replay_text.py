@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from loadlab.analysis.billing import make_tariffs
@@ -14,18 +15,22 @@ from loadlab.execute.store import BundleStore
 from loadlab.model.run import Window
 from loadlab.pipeline.bundle import experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.level_board import level_history
 from loadlab.pipeline.phase import declared, role_of
-from loadlab.report.openmetrics import openmetrics
-from loadlab.report.window_series import Told, window_series
+from loadlab.pipeline.span import span_of
+from loadlab.report.level_series import level_series, without_levels
+from loadlab.report.openmetrics import Scraped, openmetrics
+from loadlab.report.told import Told
+from loadlab.report.window_series import PRICE_NAMED, given_series, window_series
 
 
 def openmetrics_of(folder: Path, layout: Layout) -> Iterator[str]:
-    """The session, line by line.
+    """The session, line by line. Levels are of the windows that the report counts, whatever was told meanwhile.
 
     Raises:
         BundleError: the bundle is not a run, damaged, or newer than this program.
     """
-    return openmetrics([*_untold(folder, layout), *read_scrapes(folder)])
+    return openmetrics([*_untold(folder, layout), *_told(folder)])
 
 
 def write_openmetrics(folder: Path, layout: Layout, path: Path) -> Path:
@@ -34,15 +39,30 @@ def write_openmetrics(folder: Path, layout: Layout, path: Path) -> Path:
     return path
 
 
-def _untold(folder: Path, layout: Layout) -> Iterable[Told]:
-    """What is known of finished windows beside which no exposition of the load generator lies."""
+def _told(folder: Path) -> Iterator[Scraped]:
+    for scrape in read_scrapes(folder):
+        yield replace(scrape, text=without_levels(scrape.text)) if scrape.labels == GENERATOR else scrape
+
+
+def _untold(folder: Path, layout: Layout) -> Iterator[Told]:
+    """The levels, and what is known of windows beside which no exposition of the load generator lies."""
     run = BundleStore(folder, SystemClock()).load()
-    lacking = [w for w in run.windows if not (folder / "scrapes" / f"{w.id}{GENERATOR_SUFFIX}").exists()]
-    if not lacking:
-        return ()
+    if not run.windows:
+        return
     experiment = experiment_of(folder)
     tariffs = make_tariffs(experiment.prices, load_price_lists(prices_of(folder, layout.prices)), experiment.resources)
-    return window_series(lacking, declared(experiment, folder.name, tariffs), _roles(lacking), GENERATOR)
+    history = ((_closed_s(window), rows) for window, rows in level_history(experiment, run, tariffs))
+    span, said = span_of(folder), declared(experiment, folder.name, tariffs)
+    yield from level_series(history, GENERATOR, span.end_s)
+    if not any(PRICE_NAMED in scrape.text for scrape in read_scrapes(folder)):
+        known = said if run.provenance.target == "local" else {**said, "cores": {}}
+        yield from given_series(known, GENERATOR, (span.start_s, span.end_s))
+    lacking = [w for w in run.windows if not (folder / "scrapes" / f"{w.id}{GENERATOR_SUFFIX}").exists()]
+    yield from window_series(lacking, said, _roles(lacking), GENERATOR)
+
+
+def _closed_s(window: Window) -> float:
+    return window.load.opened_unix_s + window.load.measure_s
 
 
 def _roles(windows: Iterable[Window]) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe,
 from loadlab.model.experiment import Experiment, Load, Stack
 from loadlab.model.run import Window
 from loadlab.pipeline.abort import AbortWatch
+from loadlab.pipeline.level_board import LevelBoard
 from loadlab.report.live import Progress
 
 
@@ -32,6 +33,8 @@ class Rig:
     """Where the Prometheus that scrapes this run answers; None where there is none."""
     declared: Mapping[str, object] = field(default_factory=dict)
     """What is told to the load generator of the whole run (`phase.declared`)."""
+    levels: LevelBoard = field(default_factory=LevelBoard)
+    """What is told to it of the levels that were measured so far."""
 
     def stack(self, name: str) -> Stack:
         """The stack of that name."""

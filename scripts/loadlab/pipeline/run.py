@@ -32,6 +32,7 @@ from loadlab.pipeline.bundle import (
 from loadlab.pipeline.finish import Report, analyse_bundle, is_current
 from loadlab.pipeline.kubernetes_rig import Reached, kubernetes_rig, reach
 from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.level_board import measured_levels
 from loadlab.pipeline.local_rig import local_rig
 from loadlab.pipeline.phase import declared
 from loadlab.pipeline.preflight import check_local
@@ -53,6 +54,8 @@ class Request:
     overrides: tuple[str, ...] = ()
     target: str = "local"
     allowed_hosts: tuple[str, ...] = ()
+    keeps_queries: bool = True
+    """What the boards show of the run goes into its bundle."""
 
 
 def run(request: Request, layout: Layout, progress: Progress) -> Report:
@@ -80,7 +83,8 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
         try:
             with _stoppable(), _rig(experiment, layout, store, progress, reached) as rig:
                 run_session(_knowing(rig, store, layout), store.progress())
-                keep_live_queries(rig, store.folder, layout)
+                if request.keeps_queries:
+                    keep_live_queries(rig, store.folder, layout)
         except KeyboardInterrupt:
             progress.finished()
             left = _left(folder, layout)
@@ -171,7 +175,9 @@ def _knowing(rig: Rig, store: BundleStore, layout: Layout) -> Rig:
     store.put_provenance(replace(known, isolation=isolation.level, isolation_detail=isolation.detail))
     lists = load_price_lists(prices_of(store.folder, layout.prices))
     tariffs = make_tariffs(rig.experiment.prices, lists, rig.experiment.resources)
-    return replace(rig, bounds=bounds_of(known), declared=declared(rig.experiment, store.folder.name, tariffs))
+    told = declared(rig.experiment, store.folder.name, tariffs, isolation.cores)
+    levels = measured_levels(rig.experiment, store.load(), tariffs)
+    return replace(rig, bounds=bounds_of(known), declared=told, levels=levels)
 
 
 def _next_step(

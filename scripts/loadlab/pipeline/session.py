@@ -33,6 +33,7 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         rig.generator.start()
         tell(rig)
         demands = progress.demands or _demands(rig)
+        rig.levels.know(demands)
         plan = progress.plan or _plan(rig, demands)
         todo = replace(progress, plan=plan).remaining()
         counter = Counter(done=0, total=sum(len(b.trials) for b in todo))
@@ -57,7 +58,7 @@ def _say_bound(rig: Rig, progress: BlockProgress) -> None:
 
 def _say_why(rig: Rig, block: int | None, error: BaseException) -> None:
     reason = "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
-    rig.generator.tell(rig.declared)
+    rig.generator.tell({**rig.declared, "levels": rig.levels.rows})
     if block is not None:
         rig.store.event("block_interrupted", {"block": block, "reason": reason})
     rig.store.event("run_ended_early", {"reason": reason})

@@ -11,7 +11,8 @@ from loadlab.execute.ports import Clock
 from loadlab.execute.processes import Child, ChildProcesses
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_dashboards import PROMETHEUS_PORT, Desk, Say, port_near, watch, without_grafana
-from loadlab.pipeline.replay import Span, board_files, replayed
+from loadlab.pipeline.replay import board_files, replayed
+from loadlab.pipeline.span import Span
 
 FOLDER = "dashboards-of-a-session"
 
@@ -31,13 +32,13 @@ def show_session(
         toolbox.ensure(tool)
     found = grafana.find_grafana(environ)
     say(f"replaying {folder.name} and its rules")
-    with replayed(folder, layout, port_near(PROMETHEUS_PORT)) as (url, span), ChildProcesses() as children:
-        say(f"Prometheus  {url}  (the session: {_range(span)} in milliseconds)")
-        running: list[Child] = []
+    with replayed(folder, layout, port_near(PROMETHEUS_PORT)) as (prometheus, span), ChildProcesses() as children:
+        say(f"Prometheus  {prometheus.url}  (the session: {_range(span)} in milliseconds)")
+        running: list[Child] = [prometheus.child]
         if found is None:
             say(without_grafana(layout))
         else:
-            desk = Desk(layout, layout.lab / FOLDER, children, clock, prometheus_url=url)
+            desk = Desk(layout, layout.lab / FOLDER, children, clock, prometheus_url=prometheus.url)
             running.append(desk.grafana(found))
             for path in board_files(layout):
                 say(f"Grafana     {desk.grafana_url}/d/{path.stem}?{_range(span)}")

@@ -9,6 +9,7 @@ from typing import Any
 
 RATE_INTERVAL = "20s"
 """What Grafana takes for $__rate_interval: four scrapes of the lab's 5 s."""
+LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")
 VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 Choice = str | Sequence[str]
@@ -45,9 +46,46 @@ def board_queries(board: Mapping[str, Any]) -> Iterator[BoardQuery]:
                 ref=target["refId"],
                 expr=target["expr"],
                 legend=target["legendFormat"],
-                unit=panel["fieldConfig"]["defaults"]["unit"],
+                unit=_unit(panel, target["refId"]),
                 instant=bool(target.get("instant", False)),
             )
+
+
+def _unit(panel: Mapping[str, Any], ref: str) -> str:
+    """Of the query's column in a table of several, else of the panel."""
+    for override in panel["fieldConfig"].get("overrides", ()):
+        if override["matcher"]["options"] == f"Value #{ref}":
+            return str(next(one["value"] for one in override["properties"] if one["id"] == "unit"))
+    return str(panel["fieldConfig"]["defaults"]["unit"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """A variable of which values are chosen: those of a label over the series of a selector, in Grafana's order."""
+
+    name: str
+    selector: str
+    label: str
+
+
+def board_offers(board: Mapping[str, Any]) -> Iterator[Offer]:
+    """Its variables that ask Prometheus.
+
+    Raises:
+        ValueError: one asks otherwise than by label_values.
+    """
+    for one in board["templating"]["list"]:
+        if one["type"] != "query":
+            continue
+        found = LABEL_VALUES.fullmatch(one["query"])
+        if found is None:
+            raise ValueError(f"{board['uid']}: variable {one['name']}: {one['query']!r} is no label_values(...)")
+        yield Offer(name=one["name"], selector=found["selector"], label=found["label"])
+
+
+def board_annotations(board: Mapping[str, Any]) -> Mapping[str, str]:
+    """Name to expression."""
+    return {one["name"]: one["expr"] for one in board["annotations"]["list"]}
 
 
 def typed_defaults(board: Mapping[str, Any]) -> Mapping[str, str]:

@@ -1,53 +1,52 @@
 """What the load generator would have told of a session's windows, out of their own records.
 
 For windows whose generator was not scraped: bundles of before. The same names as on Locust's /metrics, and only what a
-record holds: the phase, whether the window is open, what was declared, and the figures of each level.
+record holds: the phase, whether the window is open, when it opened, and what was declared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from loadlab.model.run import Window
+from loadlab.report.told import Told, gauge
 
 EVERY_S = 1.0
+GIVEN_EVERY_S = 5.0
+PRICE_NAMED = "loadlab_price_named"
 SETTLED_S = 0.5
-"""When after a close the level's figures were known."""
+"""After a close, when no window was open any more."""
 PHASE_LABELS = ("experiment", "run", "trial", "window", "stack", "users", "block", "role")
 DECLARED = {
     "claimed_users": "loadlab_claimed_users",
     "margin_ratio": "loadlab_margin_ratio",
     "objective_latency_s": "loadlab_objective_latency_seconds",
 }
-Level = tuple[str, int]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
-    """One exposition (`openmetrics.Scraped`)."""
-
-    unix_s: float
-    labels: Mapping[str, str]
-    text: str
 
 
 def window_series(
     windows: Iterable[Window], declared: Mapping[str, Any], roles: Mapping[str, str], labels: Mapping[str, str]
 ) -> Iterator[Told]:
-    """At open, every second, at close and once the level is known. roles: by window id."""
-    levels: dict[Level, Window] = {}
+    """At open, every second, at close and a little later. roles: by window id."""
     for window in sorted(windows, key=lambda one: one.load.opened_unix_s):
         opens_s, closes_s = window.load.opened_unix_s, window.load.opened_unix_s + window.load.measure_s
         role = roles[window.id]
         for at_s in _moments(opens_s, closes_s):
-            yield Told(unix_s=at_s, labels=labels, text=_text(declared, levels, (window, role)))
-        if role in ("sweep", "repeat") and not window.load.holes:
-            levels[window.stack, window.users] = window
-        yield Told(unix_s=closes_s + SETTLED_S, labels=labels, text=_text(declared, levels, None))
+            yield Told(unix_s=at_s, labels=labels, text=_text(declared, window, role))
+        yield Told(unix_s=closes_s + SETTLED_S, labels=labels, text=_text(declared, window, None))
+
+
+def given_series(declared: Mapping[str, Any], labels: Mapping[str, str], span: tuple[float, float]) -> Iterator[Told]:
+    """What stacks are given and which prices there are, every five seconds of a session: bundles of before lack it."""
+    registry = CollectorRegistry()
+    _give(registry, declared)
+    text, at_s = generate_latest(registry).decode(), span[0]
+    while at_s <= span[1]:
+        yield Told(unix_s=at_s, labels=labels, text=text)
+        at_s += GIVEN_EVERY_S
 
 
 def _moments(opens_s: float, closes_s: float) -> Sequence[float]:
@@ -55,20 +54,21 @@ def _moments(opens_s: float, closes_s: float) -> Sequence[float]:
     return [*(opens_s + number * EVERY_S for number in range(whole)), closes_s - 1e-3]
 
 
-def _text(declared: Mapping[str, Any], levels: Mapping[Level, Window], now: tuple[Window, str] | None) -> str:
+def _text(declared: Mapping[str, Any], window: Window, role: str | None) -> str:
+    """role None: the window is over."""
     registry = CollectorRegistry()
-    info = _gauge(registry, "loadlab_phase_info", PHASE_LABELS)
-    if now is not None:
-        window, role = now
+    info = gauge(registry, "loadlab_phase_info", PHASE_LABELS)
+    if role is not None:
         mine = {"trial": window.id, "window": window.id, "stack": window.stack, "users": str(window.users)}
         phase = {**mine, "block": str(window.block), "role": role, **_names(declared)}
         info.labels(**phase).set(1)
-        _gauge(registry, "loadlab_window_open", ("stack",)).labels(stack=window.stack).set(1)
-        _gauge(registry, "loadlab_trial_users").set(window.users)
+        gauge(registry, "loadlab_window_open", ("stack",)).labels(stack=window.stack).set(1)
+        gauge(registry, "loadlab_trial_users").set(window.users)
     else:
         info.labels(**dict.fromkeys(PHASE_LABELS, "") | _names(declared)).set(1)
+    opened = gauge(registry, "loadlab_window_opened_seconds", ("window", "stack", "users"))
+    opened.labels(window=window.id, stack=window.stack, users=str(window.users)).set(window.load.opened_unix_s)
     _declare(registry, declared)
-    _levels(registry, levels)
     return generate_latest(registry).decode()
 
 
@@ -79,37 +79,22 @@ def _names(declared: Mapping[str, Any]) -> dict[str, str]:
 def _declare(registry: CollectorRegistry, declared: Mapping[str, Any]) -> None:
     for key, name in DECLARED.items():
         if declared.get(key) is not None:
-            _gauge(registry, name).set(declared[key])
-    place = _gauge(registry, "loadlab_stack_place", ("stack",))
+            gauge(registry, name).set(declared[key])
+    place = gauge(registry, "loadlab_stack_place", ("stack",))
     for number, stack in enumerate(declared["stacks"], start=1):
         place.labels(stack=stack).set(number)
-    cores = _gauge(registry, "loadlab_billed_cpu_cores", ("stack", "list", "billing"))
-    memory = _gauge(registry, "loadlab_billed_memory_gib", ("stack", "list", "billing"))
+    cores = gauge(registry, "loadlab_billed_cpu_cores", ("stack", "list", "billing"))
+    memory = gauge(registry, "loadlab_billed_memory_gib", ("stack", "list", "billing"))
     for row in declared["billed"]:
         where = {name: str(row[name]) for name in ("stack", "list", "billing")}
         cores.labels(**where).set(row["cpu_cores"])
         memory.labels(**where).set(row["memory_gib"])
 
 
-def _levels(registry: CollectorRegistry, levels: Mapping[Level, Window]) -> None:
-    families = {name: _gauge(registry, f"loadlab_level_{name}", ("stack", "users")) for name in LEVEL}
-    for (stack, users), window in levels.items():
-        for name, family in families.items():
-            value = users if name == "users" else getattr(window.load, LEVEL[name])
-            family.labels(stack=stack, users=str(users)).set(value)
-
-
-LEVEL = {
-    "users": "",
-    "seconds": "measure_s",
-    "ok_requests": "ok",
-    "failed_requests": "failed",
-    "good_requests": "good",
-    "active_seconds": "active_s",
-    "response_seconds": "latency_sum_s",
-}
-"""Ending of the series to the field of the window's load."""
-
-
-def _gauge(registry: CollectorRegistry, name: str, labels: Sequence[str] = ()) -> Gauge:
-    return Gauge(name, f"As the load generator tells it: {name}.", labels, registry=registry)
+def _give(registry: CollectorRegistry, declared: Mapping[str, Any]) -> None:
+    given = gauge(registry, "loadlab_stack_cores", ("stack",))
+    for stack, value in declared["cores"].items():
+        given.labels(stack=stack).set(value)
+    named = gauge(registry, PRICE_NAMED, ("list", "billing"))
+    for row in declared["prices"]:
+        named.labels(**row).set(1)

@@ -18,8 +18,9 @@ from bench import command
 from bench.arena import CHILDREN, HOST, Arena, MeasureError, available_cores
 from bench.figures import Figure
 from bench.interleaved import ratio_of_medians, turns
+from bench.measure_scrape import ARMS, Scraped, rate_figure, scrape_interval_s, scraping
 from bench.measure_whole import coverage_figures
-from bench.saturation import Load, load_once
+from bench.saturation import Load, Sample, load_once
 from bench.self_contained import foreign_parts
 from loadlab.execute.processes import ChildProcesses, free_port
 
@@ -196,3 +197,28 @@ def test_a_command_that_the_bench_runs_ends_when_the_bench_is_killed(tmp_path: P
         bench.send_signal(number)
     _, alive = psutil.wait_procs(children, timeout=20)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def _sample(rate_rps: float) -> Sample:
+    return Sample(rate_rps=rate_rps, requests_per_cpu_s=rate_rps, server_cores=1.0, client_cores=0.5, p50_s=0.001)
+
+
+@pytest.mark.parametrize(("scraped_rps", "is_met"), [(995.0, True), (989.0, False)])
+def test_scraping_may_cost_one_request_in_a_hundred(scraped_rps: float, is_met: bool) -> None:
+    seen = {ARMS[0]: [_sample(scraped_rps)], ARMS[1]: [_sample(1000.0)]}
+    figure = rate_figure("flask", seen, "2 scrapes, one every 5 s")
+    assert figure.value == pytest.approx(scraped_rps / 1000.0)
+    assert figure.ok is is_met
+
+
+def test_a_service_is_scraped_as_often_as_the_lab_does_it(arena: Arena) -> None:
+    assert scrape_interval_s(arena) == 5.0
+
+
+def test_a_service_that_no_scrape_reaches_is_not_measured(arena: Arena) -> None:
+    nobody = Scraped("flask", 1, 1, f"http://{HOST}:{free_port()}/metrics")
+    with pytest.raises(MeasureError, match="flask: no scrape of http"), scraping(arena, nobody, 0.01):
+        time.sleep(0.1)
+    with scraping(arena, nobody, None) as done:
+        pass
+    assert done == []

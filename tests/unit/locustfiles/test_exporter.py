@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from _arrival_tally import DROPPED, STARTED
-from _exporter import Exporter
+from _exporter import Exporter, Opened
 from _ledger import Ledger
-from _phase import check_phase, level_of
+from _phase import check_phase
 from _refusal import Refusal
 from _tally import FAILED, INTENDED, OK, ROW_WIDTH, START, UNJUDGED, Slice
 from _totals import BOUNDS_S, Totals
@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from builders_locust import make_now
 
 IDLE = make_now()
+BEGAN_S = 1_790_000_000.0
 NOBODY = np.empty((0, 2))
 
 
@@ -157,7 +158,7 @@ def test_dropped_arrivals_are_told_from_the_first_open_load_on_and_outlive_their
 
 
 def test_what_is_not_known_has_no_sample() -> None:
-    samples = _samples(Exporter(lambda: IDLE, Ledger()).text())
+    samples = _samples(Exporter(lambda: IDLE, Ledger(), BEGAN_S).text())
     names = {name for name, _ in samples}
     assert ("locust_users", ()) in samples
     assert names.isdisjoint(
@@ -176,11 +177,32 @@ def test_what_is_not_known_has_no_sample() -> None:
 def test_phase_window_levels_and_bills_are_told_with_their_labels() -> None:
     phase = {"experiment": "quick", "stack": "flask", "users": 48, "margin_ratio": 0.1, "trial": "b01-flask-0048"}
     billed = [{"stack": "flask", "list": "gke", "billing": "provisioned", "cpu_cores": 2.0, "memory_gib": 4.0}]
-    window = {"measure_s": 8.0, "ok": 90, "failed": 1, "good": 80, "active_s": 7.5, "latency_sum_s": 20.0}
-    now = replace(IDLE, phase={**phase, "billed": billed}, open_stack="flask", levels={("flask", 48): window})
-    samples = _samples(Exporter(lambda: now, Ledger()).text())
+    amount = {"list": "gke", "billing": "provisioned", "unit": "vcpu_hour", "amount": 0.25}
+    level = {
+        "stack": "flask",
+        "users": 48,
+        "windows": 2,
+        "left_out": 1,
+        "seconds": 16.0,
+        "good": 80,
+        "billed": [amount],
+    }
+    given = {"levels": [level], "billed": billed, "cores": {"flask": 2.0}, "prices": [{"list": "gke", "billing": "x"}]}
+    opened = [Opened("b01", BEGAN_S + 5, "flask", "48"), Opened("b02", BEGAN_S + 9, "flask", "48")]
+    now = replace(IDLE, phase={**phase, **given}, open_stack="flask", opened=opened)
+    samples = _samples(Exporter(lambda: now, Ledger(), BEGAN_S).text())
     assert samples["loadlab_window_open", (("stack", "flask"),)] == 1
-    assert samples["loadlab_level_good_requests", (("stack", "flask"), ("users", "48"))] == 80
+    at = (("stack", "flask"), ("users", "48"))
+    for window, opened_s in (("b01", BEGAN_S + 5), ("b02", BEGAN_S + 9)):
+        assert samples["loadlab_window_opened_seconds", (*at, ("window", window))] == opened_s
+    assert samples["loadlab_level_good_requests", at] == 80
+    assert (samples["loadlab_level_windows", at], samples["loadlab_level_windows_left_out", at]) == (2, 1)
+    assert ("loadlab_level_ok_requests", at) not in samples, "what the engine does not say is not zero"
+    unit = (("billing", "provisioned"), ("list", "gke"), ("stack", "flask"), ("unit", "vcpu_hour"), ("users", "48"))
+    assert samples["loadlab_level_billed", unit] == 0.25
+    assert samples["loadlab_stack_cores", (("stack", "flask"),)] == 2
+    assert samples["loadlab_price_named", (("billing", "x"), ("list", "gke"))] == 1
+    assert samples["locust_start_time_seconds", ()] == BEGAN_S
     labels = (("billing", "provisioned"), ("list", "gke"), ("stack", "flask"))
     assert samples["loadlab_billed_memory_gib", labels] == 4.0
     assert samples["loadlab_margin_ratio", ()] == 0.1
@@ -188,20 +210,32 @@ def test_phase_window_levels_and_bills_are_told_with_their_labels() -> None:
     assert (info["experiment"], info["users"], info["window"]) == ("quick", "48", "")
 
 
+def test_ten_workers_make_no_more_series_than_one() -> None:
+    many = replace(IDLE, workers=10, workers_expected=10, cpu_cores=4.0, lag_p50_s=0.001, lag_p99_s=0.002)
+    one = replace(many, workers=1, workers_expected=1)
+    ledgers = {now.workers: Ledger() for now in (one, many)}
+    for count, ledger in ledgers.items():
+        ledger.turn_to("flask", ["flask", "fastapi"])
+        for worker in range(count):
+            ledger.note(str(worker), _totals().message(str))
+    texts = [Exporter(lambda now=now: now, ledgers[now.workers], BEGAN_S).text() for now in (one, many)]  # type: ignore[misc]
+    assert _samples(texts[0]).keys() == _samples(texts[1]).keys()
+
+
 def test_counts_before_any_phase_are_shown_only_when_there_are_some() -> None:
     ledger = Ledger()
     ledger.note("one", Totals(1.0).message(str))
     assert not any(
-        name.startswith("locust_requests_sent") for name, _ in _samples(Exporter(lambda: IDLE, ledger).text())
+        name.startswith("locust_requests_sent") for name, _ in _samples(Exporter(lambda: IDLE, ledger, BEGAN_S).text())
     )
     ledger.note("one", _totals().message(str))
-    assert _samples(Exporter(lambda: IDLE, ledger).text())["locust_requests_sent_total", (("stack", ""),)] == 5
+    assert _samples(Exporter(lambda: IDLE, ledger, BEGAN_S).text())["locust_requests_sent_total", (("stack", ""),)] == 5
 
 
 def test_a_stack_has_its_counters_at_zero_once_it_is_named_so_that_a_rate_sees_its_first_requests() -> None:
     ledger = Ledger()
     ledger.turn_to("", ["flask", "fastapi"])
-    samples = _samples(Exporter(lambda: IDLE, ledger).text())
+    samples = _samples(Exporter(lambda: IDLE, ledger, BEGAN_S).text())
     for stack in (("stack", "flask"), ("stack", "fastapi")):
         for name in ("sent", "good", "failed"):
             assert samples[f"locust_requests_{name}_total", (stack,)] == 0
@@ -209,24 +243,9 @@ def test_a_stack_has_its_counters_at_zero_once_it_is_named_so_that_a_rate_sees_i
         assert samples["locust_response_seconds_count", (stack,)] == 0
     ledger.turn_to("flask")
     ledger.note("one", _totals().message(str))
-    samples = _samples(Exporter(lambda: IDLE, ledger).text())
+    samples = _samples(Exporter(lambda: IDLE, ledger, BEGAN_S).text())
     assert samples["locust_requests_failed_total", (("stack", "flask"),)] == 1
     assert samples["locust_requests_failed_total", (("stack", "fastapi"),)] == 0
-
-
-@pytest.mark.parametrize(
-    ("phase", "users"),
-    [
-        ({"stack": "flask", "users": 48}, 48),
-        ({"stack": "flask", "users": 48, "role": "repeat"}, 48),
-        ({"stack": "flask", "users": 48, "role": "aa"}, None),
-        ({"stack": "flask", "users": 1, "role": "demand"}, None),
-        ({"stack": "flask"}, None),
-        ({"users": 48}, None),
-    ],
-)
-def test_a_level_is_measured_only_by_windows_that_decide(phase: dict[str, object], users: int | None) -> None:
-    assert level_of(phase) == users
 
 
 def test_metrics_and_all_routes_of_the_lab_ask_for_the_login() -> None:
@@ -249,7 +268,7 @@ def test_accounts_become_counters_and_a_cumulative_histogram() -> None:
     ledger = Ledger()
     ledger.stack = "flask"
     ledger.note("one", _totals().message(str))
-    samples = _samples(Exporter(lambda: IDLE, ledger).text())
+    samples = _samples(Exporter(lambda: IDLE, ledger, BEGAN_S).text())
     stack = ("stack", "flask")
     assert samples["locust_requests_ended_total", (("outcome", "500"), stack)] == 1
     assert samples["locust_requests_good_total", (stack,)] == 1
@@ -266,6 +285,12 @@ def test_accounts_become_counters_and_a_cumulative_histogram() -> None:
         ({"users": "48"}, "users: got '48', expected a number"),
         ({"billed": {}}, "billed: got {}, expected a list"),
         ({"billed": [{"stack": "flask"}]}, "list"),
+        ({"cores": [1]}, "cores: got [1], expected a number for each stack"),
+        ({"cores": {"flask": "1"}}, "flask: got '1', expected a number"),
+        ({"prices": [{"list": "gke"}]}, "billing"),
+        ({"levels": [{"stack": "flask"}]}, "users"),
+        ({"levels": [{"stack": "flask", "users": 8, "good": "80"}]}, "good: got '80', expected a number"),
+        ({"levels": [{"stack": "flask", "users": 8, "billed": [{"list": "gke"}]}]}, "billing"),
     ],
 )
 def test_a_phase_that_cannot_be_is_refused_in_one_line(phase: dict[str, object], message: str) -> None:

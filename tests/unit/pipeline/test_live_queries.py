@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
 
+from builders_session import make_session
+from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.pipeline.layout import checkout
-from loadlab.pipeline.replay import keep_live_queries
+from loadlab.pipeline.replay import keep_live_queries, keep_replayed_queries
 from simulated_lab import Lab
 
 VERSION = "2.54.0"
@@ -103,3 +107,42 @@ def test_a_query_that_is_refused_is_an_event_that_names_it(lab: Lab, prometheus:
     (event,) = _kept(lab, prometheus.url)
     assert "parse error: unexpected end" in str(event["reason"])
     assert prometheus.asked[0] in str(event["reason"])
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    """A finished run on one machine, which no Prometheus scraped."""
+    folder = tmp_path / "session"
+    make_session(folder)
+    return folder
+
+
+def test_a_run_on_one_machine_is_replayed_at_its_end(session: Path) -> None:
+    for tool in ("prometheus", "promtool"):
+        Toolbox(checkout().root, environ=os.environ, say=print).ensure(tool)
+    said: list[str] = []
+    keep_replayed_queries(session, checkout(), said.append)
+    kept = [orjson.loads(path.read_bytes()) for path in sorted((session / "queries").glob("*.json"))]
+    assert [record["source"] for record in kept] == ["replay"] * 5
+    assert said == [f"queries: {session / 'queries'}"]
+
+
+def test_without_the_programs_that_is_one_line_that_says_how_to_do_it_later(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said: list[str] = []
+    keep_replayed_queries(session, replace(checkout(), root=tmp_path), said.append)
+    assert not (session / "queries").exists()
+    (line,) = said
+    assert "not kept: prometheus: not on PATH and not in .tools/bin; run `make tools`" in line
+    assert f"report {session} --queries` keeps it later" in line
+    assert "\n" not in line
+
+
+def test_what_the_prometheus_said_that_scraped_the_run_is_not_replaced(session: Path, tmp_path: Path) -> None:
+    (session / "queries").mkdir()
+    said: list[str] = []
+    keep_replayed_queries(session, replace(checkout(), root=tmp_path), said.append)
+    assert list((session / "queries").iterdir()) == []
+    assert said == []

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -160,3 +161,30 @@ def test_a_past_run_without_grafana_is_in_prometheus_and_what_is_missing_is_said
     show_session(bundle, desk.layout, environ=desk.environ, say=desk.said.append, clock=SystemClock(), rounds=0)
     assert any(re.match(r"Prometheus  http://127\.0\.0\.1:\d+ .*from=\d+&to=\d+", line) for line in desk.said)
     assert any("Grafana is missing" in line for line in desk.said)
+
+
+def _end(url: str) -> None:
+    """The Prometheus of this test that listens there."""
+    (server,) = [one for one in psutil.Process().children(recursive=True) if url.rpartition("/")[2] in _words(one)]
+    server.terminate()
+
+
+def _words(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()) if process.name() == "prometheus" else ""
+    except psutil.Error:
+        return ""
+
+
+def test_a_prometheus_that_ends_while_a_past_run_is_shown_is_noticed(desk: Desk) -> None:
+    make_session(desk.folder / "session")
+
+    def say(line: str) -> None:
+        desk.said.append(line)
+        if line.startswith("Ctrl-C ends it"):
+            _end(next(one.split()[1] for one in desk.said if one.startswith("Prometheus")))
+
+    with pytest.raises(DeployError, match="prometheus ended"):
+        show_session(
+            desk.folder / "session", desk.layout, environ=desk.environ, say=say, clock=SystemClock(), rounds=60
+        )

@@ -6,10 +6,12 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from builders import make_experiment
 from loadlab.analysis.billing import make_tariffs
 from loadlab.config.prices import load_price_lists
-from loadlab.model.experiment import PriceRef, Resources
+from loadlab.model.experiment import PriceRef, Resources, UrlService
 from loadlab.model.plan import Trial
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.phase import billed, declared, role_of
@@ -77,6 +79,26 @@ def test_what_is_billed_is_the_size_that_is_sold_times_the_replicas_and_no_envir
     assert {row["list"] for row in rows.values()} == {"aws-fargate-x86"}
     assert (rows[first.name]["cpu_cores"], rows[first.name]["memory_gib"]) == (1.0, 2.0)
     assert (rows[second.name]["cpu_cores"], rows[second.name]["memory_gib"]) == (3.0, 6.0)
+
+
+def test_a_stack_is_said_to_have_what_it_is_given_and_one_that_runs_elsewhere_nothing() -> None:
+    first, second = make_experiment().stacks
+    experiment = replace(make_experiment(), stacks=(replace(first, replicas=3), second))
+    assert declared(experiment, "quick-1", ())["cores"] == {first.name: 3.0, second.name: 1.0}
+    assert declared(experiment, "quick-1", (), 0.8)["cores"] == {first.name: pytest.approx(2.4), second.name: 0.8}
+    elsewhere = replace(first, service=UrlService(url="http://127.0.0.1:9"))
+    assert declared(replace(experiment, stacks=(elsewhere,)), "quick-1", ())["cores"] == {}
+
+
+def test_every_price_of_an_experiment_is_named_whatever_it_bills_by() -> None:
+    refs = (
+        PriceRef(list_id="aws-fargate-x86", billing="provisioned"),
+        PriceRef(list_id="aws-lambda-x86", billing="per_request_memory"),
+    )
+    tariffs = make_tariffs(refs, load_price_lists(checkout().prices), Resources())
+    assert declared(make_experiment(), "quick-1", tariffs)["prices"] == [
+        {"list": ref.list_id, "billing": ref.billing} for ref in refs
+    ]
 
 
 def test_a_run_without_a_claim_declares_none() -> None:

@@ -11,8 +11,8 @@ from builders_session import make_session
 from loadlab.errors import BundleError
 from loadlab.execute.durable import write_whole
 from loadlab.pipeline.layout import checkout
-from loadlab.pipeline.replay import MOST_POINTS, Span, span_of
 from loadlab.pipeline.replay_text import openmetrics_of, write_openmetrics
+from loadlab.pipeline.span import MOST_POINTS, Span, span_of
 
 LINE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+) (?P<at>\S+)$")
 
@@ -54,14 +54,21 @@ def test_a_bundle_of_before_tells_phases_windows_and_levels_as_the_exporter_does
     bundle: Path, old_bundle: Path
 ) -> None:
     now, before = (list(openmetrics_of(folder, checkout())) for folder in (bundle, old_bundle))
-    for prefix in ("loadlab_level_", "loadlab_billed_", "loadlab_margin_", "loadlab_claimed_", "loadlab_stack_place"):
+    for prefix in (
+        "loadlab_level_",
+        "loadlab_billed_",
+        "loadlab_margin_",
+        "loadlab_claimed_",
+        "loadlab_stack_",
+        "loadlab_price_named",
+    ):
         told = _last_values(now, prefix)
         assert told, prefix
         assert _last_values(before, prefix) == pytest.approx(told), prefix
     windows = {path.stem for path in (old_bundle / "windows").glob("b01-*.json")}
     phases = "".join(line for line in before if line.startswith("loadlab_phase_info"))
     assert {window for window in windows if f'window="{window}"' in phases} == windows
-    opened = [line for line in before if line.startswith("loadlab_window_open")]
+    opened = [line for line in before if line.startswith("loadlab_window_open{")]
     assert len(opened) == 31 * len(windows), "each second of 30, and the close"
 
 

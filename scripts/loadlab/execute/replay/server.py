@@ -31,6 +31,14 @@ class Tools:
     promtool: Path
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """A Prometheus that runs: where it answers, and its process."""
+
+    url: str
+    child: Child
+
+
 class Replay:
     """A past session's data in a folder of its own, served again and again. port 0: any that is free."""
 
@@ -56,21 +64,21 @@ class Replay:
         path = self._folder / "rules.yaml"
         for rules in stages(recording_rules(files)):
             path.write_text(rule_file(rules, EVERY_S), encoding="utf-8")
-            with self.served() as url:
+            with self.served() as prometheus:
                 self._promtool(
                     "create-blocks-from",
                     "rules",
                     f"--start={int(start_s)}",
                     f"--end={int(end_s) + 1}",
                     f"--eval-interval={EVERY_S:g}s",
-                    f"--url={url}",
+                    f"--url={prometheus.url}",
                     f"--output-dir={self._data}",
                     str(path),
                 )
 
     @contextmanager
-    def served(self) -> Iterator[str]:
-        """Its address while it runs on this machine alone; whoever leaves ends it.
+    def served(self) -> Iterator[Served]:
+        """It runs on this machine alone; whoever leaves ends it.
 
         Raises:
             DeployError: it does not start.
@@ -91,7 +99,7 @@ class Replay:
         try:
             url = f"http://127.0.0.1:{port}"
             self._wait(child, History(url))
-            yield url
+            yield Served(url=url, child=child)
         finally:
             self._children.end([child], 5.0)
 

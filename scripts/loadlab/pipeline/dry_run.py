@@ -31,6 +31,19 @@ class Obstacle:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SecondStage:
+    """What may follow the first stage, at the most. stage_alpha: the one-sided error of each stage."""
+
+    levels: int
+    blocks: int
+    windows: int
+    width_ratio: float
+    stage_alpha: float
+    least_s: float
+    both_least_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DryRun:
     """The plan as `--json` prints it; docs/interfaces.md says what the keys mean."""
 
@@ -58,6 +71,7 @@ class DryRun:
     least_s: float
     outlook: tuple[str, ...]
     obstacles: tuple[Obstacle, ...]
+    refine: SecondStage | None
 
 
 def dry_run(request: Request, layout: Layout) -> DryRun:
@@ -98,6 +112,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         least_s=_least_s(experiment, load, plan),
         outlook=_outlook(experiment, load, plan, layout),
         obstacles=_obstacles(experiment, request, layout),
+        refine=_second(experiment, load, plan),
     )
 
 
@@ -114,9 +129,20 @@ def plan_text(plan: DryRun) -> str:
             f"levels {', '.join(map(str, plan.levels))}{_unit(plan)}" if plan.levels else placed,
             f"{plan.blocks} blocks, {plan.windows} windows of {plan.measure_s:g} s: at least "
             f"{format_s(plan.least_s)}, before demands, slow answers and repeats",
-            *plan.outlook,
+            *_second_text(plan.refine),
+            *(f"stage 1: {line}" if plan.refine else line for line in plan.outlook),
         ]
     )
+
+
+def _second_text(second: SecondStage | None) -> list[str]:
+    if second is None:
+        return []
+    return [
+        f"stage 2, if their bracket is closed and wider than {second.width_ratio:g}: up to {second.levels} levels "
+        f"inside of it, {second.blocks} fresh blocks, {second.windows} windows: at least {format_s(second.least_s)}; "
+        f"both stages {format_s(second.both_least_s)}, each at alpha {second.stage_alpha:g}"
+    ]
 
 
 def _kind(plan: DryRun) -> str:
@@ -140,12 +166,31 @@ def _plan(experiment: Experiment, load: Load, blocks: int) -> Plan:
     return make_plan(enough, levels, seed=experiment.blocks.seed)
 
 
+def _second(experiment: Experiment, load: Load, first: Plan) -> SecondStage | None:
+    """The second stage with as many levels as it may have."""
+    asked = experiment.refine
+    if asked is None:
+        return None
+    more = replace(experiment, blocks=replace(experiment.blocks, count=asked.count))
+    plan = make_plan(more, tuple(range(1, asked.levels + 1)), seed=experiment.blocks.seed)
+    least_s = _least_s(experiment, load, plan)
+    return SecondStage(
+        levels=asked.levels,
+        blocks=asked.count,
+        windows=sum(len(block.trials) for block in plan.blocks),
+        width_ratio=asked.width_ratio,
+        stage_alpha=experiment.stage_alpha,
+        least_s=least_s,
+        both_least_s=least_s + _least_s(experiment, load, first),
+    )
+
+
 def _least_s(experiment: Experiment, load: Load, plan: Plan) -> float:
     return estimated_duration_s(plan, experiment.window, OVERHEAD, response_s=0.0, think_s=load.think_s)
 
 
 def _outlook(experiment: Experiment, load: Load, plan: Plan, layout: Layout) -> tuple[str, ...]:
-    rule = experiment.decision
+    rule = replace(experiment.decision, alpha=experiment.stage_alpha)
     if len(experiment.stacks) != 2:
         return ()  # one stack has no ratio to see
     return tuple(

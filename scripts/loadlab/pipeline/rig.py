@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from loadlab.analysis.gates import GateBounds
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
 from loadlab.model.experiment import Experiment, Load, Stack
+from loadlab.model.price import PriceList
 from loadlab.model.run import Window
 from loadlab.pipeline.abort import AbortWatch
 from loadlab.report.live import Progress
@@ -32,6 +33,8 @@ class Rig:
     """Where the Prometheus that scrapes this run answers; None where there is none."""
     declared: Mapping[str, object] = field(default_factory=dict)
     """What is told to the load generator of the whole run (`phase.declared`)."""
+    prices: Mapping[str, PriceList] = field(default_factory=dict)
+    """By id: those that the experiment names, which decide whether a second stage follows."""
 
     def stack(self, name: str) -> Stack:
         """The stack of that name."""

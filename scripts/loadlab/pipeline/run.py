@@ -171,7 +171,8 @@ def _knowing(rig: Rig, store: BundleStore, layout: Layout) -> Rig:
     store.put_provenance(replace(known, isolation=isolation.level, isolation_detail=isolation.detail))
     lists = load_price_lists(prices_of(store.folder, layout.prices))
     tariffs = make_tariffs(rig.experiment.prices, lists, rig.experiment.resources)
-    return replace(rig, bounds=bounds_of(known), declared=declared(rig.experiment, store.folder.name, tariffs))
+    told = declared(rig.experiment, store.folder.name, tariffs)
+    return replace(rig, bounds=bounds_of(known), declared=told, prices=lists)
 
 
 def _next_step(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from loadlab.analysis.analyse import predicted
+from loadlab.analysis.analyse import first_bracket, predicted
+from loadlab.analysis.stages import refinement_words
 from loadlab.design.levels import levels_around, levels_without_prediction
 from loadlab.design.plan import make_plan
+from loadlab.design.refinement import refinement_of
 from loadlab.design.replication import Overhead, estimated_duration_s
 from loadlab.errors import LoadlabError
 from loadlab.execute.ports import BlockProgress
-from loadlab.model.plan import Plan
+from loadlab.model.experiment import RefinePlan
+from loadlab.model.plan import Block, Plan, Refinement
 from loadlab.model.result import Prediction
 from loadlab.model.run import Demand
 from loadlab.pipeline.block import Counter, run_block
@@ -29,31 +33,59 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         KeyboardInterrupt: the user asked to stop; the bundle says so.
     """
     rig.store.event("run_started", {"resumed": progress.plan is not None})
-    block: int | None = None
     try:
         rig.generator.start()
         tell(rig)
         demands = progress.demands or _demands(rig)
         plan = progress.plan or _plan(rig, demands)
-        todo = replace(progress, plan=plan).remaining()
-        counter = Counter(done=0, total=sum(len(b.trials) for b in todo))
-        rig.progress.run_started(counter.total, _estimate_s(rig, plan, demands, len(todo)))
-        for one in todo:
-            block = one.number
-            run_block(rig, one, demands, progress.attempts.get(one.number, 0) + 1, counter)
-            block = None
+        todo = (*progress.remaining(plan), *progress.remaining(_second_plan(progress.refinement)))
+        counter = Counter(done=0, total=_windows(todo))
+        rig.progress.run_started(counter.total, _estimate_s(rig, plan, demands, todo))
+        _run_blocks(rig, todo, demands, progress, counter)
+        if plan.refine is not None and progress.refinement is None:
+            second = _second_plan(_refinement(rig, plan, plan.refine, demands))
+            counter.total += _windows(progress.remaining(second))
+            rig.progress.windows_expected(counter.expected)
+            _run_blocks(rig, progress.remaining(second), demands, progress, counter)
     except (KeyboardInterrupt, LoadlabError) as error:
-        _say_why(rig, block, error)
+        rig.generator.tell(rig.declared)
+        rig.store.event("run_ended_early", {"reason": _reason(error)})
         raise
     rig.store.event("run_finished", {})
 
 
-def _say_why(rig: Rig, block: int | None, error: BaseException) -> None:
-    reason = "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
-    rig.generator.tell(rig.declared)
-    if block is not None:
-        rig.store.event("block_interrupted", {"block": block, "reason": reason})
-    rig.store.event("run_ended_early", {"reason": reason})
+def _run_blocks(
+    rig: Rig, todo: Sequence[Block], demands: tuple[Demand, ...], progress: BlockProgress, counter: Counter
+) -> None:
+    for block in todo:
+        try:
+            run_block(rig, block, demands, progress.attempts.get(block.number, 0) + 1, counter)
+        except (KeyboardInterrupt, LoadlabError) as error:
+            rig.store.event("block_interrupted", {"block": block.number, "reason": _reason(error)})
+            raise
+
+
+def _reason(error: BaseException) -> str:
+    return "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
+
+
+def _refinement(rig: Rig, plan: Plan, rule: RefinePlan, demands: tuple[Demand, ...]) -> Refinement:
+    """What follows the first stage, by rules that the plan holds; out of the bundle alone, so that a resume agrees."""
+    bracket = first_bracket(rig.experiment, rig.store.load(), rig.prices)
+    prediction = predicted(rig.experiment, demands)
+    users = prediction.users if prediction else None
+    found = refinement_of(rule, rig.experiment, plan, bracket, predicted_users=users)
+    rig.store.put_refinement(found)
+    rig.progress.message(refinement_words(found, rule))
+    return found
+
+
+def _second_plan(refinement: Refinement | None) -> Plan | None:
+    return refinement.plan if refinement is not None else None
+
+
+def _windows(blocks: Sequence[Block]) -> int:
+    return sum(len(block.trials) for block in blocks)
 
 
 def _demands(rig: Rig) -> tuple[Demand, ...]:
@@ -87,8 +119,8 @@ def _levels(rig: Rig, demands: tuple[Demand, ...], prediction: Prediction | None
     return levels_without_prediction(min(pools, default=None), count=blocks.levels)
 
 
-def _estimate_s(rig: Rig, plan: Plan, demands: tuple[Demand, ...], blocks_left: int) -> float:
+def _estimate_s(rig: Rig, plan: Plan, demands: tuple[Demand, ...], todo: tuple[Block, ...]) -> float:
     response_s = max(d.service_s for d in demands)
     think_s = max(d.think_time_s(rig.load.think_s) or 0.0 for d in demands)
-    whole_s = estimated_duration_s(plan, rig.experiment.window, OVERHEAD, response_s=response_s, think_s=think_s)
-    return whole_s * blocks_left / max(1, len(plan.blocks))
+    left = replace(plan, blocks=todo)
+    return estimated_duration_s(left, rig.experiment.window, OVERHEAD, response_s=response_s, think_s=think_s)

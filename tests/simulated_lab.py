@@ -9,6 +9,7 @@ from pathlib import Path
 
 from builders import make_provenance
 from loadlab.config import dump_experiment
+from loadlab.config.prices import load_price_lists
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import Experiment
@@ -81,6 +82,7 @@ class Lab:
             store=store,
             clock=self.world.clock,
             progress=self.watcher,
+            prices=load_price_lists() if self.experiment.refine else {},
         )
 
     @contextmanager

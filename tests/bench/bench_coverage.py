@@ -17,6 +17,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from bench.decision_tables import Drawn, write_tables
 from bench.recorded_noise import stored_noise
+from bench.staged_coverage import staged_lines
 from loadlab.stats.simulation import (
     Coverage,
     Curve,
@@ -61,7 +63,7 @@ def main() -> int:
     parser.add_argument("--docs", type=Path, help="a page whose tables are written anew")
     asked = parser.parse_args()
     lines = []
-    for line in _lines(asked.runs, asked.seed):
+    for line in chain(_lines(asked.runs, asked.seed), staged_lines(asked.runs, asked.seed, SDS_LOG, RECORDED)):
         print(json.dumps(line), flush=True)
         lines.append(line)
     if asked.docs is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.marked_page import write_marked
 from bench.recorded_noise import RecordedNoise
+from bench.staged_coverage import MARK
 
 MARKED = "decision tables"
 Line = Mapping[str, object]
@@ -49,6 +50,13 @@ def tables(lines: Sequence[Line], drawn: Drawn) -> str:
         "every call is an error).",
         "",
         *_power(values, [*labels, *recorded]),
+        "",
+        "Two stages, half of alpha each, at the levels of `threshold-50-placed`: the same curves and noises, as",
+        "coverage / false alarms. Width: how often the bracket ends no wider than 1.5 (and how often the run goes on",
+        "to its second stage), with the threshold where the law predicts it, and on a level of the first stage, which",
+        "then straddles.",
+        "",
+        *_staged(values),
     )
     return "\n".join(parts)
 
@@ -88,6 +96,23 @@ def _power(values: Mapping[str, object], labels: Sequence[str]) -> list[str]:
     excesses = list(dict.fromkeys(name.split(",")[0] for name in values if name.startswith("power at ")))
     rows = [[label, *(_percent(values[f"{excess}, {label}"]) for excess in excesses)] for label in labels]
     return _table(["plan", *(excess.removeprefix("power at ") for excess in excesses)], rows)
+
+
+def _staged(values: Mapping[str, object]) -> list[str]:
+    """One row for each noise level, and one for the noise of real blocks."""
+    begin = f"{MARK}narrow as predicted, "
+    labels = [name.removeprefix(begin) for name in values if name.startswith(begin)]
+    heads = ["usual curves", "on the margin", *NOISES.values(), "recorded", "width, as predicted", "on a level"]
+    return _table(["plan", *heads], [[label, *_staged_cells(values, label)] for label in labels])
+
+
+def _staged_cells(values: Mapping[str, object], label: str) -> Iterator[str]:
+    for curves in ("usual curves", "on the margin", *(f"{noise} noise" for noise in (*NOISES, "recorded"))):
+        seen = [values.get(f"{MARK}{what}, {curves}, {label}") for what in ("coverage", "false alarms")]
+        yield "" if None in seen else " / ".join(map(_percent, seen))
+    for where in ("as predicted", "on a level"):
+        narrow, second = (values[f"{MARK}{what} {where}, {label}"] for what in ("narrow", "second stage"))
+        yield f"{_percent(narrow)} ({_percent(second)})"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

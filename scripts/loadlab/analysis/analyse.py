@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from loadlab.analysis.assessment import Assessment, assess
+from loadlab.analysis.assessment import Assessment, assess, decided_bracket
 from loadlab.analysis.billing import Tariff, make_tariffs
 from loadlab.analysis.bills import priced_figures
 from loadlab.analysis.cluster import cluster_evidence
+from loadlab.analysis.compare import Figures
 from loadlab.analysis.cost import cost_estimates
 from loadlab.analysis.description import describe_experiment, describe_stacks
 from loadlab.analysis.explanation import explain
@@ -18,12 +19,13 @@ from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
 from loadlab.analysis.rates import in_rates
 from loadlab.analysis.reproduction import reproduction
+from loadlab.analysis.stages import describe_refinement, planned_levels
 from loadlab.analysis.summarise import Judged, judge
 from loadlab.analysis.validity import bounds_of
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
 from loadlab.model.price import PriceList
-from loadlab.model.result import SCHEMA_VERSION, Analysis, CostEstimate, LevelTally, Prediction
+from loadlab.model.result import SCHEMA_VERSION, Analysis, Bracket, CostEstimate, LevelTally, Prediction
 from loadlab.model.run import Demand, RunData
 
 
@@ -38,9 +40,8 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
     """
     run = replace(run, demands=with_own_waits(run.demands, run.windows))
     tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
-    judged = judge(run, experiment, bounds_of(run.provenance))
+    judged, bills = _billed(experiment, run, tariffs)
     stacks = describe_stacks(experiment, run, cost := _cost(tariffs, experiment, run, judged))
-    bills = priced_figures(tariffs, run, judged, experiment.objective, think_s_of(experiment))
     parts = assess(experiment, plan, run, judged, bills, stacks)
     analysis = Analysis(
         schema=SCHEMA_VERSION,
@@ -64,9 +65,22 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         price_lists=describe_price_lists(tariffs, prices),
         explanation=explain(stacks, parts.levels, _cores(experiment, run.demands)),
         cluster=cluster_evidence(experiment, run),
-        tested=_tallies(experiment, plan, judged, parts),
+        tested=_tallies(experiment, planned_levels(plan, run), judged, parts),
+        refined=describe_refinement(experiment, run),
     )
     return _in_its_levels(experiment, analysis)
+
+
+def first_bracket(experiment: Experiment, run: RunData, prices: Mapping[str, PriceList]) -> Bracket:
+    """The bracket of the decided curve over the blocks so far, each stage at its share of alpha."""
+    run = replace(run, demands=with_own_waits(run.demands, run.windows))
+    tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
+    return decided_bracket(experiment, *_billed(experiment, run, tariffs))
+
+
+def _billed(experiment: Experiment, run: RunData, tariffs: Sequence[Tariff]) -> tuple[Judged, tuple[Figures, ...]]:
+    judged = judge(run, experiment, bounds_of(run.provenance))
+    return judged, priced_figures(tariffs, run, judged, experiment.objective, think_s_of(experiment))
 
 
 def _in_its_levels(experiment: Experiment, analysis: Analysis) -> Analysis:
@@ -74,9 +88,11 @@ def _in_its_levels(experiment: Experiment, analysis: Analysis) -> Analysis:
     return analysis if isinstance(experiment.load, ClosedLoad) else in_rates(analysis)
 
 
-def _tallies(experiment: Experiment, plan: Plan, judged: Judged, parts: Assessment) -> tuple[LevelTally, ...]:
+def _tallies(
+    experiment: Experiment, levels: tuple[int, ...], judged: Judged, parts: Assessment
+) -> tuple[LevelTally, ...]:
     names = [stack.name for stack in experiment.stacks]
-    return level_tallies(plan.levels, names, judged.windows, parts.counts.invalid_levels)
+    return level_tallies(levels, names, judged.windows, parts.counts.invalid_levels)
 
 
 def conditions_of(experiment: Experiment) -> Conditions:

@@ -14,6 +14,7 @@ from loadlab.analysis.controls import aa_control, aa_findings
 from loadlab.analysis.description import own_waits
 from loadlab.analysis.mishaps import load_findings, mishap_findings, origin_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
+from loadlab.analysis.stages import planned_blocks
 from loadlab.analysis.summarise import Judged, level_summaries
 from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
 from loadlab.analysis.validity import unjudged
@@ -80,7 +81,7 @@ def assess(
         comparisons=tuple(comparison for curve in curves for comparison in curve.comparisons),
         levels=level_summaries(judged, experiment),
         findings=(
-            *run_findings(run, len(plan.blocks)),
+            *run_findings(run, planned_blocks(plan, run)),
             *mishap_findings(run),
             *load_findings(run),
             *cross_check_findings(run),
@@ -91,6 +92,12 @@ def assess(
         ),
         counts=grounds.counts,
     )
+
+
+def decided_bracket(experiment: Experiment, judged: Judged, bills: Sequence[Figures]) -> Bracket:
+    """The bracket that the verdict rests on, by itself; inconclusive where its statistic has no figures."""
+    decided, _ = _decided(experiment, bills, plain_figures(judged.windows))
+    return _absent_bracket(experiment) if decided is None else _judge(experiment, judged, decided).bracket.bracket
 
 
 def _grounds(
@@ -211,7 +218,7 @@ def _decided(
 
 def _judge(experiment: Experiment, judged: Judged, figures: Figures) -> CurveResult:
     names = (experiment.stacks[0].name, experiment.stacks[1].name)
-    return judge_curve(make_curve(figures, judged.pairs, names), experiment.decision)
+    return judge_curve(make_curve(figures, judged.pairs, names), experiment.decision, experiment.stage_alpha)
 
 
 def _control_values(decided: Figures | None, plain: Sequence[Figures]) -> Mapping[str, Value]:

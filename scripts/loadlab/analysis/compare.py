@@ -56,12 +56,18 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
-    """Paired log ratios of one statistic: log_ratios[block][level], None where the pair is missing."""
+    """Paired log ratios of one statistic: log_ratios[block][level], None where the pair is missing.
+
+    stages: which stage each level belongs to; planned: in how many blocks it was to be measured. Blocks of the other
+    stage have None.
+    """
 
     figures: Figures
     users: tuple[int, ...]
     log_ratios: tuple[tuple[float | None, ...], ...]
     repeats: tuple[int, ...]
+    stages: tuple[int, ...]
+    planned: tuple[int, ...]
 
     def column(self, level: int) -> tuple[float, ...]:
         """The blocks of one level that count."""
@@ -69,7 +75,7 @@ class Curve:
 
     def valid(self, level: int) -> bool:
         """Whether at most a quarter of the level's pairs are missing."""
-        planned = len(self.log_ratios)
+        planned = self.planned[level]
         return not too_many_missing(planned - len(self.column(level)), planned)
 
 
@@ -82,16 +88,30 @@ def plain_figures(windows: Sequence[WindowSummary]) -> tuple[Figures, ...]:
 
 
 def make_curve(figures: Figures, pairs: Sequence[Pair], stacks: tuple[str, str]) -> Curve:
-    """Pair the figures block by block; a pair also misses where a figure is absent or not above zero."""
-    sweep = [pair for pair in pairs if pair.kind == "sweep"]
+    """Pair the figures block by block; a pair also misses where a figure is absent or not above zero.
+
+    A level of the second stage that has no figure at all is left out: it was chosen for another curve than this one.
+    """
+    sweep = _told(figures, [pair for pair in pairs if pair.kind == "sweep"], stacks)
     users = sorted({pair.users for pair in sweep})
     blocks = sorted({pair.block for pair in sweep})
     place = {(pair.block, pair.users): pair for pair in sweep}
-    rows = [[_both(figures, place[block, level], stacks) for level in users] for block in blocks]
+    rows = [[_both(figures, place.get((block, level)), stacks) for level in users] for block in blocks]
     repeated = [sum(len(pair.planned_ids) for pair in sweep if pair.users == n and pair.repeated) for n in users]
+    stages = {pair.users: pair.stage for pair in sweep}
     return Curve(
-        figures=figures, users=tuple(users), log_ratios=tuple(log_ratios(row) for row in rows), repeats=tuple(repeated)
+        figures=figures,
+        users=tuple(users),
+        log_ratios=tuple(log_ratios(row) for row in rows),
+        repeats=tuple(repeated),
+        stages=tuple(stages[n] for n in users),
+        planned=tuple(sum(pair.users == n for pair in sweep) for n in users),
     )
+
+
+def _told(figures: Figures, sweep: Sequence[Pair], stacks: tuple[str, str]) -> list[Pair]:
+    told = {pair.users for pair in sweep if pair.stage == 1 or None not in _both(figures, pair, stacks)}
+    return [pair for pair in sweep if pair.users in told]
 
 
 def comparisons(curve: Curve, answer: BracketAnswer) -> tuple[Comparison, ...]:
@@ -113,9 +133,10 @@ def _comparison(curve: Curve, index: int, level: LevelDecision) -> Comparison:
         decision_upper_ratio=_exp(level.upper_log),
         blocks=level.blocks,
         repeats=curve.repeats[index],
-        missing=len(curve.log_ratios) - level.blocks,
+        missing=curve.planned[index] - level.blocks,
         valid=curve.valid(index),
         answer=level.answer,
+        stage=curve.stages[index],
     )
 
 
@@ -130,8 +151,10 @@ def _ratio(logs: Sequence[float], method: Method) -> Estimate:
     return Estimate(value=math.exp(median(logs)), interval=interval, n=len(logs))
 
 
-def _both(figures: Figures, pair: Pair, stacks: tuple[str, str]) -> tuple[float | None, float | None]:
+def _both(figures: Figures, pair: Pair | None, stacks: tuple[str, str]) -> tuple[float | None, float | None]:
     first, second = stacks
+    if pair is None:
+        return None, None
     if figures.by_block is not None:
         keys = ((pair.block, first, pair.users), (pair.block, second, pair.users))
         return _number(figures.by_block.get(keys[0])), _number(figures.by_block.get(keys[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from loadlab.analysis.stages import planned_levels
 from loadlab.model.experiment import (
     ClosedLoad,
     CommandService,
@@ -42,7 +43,7 @@ def describe_experiment(experiment: Experiment, plan: Plan, run: RunData, toml: 
         measure_s=experiment.window.measure_s,
         blocks=experiment.blocks.count,
         seed=experiment.blocks.seed,
-        levels=plan.levels,
+        levels=planned_levels(plan, run),
         levels_from="law" if isinstance(load, ClosedLoad) and load.users is None else "file",
         prices=tuple(f"{price.list_id} ({price.billing})" for price in experiment.prices),
         resources=f"{experiment.resources.cpu} vCPU + {experiment.resources.memory_gib} GiB",

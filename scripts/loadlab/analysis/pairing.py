@@ -38,6 +38,8 @@ class Pair:
     ids: tuple[str, ...] | None
     planned_ids: tuple[str, ...]
     repeated: bool
+    stage: int = 1
+    """Of a refined run: whether its block belongs to the first or the second stage."""
 
 
 def units(windows: Sequence[Window], stacks: Sequence[str]) -> tuple[Unit, ...]:
@@ -60,13 +62,17 @@ def units(windows: Sequence[Window], stacks: Sequence[str]) -> tuple[Unit, ...]:
     return tuple(found)
 
 
-def resolve(windows: Sequence[Window], valid_ids: Collection[str], stacks: Sequence[str]) -> tuple[Pair, ...]:
+def resolve(
+    windows: Sequence[Window], valid_ids: Collection[str], stacks: Sequence[str], stage: int = 1
+) -> tuple[Pair, ...]:
     """Say for each unit what counts: the originals where all are valid, else all repeats where valid, else none.
+
+    ``windows``: of one stage, all of whose blocks visit the same levels.
 
     An original is never paired with a repeat: they were not measured next to each other.
     """
     repeats = {w.repeats: w.id for w in windows if w.repeats is not None}
-    return tuple(_resolve(unit, valid_ids, repeats) for unit in units(windows, stacks))
+    return tuple(_resolve(unit, valid_ids, repeats, stage) for unit in units(windows, stacks))
 
 
 def missing_by_level(pairs: Sequence[Pair]) -> dict[int, tuple[int, int]]:
@@ -88,7 +94,7 @@ def _unit(kind: UnitKind, block: int, users: int, members: tuple[Window, ...], s
     return Unit(kind=kind, block=block, users=users, members=members, complete=len(members) == size)
 
 
-def _resolve(unit: Unit, valid_ids: Collection[str], repeats: dict[str, str]) -> Pair:
+def _resolve(unit: Unit, valid_ids: Collection[str], repeats: dict[str, str], stage: int) -> Pair:
     planned = tuple(member.id for member in unit.members)
     again = tuple(repeats[i] for i in planned if i in repeats)
     chosen: tuple[str, ...] | None = None
@@ -103,4 +109,5 @@ def _resolve(unit: Unit, valid_ids: Collection[str], repeats: dict[str, str]) ->
         ids=chosen,
         planned_ids=planned,
         repeated=chosen is not None and chosen == again,
+        stage=stage,
     )

@@ -15,6 +15,9 @@ def in_rates(analysis: Analysis) -> Analysis:
         analysis,
         verdict=replace(verdict, answer=as_rates(verdict.answer), sentence=_sentence(verdict)),
         bracket=_bracket(analysis.bracket),
+        refined=None
+        if analysis.refined is None
+        else replace(analysis.refined, reason=as_rates(analysis.refined.reason)),
         brackets=tuple(replace(one, bracket=_bracket(one.bracket), note=_said(one.note)) for one in analysis.brackets),
         cost=tuple(replace(one, notes=tuple(map(as_rates, one.notes))) for one in analysis.cost),
         explanation=tuple(replace(one, sentence=as_rates(one.sentence)) for one in analysis.explanation),

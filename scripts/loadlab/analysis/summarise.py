@@ -11,6 +11,7 @@ from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.analysis.pairing import Pair, resolve
 from loadlab.analysis.replicas import holds
 from loadlab.analysis.resources import window_resources
+from loadlab.analysis.stages import stages
 from loadlab.analysis.validity import DEFAULT_BOUNDS, is_valid, window_findings
 from loadlab.model.experiment import Experiment, Objective
 from loadlab.model.result import Finding, LevelSummary, WindowSummary
@@ -41,7 +42,8 @@ def judge(run: RunData, experiment: Experiment, bounds: GateBounds = DEFAULT_BOU
         findings[window.id] = window_findings(window, experiment, bounds, seen)
         drafts.append(_summary(window, experiment.objective, findings[window.id], seen))
     valid = {draft.id for draft in drafts if draft.valid}
-    pairs = resolve(run.windows, valid, [stack.name for stack in experiment.stacks])
+    names = [stack.name for stack in experiment.stacks]
+    pairs = tuple(p for number, part in stages(run) for p in resolve(part, valid, names, number))
     used = {i for pair in pairs if pair.kind == "sweep" for i in pair.ids or ()}
     return Judged(
         windows=tuple(replace(draft, used=draft.id in used) for draft in drafts),

@@ -38,10 +38,11 @@ class CurveResult:
     findings: tuple[Finding, ...]
 
 
-def judge_curve(curve: Curve, rule: DecisionRule) -> CurveResult:
+def judge_curve(curve: Curve, rule: DecisionRule, stage_alpha: float | None = None) -> CurveResult:
     """Find the bracket of a curve at the declared margin and alpha, with its doubts.
 
-    A bracket with an end on an invalid level (more than a quarter of its pairs missing) is invalid.
+    stage_alpha: of each stage, where alpha is shared by two. A bracket with an end on an invalid level (more than a
+    quarter of its pairs missing) is invalid.
     """
     if curve.figures.constant is not None:
         return _constant(curve.figures, curve.figures.constant, rule)
@@ -49,8 +50,9 @@ def judge_curve(curve: Curve, rule: DecisionRule) -> CurveResult:
         curve.users,
         curve.log_ratios,
         margin_ratio=rule.margin_ratio,
-        alpha=rule.alpha,
+        alpha=rule.alpha if stage_alpha is None else stage_alpha,
         method=curve.figures.method,
+        stages=curve.stages,
     )
     invalid = tuple(users for i, users in enumerate(curve.users) if not curve.valid(i))
     rests_on = [end for end in (answer.lower_users, answer.upper_users) if end in invalid]
@@ -163,7 +165,8 @@ def _needed(curve: Curve, answer: BracketAnswer) -> str:
     if thin:
         return f"fewer than {MIN_BLOCKS} pairs count at {_levels(thin)}"
     if answer.blocks_needed is not None:
-        return f"about {answer.blocks_needed} blocks would settle them, {len(curve.log_ratios)} were measured"
+        measured = max(n for users, n in zip(curve.users, curve.planned, strict=True) if users in answer.straddling)
+        return f"about {answer.blocks_needed} blocks would settle them, {measured} were measured"
     return "too close to the margin for this noise: a quieter machine or other levels would help, more blocks not"
 
 
@@ -218,7 +221,8 @@ def _noise_findings(curve: Curve) -> tuple[Finding, ...]:
 
 
 def _level_invalid(curve: Curve, users: int) -> Finding:
-    planned, index = len(curve.log_ratios), curve.users.index(users)
+    index = curve.users.index(users)
+    planned = curve.planned[index]
     return finding(
         "level_invalid",
         "warning",

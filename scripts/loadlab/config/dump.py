@@ -40,6 +40,7 @@ def dump_experiment(experiment: Experiment, *, catalogue: Catalogue | None = Non
         _lines("load", _load(experiment.load, where.locustfiles)),
         _section("window", experiment.window),
         _section("blocks", experiment.blocks),
+        *([_section("refine", experiment.refine)] if experiment.refine is not None else []),
         _section("objective", experiment.objective),
         *(_lines("[price]", _price(ref)) for ref in experiment.prices),
         _lines("resources", _resources(experiment)),

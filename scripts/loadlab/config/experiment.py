@@ -24,6 +24,7 @@ from loadlab.model.experiment import (
     Experiment,
     Objective,
     OurService,
+    RefinePlan,
     Resources,
     Stack,
     Statistic,
@@ -38,7 +39,7 @@ EXPECTATIONS = ("conclusive", "diverges", "no_divergence")
 
 _TOP_KEYS = (
     *("id", "question", "decision", "stack", "upstream", "load", "window"),
-    *("blocks", "objective", "price", "resources", "abort"),
+    *("blocks", "refine", "objective", "price", "resources", "abort"),
 )
 _ID = matching(r"[a-z0-9][a-z0-9-]{0,63}", "1 to 64 small letters, digits or -, such as threshold-50")
 _MAX_SEED = 2**63 - 1
@@ -88,10 +89,7 @@ def parse_experiment(
         top.fail(None, "lacks the table [load]; expected at least kind, scenario and users; add it")
     stacks = _stacks(top, folder)
     decision = _decision(top)
-    if decision.claimed_users is not None and load.optional("kind", text, "") == "open":
-        load.fail(
-            "kind", "is open, whose levels are rates, and decision.claimed_users claims users; remove one of them"
-        )
+    _check_claim(load, decision)
     prices = read_price_refs(top.tables("price", PRICE_KEYS), where.prices)
     if decision.statistic in PRICED_STATISTICS and not prices:
         top.fail(None, f"decides by {decision.statistic} and has no [[price]]; add one or set decision.statistic")
@@ -109,7 +107,15 @@ def parse_experiment(
         resources=_resources(top),
         abort=_abort(top),
         source=source.resolve(),
+        refine=_refine(top, decision, len(stacks)),
     )
+
+
+def _check_claim(load: Table, decision: DecisionRule) -> None:
+    if decision.claimed_users is not None and load.optional("kind", text, "") == "open":
+        load.fail(
+            "kind", "is open, whose levels are rates, and decision.claimed_users claims users; remove one of them"
+        )
 
 
 def _shown(source: Path) -> str:
@@ -169,6 +175,22 @@ def _blocks(top: Table) -> BlockPlan:
         seed=table.optional("seed", integer(0, _MAX_SEED), default.seed),
         levels=table.optional("levels", integer(2, 40), default.levels),
         level_step_ratio=table.optional("level_step_ratio", number("1.01", "4"), default.level_step_ratio),
+    )
+
+
+def _refine(top: Table, decision: DecisionRule, stacks: int) -> RefinePlan | None:
+    """The second stage, where the file has the table at all."""
+    table, default = top.table("refine", RefinePlan.__slots__), RefinePlan()
+    if table is None:
+        return None
+    if stacks != MAX_STACKS:
+        top.fail("refine", "refines where two stacks part, and there is one [[stack]]; remove it")
+    if decision.statistic == "usd_per_hour_at_users":
+        top.fail("refine", f"needs a statistic that each level has by itself, not {decision.statistic}; remove one")
+    return RefinePlan(
+        levels=table.optional("levels", integer(1, 40), default.levels),
+        count=table.optional("count", integer(2, 200), default.count),
+        width_ratio=table.optional("width_ratio", number("1.01", "10"), default.width_ratio),
     )
 
 

@@ -19,12 +19,13 @@ def make_plan(
     *,
     seed: int,
     predicted_users: float | None = None,
+    first_block: int = 1,
 ) -> Plan:
     """Every block visits each (stack, level) once: random levels, stacks adjacent, ABBA, plus one A/A trial.
 
     The A/A trial doubles the first stack at one level, on the outside of that level's pair: it touches its
     sweep trial and leaves the two stacks adjacent, and its side follows the lead, which alternates.
-    Works for one stack too. The same arguments give the same plan.
+    Works for one stack too. The same arguments give the same plan. first_block: the number of its first block.
     """
     if not levels or list(levels) != sorted(set(levels)) or levels[0] < 1:
         raise ValueError(f"levels {levels} are not unique, ascending and at least 1")
@@ -35,9 +36,9 @@ def make_plan(
     planned = visits(levels, experiment.blocks.count, Random(seed))
     blocks = tuple(
         Block(number=number, trials=_block_trials(number, order, names, control, width, kind))
-        for number, order in enumerate(planned, start=1)
+        for number, order in enumerate(planned, start=first_block)
     )
-    return Plan(levels=levels, blocks=blocks, aa_users=control, aa_stack=names[0], seed=seed)
+    return Plan(levels=levels, blocks=blocks, aa_users=control, aa_stack=names[0], seed=seed, refine=experiment.refine)
 
 
 def control_level(levels: tuple[int, ...], predicted_users: float | None, claimed_users: int | None) -> int:

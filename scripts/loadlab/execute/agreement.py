@@ -7,15 +7,19 @@ from pathlib import Path
 
 from loadlab.execute.bounds import Fault
 from loadlab.execute.bundle_file import damaged
-from loadlab.model.plan import Plan
+from loadlab.model.plan import Plan, Refinement
 from loadlab.model.run import Demand, Window
 
 
 def check_agreement(
-    folder: Path, plan: Plan | None, demands: Sequence[Demand], blocks: Mapping[int, Sequence[Window]]
+    folder: Path,
+    plan: Plan | None,
+    demands: Sequence[Demand],
+    blocks: Mapping[int, Sequence[Window]],
+    refinement: Refinement | None = None,
 ) -> None:
     """Raise BundleError at the first file that contradicts the plan. ``blocks``: finished ones, with their windows."""
-    for name, fault in _contradictions(plan, demands, blocks):
+    for name, fault in (*_contradictions(plan, demands, blocks), *_refinement_faults(plan, refinement)):
         raise damaged(folder / name, fault)
 
 
@@ -51,6 +55,24 @@ def _plan_faults(plan: Plan) -> Iterator[tuple[str, Fault]]:
         yield "plan.json", Fault(key="levels", got=f"{list(plan.levels)}", expected="levels, and blocks with trials")
     elif plan.aa_stack not in stacks:
         yield "plan.json", Fault(key="aa_stack", got=plan.aa_stack, expected=f"one of {_named(stacks)}")
+
+
+def _refinement_faults(plan: Plan | None, refinement: Refinement | None) -> Iterator[tuple[str, Fault]]:
+    """A second stage goes with a plan that has rules for it, and numbers its blocks on."""
+    second = refinement.plan if refinement is not None else None
+    if refinement is None or plan is None:
+        return
+    if plan.refine is None:
+        yield "refinement.json", Fault(key="", got="a second stage", expected="none, as plan.json says")
+    elif (second is None) == (refinement.outcome == "refined"):
+        yield "refinement.json", Fault(key="plan", got=f"{refinement.outcome}", expected="a plan where it is refined")
+    elif second is not None:
+        yield from (("refinement.json", fault) for _, fault in _plan_faults(second))
+        shared = {block.number for block in plan.blocks} & {block.number for block in second.blocks}
+        both = set(plan.levels) & set(second.levels)
+        if shared or both:
+            got = f"blocks {sorted(shared)}, levels {sorted(both)} again"
+            yield "refinement.json", Fault(key="plan", got=got, expected="blocks and levels that plan.json has not")
 
 
 def _twice(window: Window, seen: set[str]) -> Iterator[Fault]:

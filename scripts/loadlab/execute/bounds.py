@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadlab.model.cluster import ClusterFacts, NodeFacts
+from loadlab.model.experiment import RefinePlan
 from loadlab.model.plan import Plan, Trial
 from loadlab.model.run import Demand, GeneratorHealth, LoadWindow, Provenance, TrialBooks, Window
 
@@ -24,6 +25,7 @@ ABOVE_ZERO: Mapping[type, frozenset[str]] = {
     LoadWindow: frozenset({"measure_s"}),
     NodeFacts: frozenset({"cores"}),
     Plan: frozenset({"levels", "aa_users"}),
+    RefinePlan: frozenset({"levels", "count"}),
     Trial: frozenset({"users"}),
     Window: frozenset({"users", "replicas"}),
 }
@@ -31,6 +33,7 @@ ABOVE_ZERO: Mapping[type, frozenset[str]] = {
 UNJUDGED: Mapping[type, frozenset[str]] = {
     TrialBooks: frozenset({"served", "upstream_arrivals", "upstream_calls"}),
     Plan: frozenset({"seed"}),
+    RefinePlan: frozenset({"width_ratio"}),
     Provenance: frozenset({"machine", "packages", "stack_settings", "load"}),
 }
 """Fields that any number may stand in; books that fall because a service lost its count are for a gate to judge."""
@@ -124,7 +127,14 @@ def _active(load: LoadWindow) -> Fault | None:
     return Fault(key="active_s", got=f"{load.active_s}", expected=f"at most measure_s, which is {load.measure_s}")
 
 
+def _width(rule: RefinePlan) -> Fault | None:
+    if math.isfinite(rule.width_ratio) and 1 < rule.width_ratio <= MOST:
+        return None
+    return Fault(key="width_ratio", got=f"{rule.width_ratio}", expected="a number above 1")
+
+
 RELATIONS: Mapping[type, tuple[Callable[..., Fault | None], ...]] = {
     LoadWindow: (_good, _ended, _halves, _outcomes, _active),
+    RefinePlan: (_width,),
 }
 """What the fields of one record say of each other."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from loadlab.model.experiment import Scenario, Stack
-from loadlab.model.plan import Block, Plan
+from loadlab.model.plan import Block, Plan, Refinement
 from loadlab.model.run import Demand, LoadWindow, Provenance, ResourceSample, RunData, Window
 
 
@@ -188,6 +188,9 @@ class RunStore(Protocol):
     def put_plan(self, plan: Plan) -> None:
         """Write plan.json once."""
 
+    def put_refinement(self, refinement: Refinement) -> None:
+        """Write refinement.json once, when the first of two stages is done."""
+
     def put_demands(self, demands: Sequence[Demand]) -> None:
         """Write demands.json once."""
 
@@ -220,7 +223,9 @@ class BlockProgress:
     finished: frozenset[int]
     attempts: Mapping[int, int] = field(default_factory=dict)
     """Block number to how many times it was begun."""
+    refinement: Refinement | None = None
+    """None where the experiment has one stage, or its first is not done."""
 
-    def remaining(self) -> tuple[Block, ...]:
-        """The blocks still to run, in order."""
-        return tuple(b for b in self.plan.blocks if b.number not in self.finished) if self.plan else ()
+    def remaining(self, plan: Plan | None) -> tuple[Block, ...]:
+        """The blocks of a plan that are still to run, in order."""
+        return tuple(b for b in plan.blocks if b.number not in self.finished) if plan else ()

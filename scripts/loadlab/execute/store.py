@@ -38,10 +38,11 @@ from loadlab.execute.ports import BlockProgress, Clock
 from loadlab.execute.processes import without_log_tail
 from loadlab.execute.resource_table import to_table
 from loadlab.execute.scrapes import GENERATOR_SUFFIX, STACK_SUFFIX
-from loadlab.model.plan import Plan
+from loadlab.model.plan import Plan, Refinement
 from loadlab.model.run import Demand, Provenance, RunData, Window
 
 BUNDLE_FORMAT = 1
+REFINEMENT = "refinement.json"
 LOCK = ".lock"
 """Locked while somebody writes the bundle, and holds the process id of who last did."""
 FOLDERS = ("windows", "resources", "scrapes", "logs", "prices")
@@ -113,6 +114,10 @@ class BundleStore:
         """Write plan.json."""
         write_whole(self.folder / "plan.json", _pretty(asdict(plan)))
 
+    def put_refinement(self, refinement: Refinement) -> None:
+        """Write refinement.json."""
+        write_whole(self.folder / REFINEMENT, _pretty(asdict(refinement)))
+
     def put_demands(self, demands: Sequence[Demand]) -> None:
         """Write demands.json."""
         write_whole(self.folder / "demands.json", _pretty([asdict(d) for d in demands]))
@@ -140,7 +145,13 @@ class BundleStore:
                 begun[number] = begun.get(number, 0) + 1
         plan = self._optional("plan.json", Plan)
         demands = self._optional("demands.json", tuple[Demand, ...])
-        return BlockProgress(plan=plan, demands=demands or (), finished=frozenset(self._finished()), attempts=begun)
+        return BlockProgress(
+            plan=plan,
+            demands=demands or (),
+            finished=frozenset(self._finished()),
+            attempts=begun,
+            refinement=self._optional(REFINEMENT, Refinement),
+        )
 
     def load(self) -> RunData:
         """Everything that counts, in the order it was measured."""
@@ -152,8 +163,9 @@ class BundleStore:
         ended = next((str(e.get("reason")) for e in reversed(events) if e.get("event") == "run_ended_early"), None)
         blocks = {number: tuple(map(self._window, ids)) for number, ids in finished.items()}
         demands = self._optional("demands.json", tuple[Demand, ...]) or ()
-        check_agreement(self.folder, plan, demands, blocks)
-        complete = plan is not None and {b.number for b in plan.blocks} <= set(finished)
+        refinement = self._optional(REFINEMENT, Refinement)
+        check_agreement(self.folder, plan, demands, blocks, refinement)
+        complete = plan is not None and plan.is_done(refinement, finished)
         return RunData(
             run_id=self.folder.name,
             windows=tuple(window for windows in blocks.values() for window in windows),
@@ -163,6 +175,7 @@ class BundleStore:
             interrupted_blocks=tuple(sorted({n for n in begun if begun.count(n) > (n in finished)})),
             ended_by=None if complete else ended,
             events=tuple(events),
+            refinement=refinement,
         )
 
     def provenance(self) -> Provenance:

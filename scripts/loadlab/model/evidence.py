@@ -1,4 +1,4 @@
-"""What stands beside the figures so that a reader can judge them: whose prices they are, and what filled up."""
+"""What stands beside the figures so that a reader can judge them: whose prices, what filled up, which stages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadlab.model.experiment import Billing
+from loadlab.model.plan import RefinementOutcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,3 +45,25 @@ class StackExplanation:
     cores_limit: float
     cores_peak: float | None
     cores_full_from_users: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refined:
+    """The second stage of a run whose experiment asks for one: what was fixed beforehand, and what came of it.
+
+    levels_asked, blocks_asked, width_ratio, stage_alpha: of the plan; stage_alpha is the one-sided error of each stage.
+    lower_users, upper_users: the first stage's bracket. levels, blocks: that the second stage has, none where the run
+    ended with the first. outcome None: the first stage is not finished. aa_users: where its A/A control stands.
+    """
+
+    levels_asked: int
+    blocks_asked: int
+    width_ratio: float
+    stage_alpha: float
+    outcome: RefinementOutcome | None
+    reason: str
+    lower_users: int | None
+    upper_users: int | None
+    levels: tuple[int, ...]
+    blocks: tuple[int, ...]
+    aa_users: int | None

@@ -190,6 +190,21 @@ class BlockPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RefinePlan:
+    """A second stage: fresh blocks at levels inside of the first stage's bracket, where that is wider than asked for.
+
+    Each stage is given half of alpha, whether the second one runs or not.
+    """
+
+    levels: int = 4
+    """At most so many."""
+    count: int = 6
+    """How many blocks."""
+    width_ratio: float = 1.5
+    """N_U / N_L up to which the first stage's bracket is narrow enough."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Objective:
     """A request is good when answered as expected within latency_s; a level holds when good_ratio of them are."""
 
@@ -240,3 +255,10 @@ class Experiment:
     abort: AbortRule
     source: Path
     """The file it came from."""
+    refine: RefinePlan | None = None
+    """None: one stage."""
+
+    @property
+    def stage_alpha(self) -> float:
+        """The one-sided error of each stage; together they are the declared alpha."""
+        return self.decision.alpha if self.refine is None else self.decision.alpha / 2

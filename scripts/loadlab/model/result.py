@@ -13,6 +13,7 @@ from typing import Literal
 
 from loadlab.model.cluster import ClusterEvidence as ClusterEvidence
 from loadlab.model.evidence import PriceListDescription as PriceListDescription
+from loadlab.model.evidence import Refined as Refined
 from loadlab.model.evidence import StackExplanation as StackExplanation
 from loadlab.model.experiment import Billing, PoolKind, Statistic
 from loadlab.model.summary import Estimate as Estimate
@@ -70,6 +71,8 @@ class Comparison:
     missing: int
     valid: bool
     answer: LevelAnswer = "unknown"
+    stage: int | None = None
+    """Which stage measured the level; its bounds hold at that stage's share of alpha. None in files of before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -293,3 +296,5 @@ class Analysis:
     """Of a run on a cluster; files of before have no such key."""
     tested: tuple[LevelTally, ...] | None = None
     """Every level with what became of its windows; files of before have no such key."""
+    refined: Refined | None = None
+    """Of an experiment with a second stage."""

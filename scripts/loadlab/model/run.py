@@ -8,7 +8,7 @@ from typing import Literal
 
 from loadlab.model.calibration import TruthfulRange
 from loadlab.model.cluster import ClusterFacts
-from loadlab.model.plan import Role
+from loadlab.model.plan import Refinement, Role
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,3 +252,5 @@ class RunData:
     ended_by: str | None = None
     """Why the run ended early (abort rule, interrupt, failure), one line."""
     events: tuple[Mapping[str, object], ...] = field(default=())
+    refinement: Refinement | None = None
+    """Of an experiment with a second stage, once its first is done."""

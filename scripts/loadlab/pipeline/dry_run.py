@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadlab.config import check_targets, load_experiment
+from loadlab.design.plan import make_plan
 from loadlab.errors import LoadlabError, UsageError
 from loadlab.execute.local import Cores
 from loadlab.model.experiment import ClosedLoad, Experiment
@@ -26,6 +27,19 @@ class Obstacle:
 
     message: str
     exit_code: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecondStage:
+    """What may follow the first stage, at the most. stage_alpha: the one-sided error of each stage."""
+
+    levels: int
+    blocks: int
+    windows: int
+    width_ratio: float
+    stage_alpha: float
+    least_s: float
+    both_least_s: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +71,7 @@ class DryRun:
     least_s: float
     outlook: tuple[str, ...]
     obstacles: tuple[Obstacle, ...]
+    refine: SecondStage | None
 
 
 def dry_run(request: Request, layout: Layout) -> DryRun:
@@ -98,6 +113,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         least_s=least_s(experiment, plan),
         outlook=_outlook(experiment, plan, layout),
         obstacles=_obstacles(experiment, request, layout),
+        refine=_second(experiment, plan),
     )
 
 
@@ -115,9 +131,20 @@ def plan_text(plan: DryRun) -> str:
             f"levels {', '.join(map(str, plan.levels))}{_unit(plan)}" if plan.levels else placed,
             f"{plan.blocks} blocks, {plan.windows} windows of {plan.measure_s:g} s: at least "
             f"{format_s(plan.least_s)}, before demands, slow answers and repeats",
-            *plan.outlook,
+            *_second_text(plan.refine),
+            *(f"stage 1: {line}" if plan.refine else line for line in plan.outlook),
         ]
     )
+
+
+def _second_text(second: SecondStage | None) -> list[str]:
+    if second is None:
+        return []
+    return [
+        f"stage 2, if their bracket is closed and wider than {second.width_ratio:g}: up to {second.levels} levels "
+        f"inside of it, {second.blocks} fresh blocks, {second.windows} windows: at least {format_s(second.least_s)}; "
+        f"both stages {format_s(second.both_least_s)}, each at alpha {second.stage_alpha:g}"
+    ]
 
 
 def _kind(plan: DryRun) -> str:
@@ -134,8 +161,27 @@ def _list(cores: tuple[int, ...] | None) -> str:
     return ", ".join(map(str, cores or ()))
 
 
+def _second(experiment: Experiment, first: Plan) -> SecondStage | None:
+    """The second stage with as many levels as it may have."""
+    asked = experiment.refine
+    if asked is None:
+        return None
+    more = replace(experiment, blocks=replace(experiment.blocks, count=asked.count))
+    plan = make_plan(more, tuple(range(1, asked.levels + 1)), seed=experiment.blocks.seed)
+    second_s = least_s(experiment, plan)
+    return SecondStage(
+        levels=asked.levels,
+        blocks=asked.count,
+        windows=sum(len(block.trials) for block in plan.blocks),
+        width_ratio=asked.width_ratio,
+        stage_alpha=experiment.stage_alpha,
+        least_s=second_s,
+        both_least_s=second_s + least_s(experiment, first),
+    )
+
+
 def _outlook(experiment: Experiment, plan: Plan, layout: Layout) -> tuple[str, ...]:
-    rule = experiment.decision
+    rule = replace(experiment.decision, alpha=experiment.stage_alpha)
     if len(experiment.stacks) != 2:
         return ()  # one stack has no ratio to see
     return tuple(

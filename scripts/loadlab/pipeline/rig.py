@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.execute.ports import Clock, Deployer, LoadGenerator, ResourceProbe, RunStore
 from loadlab.model.experiment import Experiment, Load, Stack
+from loadlab.model.price import PriceList
 from loadlab.model.run import Window
 from loadlab.pipeline.abort import AbortWatch
 from loadlab.pipeline.level_board import LevelBoard
@@ -35,6 +36,8 @@ class Rig:
     """What is told to the load generator of the whole run (`phase.declared`)."""
     levels: LevelBoard = field(default_factory=LevelBoard)
     """What is told to it of the levels that were measured so far."""
+    prices: Mapping[str, PriceList] = field(default_factory=dict)
+    """By id: those that the experiment names, which decide whether a second stage follows."""
 
     def stack(self, name: str) -> Stack:
         """The stack of that name."""

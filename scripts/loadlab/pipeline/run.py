@@ -177,7 +177,7 @@ def _knowing(rig: Rig, store: BundleStore, layout: Layout) -> Rig:
     tariffs = make_tariffs(rig.experiment.prices, lists, rig.experiment.resources)
     told = declared(rig.experiment, store.folder.name, tariffs, isolation.cores)
     levels = measured_levels(rig.experiment, store.load(), tariffs)
-    return replace(rig, bounds=bounds_of(known), declared=told, levels=levels)
+    return replace(rig, bounds=bounds_of(known), declared=told, levels=levels, prices=lists)
 
 
 def _next_step(

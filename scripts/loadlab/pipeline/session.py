@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from loadlab.analysis.analyse import predicted
+from loadlab.analysis.analyse import first_bracket, predicted
+from loadlab.analysis.stages import refinement_words
 from loadlab.design.levels import levels_around, levels_without_prediction
 from loadlab.design.plan import make_plan
+from loadlab.design.refinement import refinement_of
 from loadlab.errors import LoadlabError
 from loadlab.execute.ports import BlockProgress
-from loadlab.model.plan import Plan
+from loadlab.model.experiment import RefinePlan
+from loadlab.model.plan import Block, Plan, Refinement
 from loadlab.model.result import Prediction
 from loadlab.model.run import Demand
 from loadlab.pipeline.block import Counter, run_block
@@ -27,7 +31,6 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         KeyboardInterrupt: the user asked to stop; the bundle says so.
     """
     rig.store.event("run_started", {"resumed": progress.plan is not None})
-    block: int | None = None
     _say_bound(rig, progress)
     try:
         rig.generator.start()
@@ -35,33 +38,63 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         demands = progress.demands or _demands(rig)
         rig.levels.know(demands)
         plan = progress.plan or _plan(rig, demands)
-        todo = replace(progress, plan=plan).remaining()
-        counter = Counter(done=0, total=sum(len(b.trials) for b in todo))
+        todo = (*progress.remaining(plan), *progress.remaining(_second_plan(progress.refinement)))
+        counter = Counter(done=0, total=_windows(todo))
         rig.progress.run_started(expected_s(rig, todo, demands))
-        for one in todo:
-            block = one.number
-            run_block(rig, one, demands, progress.attempts.get(one.number, 0) + 1, counter)
-            block = None
+        _run_blocks(rig, todo, demands, progress, counter)
+        if plan.refine is not None and progress.refinement is None:
+            second = _second_plan(_refinement(rig, plan, plan.refine, demands))
+            counter.total += _windows(progress.remaining(second))
+            rig.progress.windows_expected(counter.expected)
+            _run_blocks(rig, progress.remaining(second), demands, progress, counter)
     except (KeyboardInterrupt, LoadlabError) as error:
-        _say_why(rig, block, error)
+        rig.generator.tell({**rig.declared, "levels": rig.levels.rows})
+        rig.store.event("run_ended_early", {"reason": _reason(error)})
         raise
     rig.store.event("run_finished", {})
 
 
 def _say_bound(rig: Rig, progress: BlockProgress) -> None:
     """Of a resumed run what is left of its plan."""
-    drawn = progress.plan and replace(progress.plan, blocks=progress.remaining())
-    plan = drawn or plan_before_demands(rig.experiment, rig.experiment.blocks.count)
-    windows = sum(len(block.trials) for block in plan.blocks)
-    rig.progress.run_bounded(windows, least_s(rig.experiment, plan))
+    plan = plan_before_demands(rig.experiment, rig.experiment.blocks.count)
+    if progress.plan is not None:
+        left = (*progress.remaining(progress.plan), *progress.remaining(_second_plan(progress.refinement)))
+        plan = replace(progress.plan, blocks=left)
+    rig.progress.run_bounded(_windows(plan.blocks), least_s(rig.experiment, plan))
 
 
-def _say_why(rig: Rig, block: int | None, error: BaseException) -> None:
-    reason = "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
-    rig.generator.tell({**rig.declared, "levels": rig.levels.rows})
-    if block is not None:
-        rig.store.event("block_interrupted", {"block": block, "reason": reason})
-    rig.store.event("run_ended_early", {"reason": reason})
+def _run_blocks(
+    rig: Rig, todo: Sequence[Block], demands: tuple[Demand, ...], progress: BlockProgress, counter: Counter
+) -> None:
+    for block in todo:
+        try:
+            run_block(rig, block, demands, progress.attempts.get(block.number, 0) + 1, counter)
+        except (KeyboardInterrupt, LoadlabError) as error:
+            rig.store.event("block_interrupted", {"block": block.number, "reason": _reason(error)})
+            raise
+
+
+def _reason(error: BaseException) -> str:
+    return "interrupted by the user" if isinstance(error, KeyboardInterrupt) else str(error)
+
+
+def _refinement(rig: Rig, plan: Plan, rule: RefinePlan, demands: tuple[Demand, ...]) -> Refinement:
+    """What follows the first stage, by rules that the plan holds; out of the bundle alone, so that a resume agrees."""
+    bracket = first_bracket(rig.experiment, rig.store.load(), rig.prices)
+    prediction = predicted(rig.experiment, demands)
+    users = prediction.users if prediction else None
+    found = refinement_of(rule, rig.experiment, plan, bracket, predicted_users=users)
+    rig.store.put_refinement(found)
+    rig.progress.message(refinement_words(found, rule))
+    return found
+
+
+def _second_plan(refinement: Refinement | None) -> Plan | None:
+    return refinement.plan if refinement is not None else None
+
+
+def _windows(blocks: Sequence[Block]) -> int:
+    return sum(len(block.trials) for block in blocks)
 
 
 def _demands(rig: Rig) -> tuple[Demand, ...]:

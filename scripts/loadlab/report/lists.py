@@ -99,7 +99,7 @@ def control_items(results: Results) -> tuple[Item, ...]:
         Item(
             term="A/A control", cell=Cell(text=quiet, figure=False, reason=reason if control["fired"] is None else None)
         ),
-        Item(term="Measured on", cell=words(f"{control['stack']} at {control['users']} users, against itself")),
+        Item(term="Measured on", cell=words(_control_place(results))),
         Item(term="Its ratio", cell=estimate(control["ratio"], lambda value: format_ratio(value, 4), reason)),
         Item(
             term="Resolution (smallest visible difference)",
@@ -111,6 +111,12 @@ def control_items(results: Results) -> tuple[Item, ...]:
         ),
         Item(term="and its bias (distance from 1)", cell=figure(format_percent(control["bias_ratio"]), reason)),
     )
+
+
+def _control_place(results: Results) -> str:
+    control, refined = results["aa"], results["refined"]
+    again = f"; at {refined['aa_users']} in stage 2" if refined is not None and refined["levels"] else ""
+    return f"{control['stack']} at {control['users']} users, against itself{again}"
 
 
 def count_items(results: Results) -> tuple[Item, ...]:
@@ -145,6 +151,7 @@ def setting_items(results: Results) -> tuple[Item, ...]:
         for term, text in (
             ("Statistic", f"{STATISTICS[asked['statistic']]} ({price_text(headline_curve(results))})"),
             ("Threshold", f"ratio above {margin_text(asked['margin_ratio'])}, alpha {asked['alpha']:g}"),
+            *_stage_texts(results["refined"]),
             ("Good", f"answered as expected within {format_s(asked['objective_latency_s'])}"),
             ("Objective of a level", f"{format_percent(asked['objective_good_ratio'])} of requests good"),
             ("Load", _load_text(asked)),
@@ -156,6 +163,17 @@ def setting_items(results: Results) -> tuple[Item, ...]:
             ("Price lists", "; ".join(asked["prices"])),
         )
     )
+
+
+def _stage_texts(refined: Results | None) -> Iterator[tuple[str, str]]:
+    """The rules of a second stage, which were fixed before the first window."""
+    if refined is not None:
+        yield (
+            "Second stage",
+            f"where the bracket of the first is closed and wider than {format_ratio(refined['width_ratio'], 2)}: up to "
+            f"{refined['levels_asked']} levels inside of it, {refined['blocks_asked']} fresh blocks; "
+            f"alpha {refined['stage_alpha']:g} for each stage",
+        )
 
 
 def _load_text(asked: Results) -> str:

@@ -60,7 +60,7 @@ def _comparison_row(comparison: Results) -> tuple[Cell, ...]:
     return (
         words(STATISTICS[comparison["statistic"]]),
         words(price_text(comparison)),
-        figure(str(comparison["users"])),
+        Cell(text=str(comparison["users"]), detail="stage 2" if comparison["stage"] == 2 else None),
         ratio_cell(comparison),
         figure(range_text(*ends), "too few pairs for bounds"),
         figure(format_count(comparison["blocks"])),

@@ -188,6 +188,7 @@ def key_figures(results: Results) -> Iterator[KeyFigure]:
         yield from _prediction(results)
     else:
         yield from _capacity(results)
+    yield from _stages(results["refined"])
     control = results["aa"]
     resolution = format_percent(control["resolution_ratio"])
     yield KeyFigure(term="Resolution", value=resolution, detail=_control_state(control))
@@ -197,6 +198,14 @@ def key_figures(results: Results) -> Iterator[KeyFigure]:
         value=f"{format_count(counts['valid'])} of {format_count(counts['windows'])}",
         detail=f"{counts['repeated']} repeated, {counts['missing_pairs']} pairs missing, {counts['blocks']} blocks",
     )
+
+
+def _stages(refined: Results | None) -> Iterator[KeyFigure]:
+    """Of a run that may have a second stage: how many it had, its share of alpha, and why."""
+    if refined is not None:
+        done = "2" if refined["levels"] else "1 of at most 2"
+        detail = f"{refined['reason']}; each stage at alpha {refined['stage_alpha']:g}"
+        yield KeyFigure(term="Stages", value=done, detail=detail)
 
 
 def _control_state(control: Results) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from loadlab.stats.isotonic import crossing_users
-from loadlab.stats.level_bounds import MIN_BLOCKS, Floats, LevelBounds, Method, bracket_ends, level_bounds
+from loadlab.stats.level_bounds import MIN_BLOCKS, Floats, LevelBounds, Method, bracket_ends, staged_bounds
 from loadlab.stats.settling import blocks_to_settle
 
 BracketKind = Literal["diverges", "diverged_at_first", "no_divergence", "inconclusive"]
@@ -64,20 +64,23 @@ def find_bracket(
     margin_ratio: float,
     alpha: float = 0.025,
     method: Method = "t",
+    stages: Sequence[int] | None = None,
 ) -> BracketAnswer:
     """Find the bracket of one run.
 
     ``users``: the tested levels, ascending. ``log_ratios[b][i]``: log(cost of the first stack) - log(cost of the
-    second) of block b at level i; None where the pair is missing. ``margin_ratio``: delta. ``alpha``: one-sided.
+    second) of block b at level i; None where the pair is missing. ``margin_ratio``: delta. ``alpha``: one-sided, of
+    each stage. ``stages``: which stage measured each level, where there were several.
     Levels with fewer than two blocks get no bounds, and decide nothing.
     """
     if len(users) == 0 or len(log_ratios) == 0:
         return _nothing(users)
     table = np.array([[math.nan if value is None else value for value in row] for row in log_ratios], dtype=np.float64)
-    bounds = level_bounds(table, alpha, method)
+    stages = stages or (1,) * len(users)
+    bounds = staged_bounds(table, stages, alpha, method)
     margin_log = math.log1p(margin_ratio)
     low, high = (int(end) for end in bracket_ends(bounds, margin_log))
-    levels = _decide(users, table, bounds, margin_log, alpha)
+    levels = _decide(users, table, bounds, margin_log, alpha, stages)
     undecided = [level for level in levels if level.answer in ("straddles", "unknown")]
     return BracketAnswer(
         kind=_kind(low, high, len(users)),
@@ -132,14 +135,16 @@ def _decide(
     bounds: LevelBounds,
     margin_log: float,
     alpha: float,
+    stages: Sequence[int],
 ) -> tuple[LevelDecision, ...]:
     decisions = []
     for i, level_users in enumerate(users):
         answer = _answer(bounds, i, margin_log)
         needed = None
         if answer == "straddles":
+            alpha_over = alpha / stages.count(stages[i])
             needed = blocks_to_settle(
-                table[:, i], bounds, i, margin_log=margin_log, alpha_over=alpha / len(users), alpha_under=alpha
+                table[:, i], bounds, i, margin_log=margin_log, alpha_over=alpha_over, alpha_under=alpha
             )
         decisions.append(
             LevelDecision(

@@ -11,7 +11,8 @@ The last two axes of every input are (blocks, levels); nan marks a missing pair.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -86,6 +87,25 @@ def level_bounds(log_ratios: Floats, alpha: float, method: Method = "t") -> Leve
         blocks=blocks,
         by_sign=by_sign,
     )
+
+
+def staged_bounds(log_ratios: Floats, stages: Sequence[int], alpha: float, method: Method = "t") -> LevelBounds:
+    """Bound the levels of several stages, each stage by its own blocks alone and at an error ``alpha`` of its own.
+
+    ``stages``: which stage each level belongs to. Nothing is pooled over stages, since the levels of a later one were
+    chosen by what an earlier one showed: its blocks are fresh, and given what was seen its bounds err by ``alpha``
+    whatever was chosen. All stages together err by the sum.
+    """
+    places = [np.flatnonzero(np.asarray(stages) == stage) for stage in sorted(set(stages))]
+    if len(places) == 1:
+        return level_bounds(log_ratios, alpha, method)
+    parts = [level_bounds(log_ratios[..., place], alpha, method) for place in places]
+    order = np.argsort(np.concatenate(places))
+    joined = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts], axis=-1)[..., order]
+        for field in fields(LevelBounds)
+    }
+    return LevelBounds(**joined)
 
 
 def bracket_ends(bounds: LevelBounds, margin_log: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -104,7 +104,7 @@ def true_threshold(curve: Curve, margin_ratio: float, search_to: int) -> float:
 def simulate(curve: Curve, plan: PlanShape, *, runs: int, seed: int) -> Coverage:
     """Draw ``runs`` runs of a plan on a curve and judge the bracket of each."""
     ratios = np.array([curve(n) for n in plan.users])
-    drawn = np.log(ratios) + _noise(plan, runs, np.random.default_rng(seed))
+    drawn = np.log(ratios) + draw_noise(plan, runs, np.random.default_rng(seed))
     low, high = bracket_ends(level_bounds(drawn, plan.alpha), math.log1p(plan.margin_ratio))
     threshold = true_threshold(curve, plan.margin_ratio, plan.users[-1])
     ends = np.array([0.0, *plan.users, math.inf])
@@ -122,12 +122,13 @@ def simulate(curve: Curve, plan: PlanShape, *, runs: int, seed: int) -> Coverage
 def called_ratio(excess_log: float, plan: PlanShape, *, runs: int, seed: int) -> float:
     """Share of runs that call the middle level over the margin when its ratio lies ``excess_log`` beyond it."""
     middle = len(plan.users) // 2
-    drawn = _noise(plan, runs, np.random.default_rng(seed))
+    drawn = draw_noise(plan, runs, np.random.default_rng(seed))
     lower = level_bounds(drawn, plan.alpha).lower[..., middle]
     return float(np.mean(lower + excess_log > 0))
 
 
-def _noise(plan: PlanShape, runs: int, rng: np.random.Generator) -> Floats:
+def draw_noise(plan: PlanShape, runs: int, rng: np.random.Generator) -> Floats:
+    """Log ratios about the truth: (runs, blocks, levels)."""
     shape = (runs, plan.blocks, len(plan.users))
     if plan.noise == "recorded":
         return plan.sd_log * rng.choice(_standardised(plan.recorded), size=shape)

@@ -23,7 +23,12 @@ def _curve(ratios: list[float], blocks: int = 8, sd: float = 0.01, missing: dict
         for block, row in enumerate(np.log(ratios) + noise)
     ]
     return Curve(
-        figures=Figures(statistic="goodput", by_window={}), users=LEVELS, log_ratios=tuple(rows), repeats=(0,) * 5
+        figures=Figures(statistic="goodput", by_window={}),
+        users=LEVELS,
+        log_ratios=tuple(rows),
+        repeats=(0,) * 5,
+        stages=(1,) * 5,
+        planned=(blocks,) * 5,
     )
 
 
@@ -115,7 +120,10 @@ def test_blocks_without_spread_and_too_few_blocks_are_pointed_out() -> None:
 
 def test_a_statistic_without_figures_says_why() -> None:
     figures = Figures(statistic="usd_per_hour_at_users", by_block={}, note="loop: no tested level breaks the objective")
-    curve = Curve(figures=figures, users=LEVELS, log_ratios=((None,) * 5,) * 4, repeats=(0,) * 5)
+    nothing = ((None,) * 5,) * 4
+    curve = Curve(
+        figures=figures, users=LEVELS, log_ratios=nothing, repeats=(0,) * 5, stages=(1,) * 5, planned=(4,) * 5
+    )
     found = judge_curve(curve, RULE)
     assert found.bracket.bracket.kind == "inconclusive"
     assert "loop: no tested level breaks the objective" in (found.bracket.bracket.reason or "")

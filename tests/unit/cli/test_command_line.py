@@ -232,6 +232,24 @@ def test_a_dry_run_as_json_is_the_plan_with_its_documented_keys(type_: Type) -> 
     assert told == set(plan)
 
 
+def test_a_dry_run_of_two_stages_says_the_time_of_both(type_: Type) -> None:
+    """The bars: 20 minutes at full strength, and half of what the grid of 14 levels takes."""
+    code, out, _ = type_("run", "threshold-50-placed", "--dry-run")
+    assert code == 0
+    assert "6 blocks, 54 windows of 8 s: at least 9 min 38 s" in out
+    assert (
+        "up to 3 levels inside of it, 6 fresh blocks, 42 windows: at least 7 min 41 s; both stages 17 min 19 s" in out
+    )
+    assert "each at alpha 0.0125" in out
+    placed, grid = (
+        orjson.loads(type_("run", name, "--dry-run", "--json")[1]) for name in ("threshold-50-placed", "threshold-50")
+    )
+    assert grid["refine"] is None
+    assert placed["refine"]["both_least_s"] == placed["least_s"] + placed["refine"]["least_s"]
+    assert placed["refine"]["both_least_s"] <= min(20 * 60, grid["least_s"] / 2)
+    assert placed["refine"]["width_ratio"] <= 1.5
+
+
 FAULTY = """
 id = "faulty"
 question = "What is wrong with it?"

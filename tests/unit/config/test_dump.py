@@ -24,6 +24,7 @@ from loadlab.model.experiment import (
     OpenLoad,
     OurService,
     PriceRef,
+    RefinePlan,
     Resources,
     Scenario,
     Stack,
@@ -172,6 +173,12 @@ def test_an_experiment_without_upstream_reads_back_without(read: ReadSmall) -> N
     )
     experiment = replace(read(), upstream=None, stacks=stacks)
     assert parse_experiment(dump_experiment(experiment), experiment.source) == experiment
+
+
+def test_a_second_stage_reads_back_with_its_rules(read: ReadSmall) -> None:
+    experiment = replace(read(), refine=RefinePlan(levels=3, count=5, width_ratio=1.25))
+    assert parse_experiment(dump_experiment(experiment), experiment.source) == experiment
+    assert "[refine]" not in dump_experiment(read())
 
 
 def test_the_labs_scenario_is_written_by_name_and_not_by_path(read: ReadSmall) -> None:

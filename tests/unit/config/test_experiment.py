@@ -22,6 +22,7 @@ from loadlab.model.experiment import (
     OpenLoad,
     OurService,
     PriceRef,
+    RefinePlan,
     Resources,
     Upstream,
     WindowPlan,
@@ -55,6 +56,23 @@ def test_what_a_file_says_is_taken_exactly(read: ReadSmall) -> None:
     assert experiment.prices == (PriceRef(list_id="aws-fargate-x86", billing="provisioned"),)
     assert experiment.abort == AbortRule(error_ratio=0.5)
     assert (experiment.blocks.levels, experiment.blocks.level_step_ratio) == (7, 1.1)
+
+
+def test_a_second_stage_is_there_where_its_table_is_and_shares_alpha(read: ReadSmall) -> None:
+    assert read().refine is None
+    assert read().stage_alpha == 0.025
+    asked = read(more="[refine]\nlevels = 3\n")
+    assert asked.refine == RefinePlan(levels=3, count=6, width_ratio=1.5)
+    assert asked.stage_alpha == 0.0125
+    assert read(overrides=("refine.count=4",)).refine == RefinePlan(count=4)
+
+
+def test_a_second_stage_is_refused_where_it_could_not_be_judged(read: ReadSmall) -> None:
+    with pytest.raises(ConfigError, match=r"refine needs a statistic that each level has by itself, not usd_per_hour"):
+        read(('"goodput"', '"usd_per_hour_at_users"'), more=PRICED + "[refine]\n")
+    alone = '[[stack]]\nname = "fastapi"\nservice = "fastapi_uvicorn"\n'
+    with pytest.raises(ConfigError, match=r"refine refines where two stacks part, and there is one \[\[stack\]\]"):
+        read((alone, ""), more="[refine]\n")
 
 
 def test_slots_follow_from_the_settings_of_the_labs_services(read: ReadSmall) -> None:
@@ -190,6 +208,9 @@ def test_a_wrong_value_is_named_with_its_line(read: ReadSmall, old: str, new: st
             r"small.toml:5: stack has 3 \[\[stack\]\]; expected two",
         ),
         ("[decision]\n", "small.toml: not valid TOML: .*line 16"),
+        ("[refine]\nwidth = 1.5\n", "refine.width is not a known key; the nearest known key is width_ratio"),
+        ("[refine]\nwidth_ratio = 1\n", "small.toml:17: refine.width_ratio is 1; expected a number from 1.01 to 10"),
+        ("[refine]\ncount = 1\n", "refine.count is 1; expected a whole number from 2 to 200"),
     ],
 )
 def test_a_wrong_table_is_named_with_its_line(read: ReadSmall, more: str, said: str) -> None:

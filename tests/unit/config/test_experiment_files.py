@@ -44,6 +44,7 @@ def test_the_quick_plan_is_the_one_of_the_method() -> None:
         ("threshold-4x12-accept-race", 4, 12, None),
         ("threshold-4x12-reuse-port", 4, 12, True),
         ("threshold-50", 1, 48, None),
+        ("threshold-50-placed", 1, 48, None),
     ],
 )
 def test_the_variations_of_the_law_hold_the_slots_they_name(

@@ -24,6 +24,7 @@ from loadlab.model.experiment import (
     DecisionRule,
     Experiment,
     Objective,
+    RefinePlan,
     Statistic,
     Upstream,
     WindowPlan,
@@ -69,6 +70,7 @@ def test_the_table_of_the_experiment_file_has_every_key(pages: Pages, root: Path
         "upstream": Upstream,
         "window": WindowPlan,
         "blocks": BlockPlan,
+        "refine": RefinePlan,
         "objective": Objective,
         "abort": AbortRule,
     }

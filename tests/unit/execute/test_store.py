@@ -75,7 +75,7 @@ def test_progress_names_what_is_left_and_how_often_each_block_was_begun(store: B
     progress = store.progress()
     assert progress.finished == frozenset({1})
     assert progress.attempts == {1: 2, 2: 1}
-    assert [b.number for b in progress.remaining()] == [2]
+    assert [b.number for b in progress.remaining(progress.plan)] == [2]
 
 
 def test_a_fresh_bundle_has_no_plan_and_no_demands(tmp_path: Path, clock: FakeClock) -> None:
@@ -83,7 +83,7 @@ def test_a_fresh_bundle_has_no_plan_and_no_demands(tmp_path: Path, clock: FakeCl
         progress = fresh.progress()
     assert progress.plan is None
     assert progress.demands == ()
-    assert progress.remaining() == ()
+    assert progress.remaining(progress.plan) == ()
 
 
 @pytest.mark.parametrize("step", range(4))

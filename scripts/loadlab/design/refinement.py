@@ -1,0 +1,79 @@
+"""Whether a run goes on to a second stage, and at which levels: rules that are fixed before anything is measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from loadlab.design.plan import make_plan
+from loadlab.model.experiment import Experiment, RefinePlan
+from loadlab.model.plan import Plan, Refinement, RefinementOutcome
+from loadlab.model.result import Bracket
+
+
+def refinement_of(
+    rule: RefinePlan, experiment: Experiment, plan: Plan, bracket: Bracket, *, predicted_users: float | None = None
+) -> Refinement:
+    """What follows the first stage by the rules of its plan. The same bracket gives the same refinement.
+
+    bracket: of the decided curve, at the first stage's share of alpha. The second stage draws its orders from the seed
+    after that of the first, and numbers its blocks on.
+    """
+    ends = (bracket.lower_users, bracket.upper_users)
+    outcome, levels = second_levels(rule, plan.levels, *ends)
+    if bracket.kind == "invalid":
+        return Refinement(outcome="invalid_end", lower_users=ends[0], upper_users=ends[1])
+    if not levels:
+        return Refinement(outcome=outcome, lower_users=ends[0], upper_users=ends[1])
+    fewer = replace(experiment, blocks=replace(experiment.blocks, count=rule.count), refine=None)
+    second = make_plan(
+        fewer, levels, seed=plan.seed + 1, predicted_users=predicted_users, first_block=len(plan.blocks) + 1
+    )
+    return Refinement(outcome=outcome, lower_users=ends[0], upper_users=ends[1], plan=second)
+
+
+def second_levels(
+    rule: RefinePlan, levels: Sequence[int], lower_users: int | None, upper_users: int | None
+) -> tuple[RefinementOutcome, tuple[int, ...]]:
+    """What comes of the first stage's bracket (lower, upper]: the outcome, and the levels to measure next.
+
+    Refined where the bracket is closed and wider than the rule wants, as long as a whole number of users that was not
+    tested lies in it; otherwise the run ends, and there are no levels.
+    """
+    if lower_users is None or upper_users is None:
+        return "no_bracket", ()
+    if upper_users <= rule.width_ratio * lower_users:
+        return "narrow", ()
+    tested = [users for users in levels if lower_users <= users <= upper_users]
+    found = levels_between(tested, count=rule.levels)
+    return ("refined", found) if found else ("no_level_left", ())
+
+
+def levels_between(tested: Sequence[int], *, count: int) -> tuple[int, ...]:
+    """At most ``count`` whole levels between the first and the last of ``tested``, on none of them.
+
+    Each gap between neighbours gets its share: one more goes where the steps are widest (in log users, the lowest of
+    equals), and those of one gap stand at even steps. A level that was tested and did not decide lies near the
+    threshold; it is not measured again, but straddled.
+    """
+    gaps = list(pairwise(tested))
+    placed: dict[tuple[int, int], tuple[int, ...]] = {gap: () for gap in gaps}
+    for _ in range(count):
+        roomy = [gap for gap in gaps if len(placed[gap]) < gap[1] - gap[0] - 1]
+        if not roomy:
+            break
+        widest = max(roomy, key=lambda gap: math.log(gap[1] / gap[0]) / (len(placed[gap]) + 1))
+        placed[widest] = _even(*widest, len(placed[widest]) + 1)
+    return tuple(users for gap in gaps for users in placed[gap])
+
+
+def _even(lower: int, upper: int, count: int) -> tuple[int, ...]:
+    """``count`` whole numbers strictly between both ends, in about even ratios; there is room for them."""
+    found: list[int] = []
+    for place in range(1, count + 1):
+        wanted = round(lower * (upper / lower) ** (place / (count + 1)))
+        least, most = (found[-1] if found else lower) + 1, upper - (count - place) - 1
+        found.append(min(most, max(least, wanted)))
+    return tuple(found)

@@ -1,0 +1,109 @@
+"""Two stages are judged each by its own blocks, at half of alpha, and make one bracket."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders_stats import LOOP, POOL, goodput_experiment, make_run, make_windows, plan_of
+from loadlab.analysis.analyse import analyse, first_bracket
+from loadlab.analysis.compare import Figures, make_curve
+from loadlab.analysis.stages import stages
+from loadlab.analysis.summarise import judge
+from loadlab.model.experiment import RefinePlan
+from loadlab.model.plan import Refinement
+from loadlab.model.result import Analysis
+from loadlab.model.run import RunData
+from loadlab.stats.level_bounds import level_bounds
+
+COARSE, FINE, KNEE = (32, 45, 62, 87), (38, 51), 44.0
+EXPERIMENT = replace(goodput_experiment(), refine=RefinePlan(levels=2, count=4))
+
+
+def _ratio(users: int) -> float:
+    """Passes the margin of 10 % on the second of the coarse levels."""
+    return max(1.0, 1.10 * users / (KNEE * 1.02))
+
+
+def _first() -> RunData:
+    return make_run(make_windows(_ratio, levels=COARSE, blocks=6, sd_log=0.02))
+
+
+def _both() -> RunData:
+    first = _first()
+    later = make_windows(_ratio, levels=FINE, blocks=4, sd_log=0.02, seed=2)
+    moved = tuple(replace(w, id=f"b{w.block + 6:02d}{w.id[3:]}", block=w.block + 6) for w in later)
+    plan = plan_of(moved)
+    refinement = Refinement(outcome="refined", lower_users=32, upper_users=62, plan=plan)
+    return replace(first, windows=(*first.windows, *moved), refinement=refinement)
+
+
+def _analysis(run: RunData) -> Analysis:
+    plan = replace(plan_of(_first().windows), refine=EXPERIMENT.refine)
+    return analyse(EXPERIMENT, plan, run, {}, "")
+
+
+def test_the_second_stage_narrows_what_the_first_leaves_wide() -> None:
+    first = first_bracket(EXPERIMENT, _first(), {})
+    assert (first.kind, first.lower_users, first.upper_users) == ("diverges", 32, 62)
+    bracket = _analysis(_both()).bracket
+    assert (bracket.kind, bracket.lower_users, bracket.upper_users) == ("diverges", 38, 51)
+
+
+def test_no_block_misses_the_levels_of_the_other_stage() -> None:
+    found = _analysis(_both())
+    assert found.counts.missing_pairs == 0
+    assert found.counts.invalid_levels == ()
+    goodput = [c for c in found.comparisons if c.statistic == "goodput"]
+    assert [(c.users, c.stage, c.blocks, c.missing) for c in goodput] == [
+        *((32, 1, 6, 0), (38, 2, 4, 0), (45, 1, 6, 0), (51, 2, 4, 0), (62, 1, 6, 0), (87, 1, 6, 0)),
+    ]
+
+
+def test_each_stage_has_the_bounds_that_it_has_alone_at_half_of_alpha() -> None:
+    run = _both()
+    judged = judge(run, EXPERIMENT)
+    goodput = Figures(statistic="goodput", by_window={w.id: 1 / w.goodput_rps for w in judged.windows})
+    by_users = {c.users: c for c in _analysis(run).comparisons if c.statistic == "goodput"}
+    for number, levels in ((1, COARSE), (2, FINE)):
+        own = [pair for pair in judged.pairs if pair.stage == number]
+        table = np.array(make_curve(goodput, own, (POOL, LOOP)).log_ratios, dtype=float)
+        alone = level_bounds(table, 0.0125)
+        for place, users in enumerate(levels):
+            assert by_users[users].decision_lower_ratio == pytest.approx(np.exp(alone.lower[place]))
+            assert by_users[users].decision_upper_ratio == pytest.approx(np.exp(alone.upper[place]))
+
+
+def test_the_control_is_judged_over_the_blocks_of_both_stages() -> None:
+    found = _analysis(_both())
+    assert found.aa.ratio is not None
+    assert found.aa.ratio.n == 10
+    assert found.aa.users == 32
+    assert found.refined is not None
+    assert found.refined.aa_users == 38
+
+
+def test_a_level_of_the_second_stage_without_any_figure_does_not_stand_in_the_way_of_a_curve() -> None:
+    judged = judge(_both(), EXPERIMENT)
+    told = {w.id: 1 / w.goodput_rps for w in judged.windows if w.users not in FINE}
+    curve = make_curve(Figures(statistic="goodput", by_window=told), judged.pairs, (POOL, LOOP))
+    assert (curve.users, curve.stages) == (COARSE, (1,) * 4)
+    assert curve.planned == (6,) * 4
+
+
+def test_a_level_of_the_second_stage_that_misses_many_pairs_is_invalid_by_its_own_blocks() -> None:
+    run = _both()
+    fewer = tuple(w for w in run.windows if not (w.users == 51 and w.block in (7, 8) and w.stack == LOOP))
+    found = _analysis(replace(run, windows=fewer))
+    assert found.counts.invalid_levels == (51,)
+    assert found.counts.missing_pairs == 2
+    assert (found.bracket.kind, found.bracket.lower_users, found.bracket.upper_users) == ("diverges", 38, 62)
+
+
+def test_windows_are_of_the_stage_that_planned_their_block() -> None:
+    (_, one), (_, two) = stages(_both())
+    assert {w.block for w in one} == set(range(1, 7))
+    assert {w.block for w in two} == set(range(7, 11))
+    assert stages(_first()) == ((1, _first().windows),)

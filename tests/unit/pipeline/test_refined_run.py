@@ -1,0 +1,187 @@
+"""A run of two stages: the second inside of the first one's bracket, by rules that stand in the bundle before."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from builders import make_experiment
+from loadlab.errors import BundleError
+from loadlab.execute import durable
+from loadlab.execute import store as store_module
+from loadlab.model.experiment import Experiment, RefinePlan
+from loadlab.model.run import RunData
+from loadlab.pipeline.finish import analyse_bundle
+from loadlab.pipeline.layout import checkout
+from simulated_lab import Lab, make_lab
+
+RULE = RefinePlan(levels=2, count=4, width_ratio=1.3)
+"""The pool of 8 slots parts at 8.8 users: the levels below bracket it widely."""
+
+
+def _experiment(rule: RefinePlan = RULE, users: tuple[int, ...] = (4, 7, 11, 14)) -> Experiment:
+    return replace(make_experiment(users=users, blocks=4, measure_s=8.0), refine=rule)
+
+
+def _results(lab: Lab) -> dict[str, Any]:
+    analyse_bundle(lab.folder, checkout(lab.folder.parent))
+    found: dict[str, Any] = orjson.loads((lab.folder / "results.json").read_bytes())
+    return found
+
+
+def _load(lab: Lab) -> RunData:
+    with lab.opened() as store:
+        return store.load()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A run of both stages that nothing disturbed, to look at and not to change."""
+    lab = make_lab(_experiment(), tmp_path_factory.mktemp("refined") / "unit-run")
+    lab.run()
+    return lab
+
+
+@pytest.fixture
+def copied(finished: Lab, tmp_path: Path) -> Lab:
+    """The same, to change."""
+    return replace(finished, folder=Path(shutil.copytree(finished.folder, tmp_path / "unit-run")))
+
+
+def test_a_second_stage_narrows_the_bracket_and_the_report_says_how(copied: Lab) -> None:
+    lab = copied
+    results = _results(lab)
+    refined = results["refined"]
+    assert (refined["outcome"], refined["lower_users"], refined["upper_users"]) == ("refined", 7, 11)
+    assert refined["levels"] == [8, 9]
+    assert refined["blocks"] == [5, 6, 7, 8]
+    assert refined["stage_alpha"] == 0.0125
+    assert (results["bracket"]["lower_users"], results["bracket"]["upper_users"]) == (8, 9)
+    assert results["verdict"]["kind"] == "diverges"
+    assert results["counts"]["missing_pairs"] == 0
+    assert {(c["users"], c["stage"]) for c in results["comparisons"] if c["statistic"] == "goodput"} == {
+        *((users, 1) for users in (4, 7, 11, 14)),
+        *((users, 2) for users in (8, 9)),
+    }
+    assert results["experiment"]["levels"] == [4, 7, 8, 9, 11, 14]
+    assert results["aa"]["ratio"]["n"] == 8
+    text = (lab.folder / "report.md").read_text()
+    assert "stage 1 gave (7, 11\\], wider than 1.30x: stage 2 measures 8 and 9 users in 4 fresh blocks" in text
+    assert "each stage at alpha 0.0125" in text
+
+
+def test_a_bracket_that_is_narrow_enough_ends_the_run_with_its_first_stage(tmp_path: Path) -> None:
+    lab = make_lab(_experiment(replace(RULE, width_ratio=1.6)), tmp_path / "unit-run")
+    lab.run()
+    run, results = _load(lab), _results(lab)
+    assert run.complete
+    assert {window.block for window in run.windows} == {1, 2, 3, 4}
+    assert (results["refined"]["outcome"], results["refined"]["levels"]) == ("narrow", [])
+    assert (results["bracket"]["lower_users"], results["bracket"]["upper_users"]) == (7, 11)
+    assert any("narrow enough, so that the run ended with stage 1" in message for message in lab.watcher.messages)
+
+
+def test_a_bracket_that_is_open_has_nothing_inside_to_measure(tmp_path: Path) -> None:
+    lab = make_lab(_experiment(users=(4, 6, 7)), tmp_path / "unit-run")
+    lab.run()
+    results = _results(lab)
+    assert results["refined"]["outcome"] == "no_bracket"
+    assert results["verdict"]["kind"] == "no_divergence"
+
+
+def test_the_rules_stand_in_the_bundle_before_the_first_window(tmp_path: Path) -> None:
+    lab = make_lab(_experiment(), tmp_path / "unit-run")
+    for users in (4, 7, 11, 14):
+        for stack in ("pool", "pool-aa", "loop"):
+            lab.world.during[f"b01-{users:03d}-{stack}"] = _interrupt
+    with pytest.raises(KeyboardInterrupt):
+        lab.run()
+    assert not list((lab.folder / "windows").glob("b01-*.json"))
+    plan = orjson.loads((lab.folder / "plan.json").read_bytes())
+    assert plan["refine"] == {"levels": 2, "count": 4, "width_ratio": 1.3}
+
+
+def test_the_plan_of_one_stage_has_no_rules_and_its_alpha_is_whole(tmp_path: Path) -> None:
+    lab = make_lab(make_experiment(users=(8,)), tmp_path / "unit-run")
+    lab.run()
+    results = _results(lab)
+    assert results["refined"] is None
+    assert results["experiment"]["alpha"] == 0.025
+    assert not (lab.folder / "refinement.json").exists()
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the program handles it."""
+
+
+def _kill_before(monkeypatch: pytest.MonkeyPatch, matches: Callable[[str], bool]) -> None:
+    """Stop the program before the first whole file, or line of events, of which this is true."""
+
+    def write_whole(path: Path, content: bytes, *, private: bool = False) -> None:
+        if matches(path.name):
+            raise Killed
+        durable.write_whole(path, content, private=private)
+
+    def append_line(path: Path, line: bytes) -> None:
+        if matches(line.decode()):
+            raise Killed
+        durable.append_line(path, line)
+
+    monkeypatch.setattr(store_module, "write_whole", write_whole)
+    monkeypatch.setattr(store_module, "append_line", append_line)
+
+
+@pytest.mark.parametrize(
+    "moment", ["refinement.json", '"block_started","block":5', "b06-009-pool.json", "run_finished"]
+)
+def test_stopped_around_the_second_stage_a_resumed_run_comes_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: Lab, moment: str
+) -> None:
+    stopped = make_lab(_experiment(), tmp_path / "stopped")
+    with monkeypatch.context() as patched:
+        _kill_before(patched, lambda text: moment in text)
+        with pytest.raises(Killed):
+            stopped.run()
+    decided = (stopped.folder / "refinement.json").exists()
+    assert _load(stopped).complete == (moment == "run_finished")
+    assert decided == (moment != "refinement.json")
+    stopped.run()
+    one, two = _load(finished), _load(stopped)
+    assert two.complete
+    assert two.refinement == one.refinement
+    assert [(w.block, w.stack, w.users, w.role) for w in two.windows] == [
+        (w.block, w.stack, w.users, w.role) for w in one.windows
+    ]
+    bracket = _results(stopped)["bracket"]
+    assert (bracket["lower_users"], bracket["upper_users"]) == (8, 9)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"plan": None}, "plan"),
+        ({"outcome": "narrow"}, "plan"),
+    ],
+)
+def test_a_second_stage_that_contradicts_itself_is_refused(copied: Lab, change: dict[str, object], said: str) -> None:
+    path = copied.folder / "refinement.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), **change}))
+    with pytest.raises(BundleError, match=rf"refinement.json.*{said}"):
+        _load(copied)
+
+
+def test_a_second_stage_beside_a_plan_without_rules_is_refused(copied: Lab) -> None:
+    path = copied.folder / "plan.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "refine": None}))
+    with pytest.raises(BundleError, match=r"refinement.json.*none, as plan.json says"):
+        _load(copied)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt

@@ -316,6 +316,7 @@ def test_a_path_that_no_policy_allows_is_denied(lab: Path, kubectl: Kubectl) -> 
     """Locust's master may not call the upstream; its workers, which may call services, may not either."""
     if json.loads((lab / "lab.json").read_text())["policies"] == "not enforced":
         pytest.skip("NOT ENFORCED: this cluster's network lets everything through, as `lab status` says")
+    kubectl.run("rollout", "status", "deployment/locust-worker", "--timeout=120s", timeout_s=130.0)
     code = (
         "import socket\n"
         "try:\n    socket.create_connection(('{host}', {port}), timeout=4).close()\n    print('open')\n"

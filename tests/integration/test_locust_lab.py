@@ -110,7 +110,7 @@ def test_live_figures_begin_with_the_trial(pair: Cluster, stub: Stub) -> None:
 def test_a_worker_that_is_terminated_flushes_what_it_has(pair: Cluster, stub: Stub) -> None:
     pair.post("trials", {"id": "term"})
     pair.swarm(stub.url, "IoBoundUser", 10)
-    pair.post("windows", {"id": "term", "opens_in_s": 0.0, "measure_s": 1.5})
+    pair.post("windows", {"id": "term", "opens_in_s": 0.0, "measure_s": 5.0})
     victim = next(iter(pair.workers))
     wait_until(lambda: pair.get("trials/term")[1]["answered"] > 50, "some requests")
     os.kill(victim, signal.SIGTERM)

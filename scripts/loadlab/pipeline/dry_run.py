@@ -80,10 +80,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
     Raises:
         LoadlabError: there is no plan, because the experiment or the command line is wrong.
     """
-    check_target(request.target)
-    if request.experiment is None or request.resume is not None:
-        raise UsageError("--dry-run: name an experiment; a run that is resumed has its plan in plan.json")
-    experiment = load_experiment(request.experiment, request.overrides)
+    experiment = _asked(request)
     load = experiment.load
     cores = _cores(experiment) if request.target == "local" else None
     plan = plan_before_demands(experiment, experiment.blocks.count)
@@ -115,6 +112,13 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         obstacles=_obstacles(experiment, request, layout),
         refine=_second(experiment, plan),
     )
+
+
+def _asked(request: Request) -> Experiment:
+    check_target(request.target)
+    if request.experiment is None or request.resume is not None:
+        raise UsageError("--dry-run: name an experiment; a run that is resumed has its plan in plan.json")
+    return load_experiment(request.experiment, request.overrides)
 
 
 def plan_text(plan: DryRun) -> str:

@@ -112,7 +112,7 @@ def test_a_damaged_run_is_listed_as_such(type_: Type, bundle: Path, results: str
     (bundle / "results.json").write_text(results)
     code, out, err = type_("list", "--json")
     assert (code, err) == (0, "")
-    assert [run["state"] for run in orjson.loads(out)["runs"]] == ["unfinished"]
+    assert [run["state"] for run in orjson.loads(out)["runs"]] == ["unreadable"]
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "results.json", "plan.json", "provenance.json"])

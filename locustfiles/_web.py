@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from _routes import Lab
 
 BODY_MOST_BYTES = 65_536
-"""Far beyond anything that the engine sends."""
+"""Far beyond anything that the engine sends, except a phase."""
+PHASE_MOST_BYTES = 2_097_152
+"""A phase has every level of its run, and the bill of each by every price: some 0.4 MB at forty levels of three stacks
+under ten prices.
+"""
 
 
-def _json_object() -> Mapping[str, Any]:
-    request.max_content_length = BODY_MOST_BYTES
+def _json_object(most_bytes: int = BODY_MOST_BYTES) -> Mapping[str, Any]:
+    request.max_content_length = most_bytes
     try:
         body = request.get_json(force=True, silent=True)
     except OSError:  # gevent's, for a body that ends early or whose chunks make no sense
         raise Refusal(400, "the body ended early or is broken; send all of it") from None
     except RequestEntityTooLarge:
-        raise Refusal(413, f"the body is too long; expected at most {BODY_MOST_BYTES} bytes") from None
+        raise Refusal(413, f"the body is too long; expected at most {most_bytes} bytes") from None
     if not isinstance(body, dict):
         raise Refusal(400, "the body is not a JSON object; send one with Content-Type: application/json")
     return body
@@ -64,6 +68,6 @@ def add_routes(web_ui: Any, lab: Lab) -> None:
     route("/lab/drain", "POST", lambda: _answer(202, lab.drain))
     route("/lab/abandon", "POST", lambda: _answer(202, lab.abandon))
     route("/lab/status", "GET", lambda: _answer(200, lab.status))
-    route("/lab/phase", "POST", lambda: _answer(200, lambda: lab.set_phase(_json_object())))
+    route("/lab/phase", "POST", lambda: _answer(200, lambda: lab.set_phase(_json_object(PHASE_MOST_BYTES))))
     route("/lab/phase", "GET", lambda: _answer(200, lab.phase))
     route("/metrics", "GET", lambda: Response(lab.exporter.text(), content_type=CONTENT_TYPE_LATEST))

@@ -57,6 +57,10 @@ class LoadError(RunFailed):
     """The load generator did not start, did not answer, or lost a worker."""
 
 
+class TooLongToLoad(LoadError):
+    """The load generator refused what it was told because it is too long."""
+
+
 class AbortedByRule(RunFailed):
     """A rule of the experiment's ``[abort]`` table was met."""
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from loadlab.errors import LoadError
+from loadlab.errors import LoadError, TooLongToLoad
 from loadlab.execute.locust_web import HASTY, LocustWeb
 from loadlab.execute.own_scrapes import OwnScrapes
 from loadlab.execute.ports import Arrivals, Clock, GeneratorBooks, LiveStatus, Swarm, nothing
@@ -191,9 +191,17 @@ class LocustGenerator:
         self._web.call("POST", "/lab/abandon", {})
 
     def tell(self, phase: Mapping[str, object]) -> str | None:
-        """Post the phase; at most a second is spent on it."""
+        """Post the phase; at most a second is spent on it.
+
+        One that is too long is posted without its levels: what is counted from here on belongs to its stack.
+        """
         try:
             self._web.call("POST", "/lab/phase", phase, timeout=HASTY)
+        except TooLongToLoad as error:
+            if "levels" not in phase:
+                return str(error)
+            rest = self.tell({name: said for name, said in phase.items() if name != "levels"})
+            return rest or f"{error}; told without its levels"
         except LoadError as error:
             return str(error)
         return None

@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 import urllib3
 
-from loadlab.errors import LoadError
+from loadlab.errors import LoadError, TooLongToLoad
 
 TIMEOUT = urllib3.Timeout(connect=2.0, read=30.0)
 HASTY = urllib3.Timeout(connect=0.5, read=0.5)
+TOO_LONG = 413
 JSON = {"Content-Type": "application/json"}
 
 
@@ -44,7 +45,7 @@ class LocustWeb:
         body: Mapping[str, object] | None = None,
         timeout: urllib3.Timeout = TIMEOUT,
     ) -> dict[str, Any]:
-        """Ask a route with a JSON object. Raises LoadError."""
+        """Ask a route with a JSON object. Raises LoadError; TooLongToLoad where the object is that."""
         sent = None if body is None else orjson.dumps(body)
         return self._answer(method, path, sent, {} if body is None else JSON, timeout)
 
@@ -83,5 +84,6 @@ class LocustWeb:
         if answer.status >= 400 or not isinstance(decoded, dict):
             reason = decoded.get("error") if isinstance(decoded, dict) else None
             got = reason or repr(answer.data[:200])
-            raise LoadError(f"load generator: {method} {path} got status {answer.status}: {got}")
+            refused = TooLongToLoad if answer.status == TOO_LONG else LoadError
+            raise refused(f"load generator: {method} {path} got status {answer.status}: {got}")
         return _Answer(f"{method} {path}", decoded)

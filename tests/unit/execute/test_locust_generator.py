@@ -34,6 +34,7 @@ class Master:
     refuses_trials: bool = False
     drops_users: int = 0
     drops_answers: bool = False
+    longest_phase: int | None = None
     in_flight: list[int] = field(default_factory=lambda: [0])
     window_states: list[str] = field(default_factory=lambda: ["complete"])
     window: dict[str, Any] = field(default_factory=lambda: asdict(make_load_window()))
@@ -44,8 +45,8 @@ class Master:
         self.seen.append((method, path, body))
         if path in self.garbled:
             return 200, self.garbled[path]
-        if (method, path) == ("POST", "/lab/trials") and self.refuses_trials:
-            return 409, {"error": "trial 'x' has 3 requests in flight; drain it first"}
+        if (refused := self._refused(method, path, body)) is not None:
+            return refused
         if path == "/swarm":
             self.users = 0 if self.refusal else int(body.split('name="user_count"')[1].split()[0]) - self.drops_users
             return 200, {"success": self.refusal is None, "message": self.refusal or "Swarming started"}
@@ -68,6 +69,13 @@ class Master:
             state = self.window_states.pop(0) if len(self.window_states) > 1 else self.window_states[0]
             return 200, {**self.window, "state": state} if state in ("complete", "partial") else {"state": state}
         return 202, {}
+
+    def _refused(self, method: str, path: str, body: str) -> tuple[int, Any] | None:
+        if (method, path) == ("POST", "/lab/trials") and self.refuses_trials:
+            return 409, {"error": "trial 'x' has 3 requests in flight; drain it first"}
+        if path == "/lab/phase" and self.longest_phase is not None and len(body) > self.longest_phase:
+            return 413, {"error": f"the body is too long; expected at most {self.longest_phase} bytes"}
+        return None
 
     def _status(self) -> dict[str, Any]:
         self.joins_after = max(0, self.joins_after - 1)
@@ -420,6 +428,18 @@ def test_a_phase_is_posted_and_one_that_is_refused_is_a_line_and_no_error(
     assert "POST /lab/phase got status 200" in str(generator.tell({}))
     host.url = "http://127.0.0.1:9"
     assert "POST /lab/phase got no answer" in str(generator.tell({}))
+
+
+def test_a_phase_that_is_too_long_turns_the_counts_to_its_stack_all_the_same(
+    generator: LocustGenerator, master: Master
+) -> None:
+    master.longest_phase = 40
+    phase = {"stack": "pool", "levels": [{"stack": "pool", "users": 8, "billed": []}]}
+    assert "status 413: the body is too long" in (told := str(generator.tell(phase)))
+    assert told.endswith("; told without its levels")
+    assert master.seen[-1] == ("POST", "/lab/phase", '{"stack":"pool"}')
+    master.longest_phase = 4
+    assert str(generator.tell(phase)).endswith("expected at most 4 bytes")
 
 
 def test_its_metrics_are_kept_with_the_time_they_were_asked_for(

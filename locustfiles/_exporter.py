@@ -212,7 +212,7 @@ def _levels(rows: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
         "loadlab_level_billed", "What a price list bills for it, in the unit of its price.", labels=BILLED_LABELS
     )
     for row in rows:
-        for one in row["billed"]:
+        for one in row.get("billed", ()):
             place = (row["stack"], f"{row['users']:.0f}", one["list"], one["billing"], one["unit"])
             amounts.add_metric(place, float(one["amount"]))
     yield amounts

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from locust_rig import LOCUSTFILES, Cluster
-from odd_clients import Door, spoilt, talks
+from odd_clients import OK, Door, Talk, spoilt, talks
 from siege import besiege
 
 SPOILT = 60
@@ -26,10 +27,26 @@ def alone(tmp_path: Path) -> Iterator[Cluster]:
     locust.close()
 
 
-def test_odd_clients_do_not_keep_the_engine_from_the_labs_routes(alone: Cluster) -> None:
-    door = Door(port=int(alone.web.rsplit(":", 1)[1]), good="/lab/status", posts="/lab/windows")
+def _allowed(door: Door, more: frozenset[int]) -> Iterator[Talk]:
+    return (replace(talk, may=talk.may | more) for talk in talks(door))
+
+
+@pytest.mark.parametrize(
+    ("good", "posts", "taken"),
+    [("/lab/status", "/lab/windows", frozenset()), ("/metrics", "/lab/phase", OK)],
+    ids=["engine", "prometheus"],
+)
+def test_odd_clients_keep_nobody_from_the_labs_routes(
+    alone: Cluster, good: str, posts: str, taken: frozenset[int]
+) -> None:
+    """Neither the engine nor Prometheus, also where a phase is known of which parts are missing.
+
+    taken: how their {} is answered beyond what it may be anywhere; to a phase nothing has to belong.
+    """
+    assert alone.post("phase", {"levels": [{"stack": "flask", "users": 8}]})[0] == 200
+    door = Door(port=int(alone.web.rsplit(":", 1)[1]), good=good, posts=posts)
     random = Random(SEED)
-    seen = besiege(door, (*talks(door), *(spoilt(door, random) for _ in range(SPOILT))))
+    seen = besiege(door, (*_allowed(door, taken), *(spoilt(door, random) for _ in range(SPOILT))))
     assert seen.faults == ()
     assert seen.missed == ()
     assert seen.good_s

@@ -301,3 +301,11 @@ def test_a_phase_that_cannot_be_is_refused_in_one_line(phase: dict[str, object],
 def test_any_part_of_a_phase_may_be_missing() -> None:
     check_phase({})
     check_phase({"stack": "flask", "claimed_users": None, "something": [1]})
+
+
+def test_a_level_that_says_nothing_of_bills_has_none_and_hinders_no_scrape() -> None:
+    phase = {"levels": [{"stack": "flask", "users": 8, "windows": 1}]}
+    check_phase(phase)
+    samples = _samples(Exporter(lambda: replace(IDLE, phase=phase), Ledger(), BEGAN_S).text())
+    assert samples["loadlab_level_windows", (("stack", "flask"), ("users", "8"))] == 1
+    assert "loadlab_level_billed" not in {name for name, _ in samples}

@@ -12,30 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from _ledger import Account, Ledger
+from _levels import Levels
 from _totals import BOUNDS_S
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 USUAL_OUTCOME = "200"
-BILLED_LABELS = ("stack", "users", "list", "billing", "unit")
 PHASE_LABELS = ("experiment", "run", "trial", "window", "stack", "users", "block", "role")
 DECLARED = {
     "claimed_users": ("loadlab_claimed_users", "Users at which the experiment's claim says that the costs part."),
     "margin_ratio": ("loadlab_margin_ratio", "The first stack must be dearer by more than this share."),
     "objective_latency_s": ("loadlab_objective_latency_seconds", "A request answered within it is good."),
     "users": ("loadlab_trial_users", "Users that the current trial asks for."),
-}
-LEVEL = {
-    "windows": ("windows", "Windows of the level that count so far, one in each block."),
-    "left_out": ("windows_left_out", "Windows of the level that do not: refused by a gate, or one of a pair that was."),
-    "users": ("users", "Users of the level, as a number."),
-    "seconds": ("seconds", "Length of the windows that count, added up, as is all that follows."),
-    "ok": ("ok_requests", "Requests answered as expected."),
-    "failed": ("failed_requests", "Requests that failed."),
-    "good": ("good_requests", "Requests answered as expected within the objective."),
-    "active_s": ("active_seconds", "Time with at least one request in flight."),
-    "response_s": ("response_seconds", "Response times."),
 }
 
 
@@ -80,19 +69,19 @@ class Exporter(Collector):
         self._ledger = ledger
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
+        self.levels = Levels()
 
-    def text(self) -> bytes:
+    def text(self, *, with_levels: bool = True) -> bytes:
         """The exposition."""
-        return generate_latest(self._registry)
+        return generate_latest(self._registry) + (self.levels.text if with_levels else b"")
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric of the generator."""
+        """Every metric of the generator, except what was told of levels."""
         now = self._now()
         yield _gauge("locust_start_time_seconds", "When this master's counters began, since 1970.", self._began_unix_s)
         yield from _generator(now)
         yield from _accounts(self._ledger)
         yield from _phase(now)
-        yield from _levels(now.phase.get("levels", ()))
 
 
 def _generator(now: Now) -> Iterator[Metric]:
@@ -198,24 +187,6 @@ def _billed(rows: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
         cores.add_metric(values, float(row["cpu_cores"]))
         memory.add_metric(values, float(row["memory_gib"]))
     yield from (cores, memory)
-
-
-def _levels(rows: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
-    """What the engine says of each level; a figure that it does not say has no sample."""
-    for key, (unit, meaning) in LEVEL.items():
-        family = GaugeMetricFamily(f"loadlab_level_{unit}", meaning, labels=("stack", "users"))
-        for row in rows:
-            if key in row:
-                family.add_metric((row["stack"], f"{row['users']:.0f}"), float(row[key]))
-        yield family
-    amounts = GaugeMetricFamily(
-        "loadlab_level_billed", "What a price list bills for it, in the unit of its price.", labels=BILLED_LABELS
-    )
-    for row in rows:
-        for one in row.get("billed", ()):
-            place = (row["stack"], f"{row['users']:.0f}", one["list"], one["billing"], one["unit"])
-            amounts.add_metric(place, float(one["amount"]))
-    yield amounts
 
 
 def _gauge(name: str, meaning: str, value: float | None) -> Metric:

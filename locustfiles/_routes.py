@@ -77,6 +77,7 @@ class Lab:
         check_phase(body)
         self._fleet.ledger.turn_to(str(body.get("stack", "")), body.get("stacks", ()))
         self._phase = body
+        self.exporter.levels.tell(body.get("levels", []))
         return body
 
     def phase(self) -> Mapping[str, Any]:

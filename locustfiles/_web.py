@@ -60,6 +60,10 @@ def add_routes(web_ui: Any, lab: Lab) -> None:
     def close_window(key: str) -> Response:
         return _answer(200, lambda: lab.close_window(key))
 
+    def metrics() -> Response:
+        text = lab.exporter.text(with_levels=request.args.get("levels") != "0")
+        return Response(text, content_type=CONTENT_TYPE_LATEST)
+
     route("/lab/trials", "POST", lambda: _answer(201, lambda: lab.start_trial(_json_object())))
     route("/lab/trials/<path:key>", "GET", trial)
     route("/lab/windows", "POST", lambda: _answer(202, lambda: lab.open_window(_json_object())))
@@ -70,4 +74,4 @@ def add_routes(web_ui: Any, lab: Lab) -> None:
     route("/lab/status", "GET", lambda: _answer(200, lab.status))
     route("/lab/phase", "POST", lambda: _answer(200, lambda: lab.set_phase(_json_object(PHASE_MOST_BYTES))))
     route("/lab/phase", "GET", lambda: _answer(200, lab.phase))
-    route("/metrics", "GET", lambda: Response(lab.exporter.text(), content_type=CONTENT_TYPE_LATEST))
+    route("/metrics", "GET", metrics)

@@ -82,6 +82,8 @@ class TellingGenerator(SimulatedGenerator):
         check_phase(phase)
         self._count()
         self._phase = phase
+        levels: Any = phase.get("levels", [])
+        self._exporter.levels.tell(levels)
         self._ledger.turn_to(str(phase.get("stack", "")), self._names)
         return super().tell(phase)
 
@@ -116,7 +118,9 @@ class TellingGenerator(SimulatedGenerator):
 
     def scrape(self) -> None:
         self._count()
-        self._scrapes.append(f"# scraped {self._world.clock.unix_s():.6f}\n{self._exporter.text().decode()}")
+        self._scrapes.append(
+            f"# scraped {self._world.clock.unix_s():.6f}\n{self._exporter.text(with_levels=False).decode()}"
+        )
 
     def _so_far(self) -> _Counts:
         if self._swarm is None:

@@ -12,15 +12,16 @@ from typing import Any
 import orjson
 import pytest
 import yaml
-from _exporter import LEVEL
+from _levels import LEVEL
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from engine_process import Engine
 from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.execute.scrapes import GENERATOR, Scrape, read_scrapes
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.replay import board_files, rule_files
-from loadlab.pipeline.replay_text import write_openmetrics
+from loadlab.pipeline.replay_text import openmetrics_of, write_openmetrics
 from loadlab.report.board_queries import board_annotations, board_offers, board_queries
 from loadlab.report.openmetrics import together
 from tiny_experiment import FASTAPI, FLASK, write_tiny
@@ -108,7 +109,7 @@ def test_what_boards_and_rules_use_is_exposed_by_somebody(bundle: Path) -> None:
     recorded = {rule["record"] for rule in rules if "record" in rule}
     cadvisor = (layout.k8s / "base" / "prometheus" / "prometheus.yml").read_text()
     (kept,) = re.findall(r"regex: (container_\(cpu_.*)", cadvisor)
-    exposed = {name for scrape in read_scrapes(bundle) for name in _names(scrape)}
+    exposed = {name for scrape in read_scrapes(bundle) for name in _names(scrape)} | {s.name for s in _levels(bundle)}
     absent = {
         name
         for expr in used
@@ -119,15 +120,16 @@ def test_what_boards_and_rules_use_is_exposed_by_somebody(bundle: Path) -> None:
     assert absent <= (set() if _counted(bundle) else OF_A_LEVEL_THAT_COUNTS)
 
 
+def _levels(bundle: Path) -> list[Sample]:
+    """The load generator's tell nothing of levels in a bundle: a replay makes them from the windows."""
+    text = "".join(openmetrics_of(bundle, checkout()))
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return [sample for sample in samples if sample.name.startswith("loadlab_level_")]
+
+
 def _counted(bundle: Path) -> bool:
     """Whether any window passed its gates: on a machine with other work none may."""
-    samples = [
-        s
-        for scrape in read_scrapes(bundle)
-        for family in text_string_to_metric_families(scrape.text)
-        for s in family.samples
-    ]
-    return any(s.name == "loadlab_level_windows" and s.value > 0 for s in samples)
+    return any(s.name == "loadlab_level_windows" and s.value > 0 for s in _levels(bundle))
 
 
 def test_what_the_boards_show_of_the_run_is_kept_without_being_asked_for(bundle: Path) -> None:
@@ -145,7 +147,8 @@ def test_a_run_says_which_trial_it_is_at_and_what_it_bills(bundle: Path) -> None
     assert {s.labels["stack"] for s in samples if s.name == "loadlab_window_open"} == {"flask", "fastapi"}
     assert {s.value for s in samples if s.name == "loadlab_billed_memory_gib"} == {2.0}
     assert "locust_arrivals_dropped_total" not in {s.name for s in samples}
-    levels = {(s.labels["stack"], s.labels["users"]) for s in samples if s.name == "loadlab_level_users"}
+    assert not any(s.name.startswith("loadlab_level_") for s in samples), "kept nowhere to be thrown away"
+    levels = {(s.labels["stack"], s.labels["users"]) for s in _levels(bundle) if s.name == "loadlab_level_users"}
     assert levels == {("flask", "2"), ("fastapi", "2")}, "a demand or a control is no level"
 
 

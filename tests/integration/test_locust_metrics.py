@@ -30,8 +30,8 @@ def locust(tmp_path: Path) -> Iterator[Cluster]:
     cluster.close()
 
 
-def scrape(locust: Cluster) -> list[Sample]:
-    with urllib.request.urlopen(f"{locust.web}/metrics", timeout=10) as answer:
+def scrape(locust: Cluster, query: str = "") -> list[Sample]:
+    with urllib.request.urlopen(f"{locust.web}/metrics{query}", timeout=10) as answer:
         return [s for family in text_string_to_metric_families(answer.read().decode()) for s in family.samples]
 
 
@@ -68,3 +68,6 @@ def test_a_level_is_what_the_engine_says_of_it(locust: Cluster) -> None:
     level = {"stack": STACKS[0], "users": USERS, "windows": 1, "left_out": 0, "ok": 7, "billed": []}
     locust.post("phase", {"levels": [level]})
     assert by_label(scrape(locust), "loadlab_level_ok_requests", "stack", users=str(USERS)) == {STACKS[0]: 7}
+    left_out = {s.name for s in scrape(locust)} - {s.name for s in scrape(locust, "?levels=0")}
+    assert {"loadlab_level_ok_requests"} <= left_out
+    assert all(name.startswith("loadlab_level_") for name in left_out)

@@ -207,9 +207,9 @@ class LocustGenerator:
         return None
 
     def scrape(self) -> None:
-        """Read Locust's /metrics in the background."""
+        """Read Locust's /metrics in the background, without the levels: the bundle itself knows better."""
         if self._web.reached is not None:
-            self._own.begin(f"{self._web.reached}/metrics")
+            self._own.begin(f"{self._web.reached}/metrics?levels=0")
 
     def take_scrapes(self) -> str:
         """What was read of /metrics."""

@@ -134,7 +134,8 @@ def test_the_table_of_metrics_has_every_metric_of_the_services(pages: Pages, roo
 
 def test_the_table_of_the_generator_has_every_series_of_the_exporter(pages: Pages, root: Path) -> None:
     told = set(first_column(section(pages[root / "docs" / "interfaces.md"], "Metrics of the load generator")))
-    families = list(Exporter(make_now, Ledger(), 0.0).collect())
+    exporter = Exporter(make_now, Ledger(), 0.0)
+    families = [*exporter.collect(), *exporter.levels.collect()]
     assert told == {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
 
 

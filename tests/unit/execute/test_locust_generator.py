@@ -447,7 +447,7 @@ def test_its_metrics_are_kept_with_the_time_they_were_asked_for(
 ) -> None:
     generator.scrape()
     assert generator.take_scrapes() == "", "nothing answered yet"
-    master.garbled["/metrics"] = b"locust_users 8.0\n"
+    master.garbled["/metrics?levels=0"] = b"locust_users 8.0\n"
     generator.status()
     generator.scrape()
     assert generator.take_scrapes() == f"# scraped {clock.unix_s():.6f}\nlocust_users 8.0\n"

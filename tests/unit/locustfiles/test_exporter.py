@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from _arrival_tally import DROPPED, STARTED
-from _exporter import Exporter, Opened
+from _exporter import Exporter, Now, Opened
 from _ledger import Ledger
 from _phase import check_phase
 from _refusal import Refusal
@@ -19,6 +19,7 @@ from _tally import FAILED, INTENDED, OK, ROW_WIDTH, START, UNJUDGED, Slice
 from _totals import BOUNDS_S, Totals
 from _web import add_routes
 from flask import Flask, Response
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from builders_locust import make_now
@@ -157,6 +158,13 @@ def test_dropped_arrivals_are_told_from_the_first_open_load_on_and_outlive_their
     assert ledger.dropped == 3, "a counter does not go away when a closed loop follows"
 
 
+def _told(phase: Mapping[str, Any], now: Now = IDLE) -> Exporter:
+    """After this phase."""
+    exporter = Exporter(lambda: now, Ledger(), BEGAN_S)
+    exporter.levels.tell(phase["levels"])
+    return exporter
+
+
 def test_what_is_not_known_has_no_sample() -> None:
     samples = _samples(Exporter(lambda: IDLE, Ledger(), BEGAN_S).text())
     names = {name for name, _ in samples}
@@ -190,7 +198,7 @@ def test_phase_window_levels_and_bills_are_told_with_their_labels() -> None:
     given = {"levels": [level], "billed": billed, "cores": {"flask": 2.0}, "prices": [{"list": "gke", "billing": "x"}]}
     opened = [Opened("b01", BEGAN_S + 5, "flask", "48"), Opened("b02", BEGAN_S + 9, "flask", "48")]
     now = replace(IDLE, phase={**phase, **given}, open_stack="flask", opened=opened)
-    samples = _samples(Exporter(lambda: now, Ledger(), BEGAN_S).text())
+    samples = _samples(_told(given, now).text())
     assert samples["loadlab_window_open", (("stack", "flask"),)] == 1
     at = (("stack", "flask"), ("users", "48"))
     for window, opened_s in (("b01", BEGAN_S + 5), ("b02", BEGAN_S + 9)):
@@ -208,6 +216,24 @@ def test_phase_window_levels_and_bills_are_told_with_their_labels() -> None:
     assert samples["loadlab_margin_ratio", ()] == 0.1
     (info,) = [dict(labels) for name, labels in samples if name == "loadlab_phase_info"]
     assert (info["experiment"], info["users"], info["window"]) == ("quick", "48", "")
+
+
+def test_levels_are_rendered_once_and_left_out_where_nobody_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def noted(registry: CollectorRegistry) -> bytes:
+        made.append(registry)
+        return generate_latest(registry)
+
+    monkeypatch.setattr("_levels.generate_latest", noted)
+    exporter = _told({"levels": [{"stack": "flask", "users": 8, "windows": 1}]})
+    before = len(made)
+    whole, rest = _samples(exporter.text()), _samples(exporter.text(with_levels=False))
+    assert {name for name, _ in whole.keys() - rest.keys()} == {"loadlab_level_users", "loadlab_level_windows"}
+    exporter.levels.tell([{"stack": "flask", "users": 8, "windows": 1}])
+    assert len(made) == before, "neither a scrape nor a phase with the same levels"
+    exporter.levels.tell([])
+    assert _samples(exporter.text()) == rest, "levels of a run that is over are gone"
 
 
 def test_ten_workers_make_no_more_series_than_one() -> None:
@@ -306,6 +332,6 @@ def test_any_part_of_a_phase_may_be_missing() -> None:
 def test_a_level_that_says_nothing_of_bills_has_none_and_hinders_no_scrape() -> None:
     phase = {"levels": [{"stack": "flask", "users": 8, "windows": 1}]}
     check_phase(phase)
-    samples = _samples(Exporter(lambda: replace(IDLE, phase=phase), Ledger(), BEGAN_S).text())
+    samples = _samples(_told(phase).text())
     assert samples["loadlab_level_windows", (("stack", "flask"), ("users", "8"))] == 1
     assert "loadlab_level_billed" not in {name for name, _ in samples}

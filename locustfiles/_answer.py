@@ -49,5 +49,5 @@ def end_s(response: Any, reported_s: float) -> float:
     answer = getattr(response, "_response", None)
     if answer is None or not answer.message_complete:
         return reported_s
-    read_s: float = answer.lab_read_s
+    read_s: float = getattr(answer, "lab_read_s", reported_s)
     return read_s

@@ -106,7 +106,7 @@ class Recorder:
                 self._settle(me, (due_s, begun_s), result)
                 return result
             send_s, answer = in_flight.pop(me), result._response
-            end_s = answer.lab_read_s if answer.message_complete else last["at_s"]
+            end_s = getattr(answer, "lab_read_s", last["at_s"]) if answer.message_complete else last["at_s"]
             send_s = begun_s if send_s is UNSENT else send_s
             verdict = OK if last["exception"] is None else FAILED
             append((due_s, send_s, end_s, (end_s - send_s) * 1e3, answer.get_code(), verdict))

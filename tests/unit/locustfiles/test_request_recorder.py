@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -89,6 +90,28 @@ def test_an_answer_is_sent_answered_and_ok_with_locusts_latency(session: Session
         "in_flight": 0,
         "outcomes": {"200": 1, "503": 1},
     }
+
+
+class Plain:
+    """What a session returns that reports by itself, of a client that does not say when it read."""
+
+    def __init__(self) -> None:
+        self._response = SimpleNamespace(message_complete=True, get_code=lambda: 200)
+
+
+def test_an_answer_of_a_client_that_does_not_say_when_it_read_ends_with_its_report(
+    recorder: Recorder, clock: Clock
+) -> None:
+    def request(_: object) -> Plain:
+        recorder.send()
+        clock.now_s += 0.25
+        plain = Plain()
+        recorder.watch_events()(response=plain)
+        clock.now_s += 1.0
+        return plain
+
+    recorder.watch_requests(request, Plain)(None)
+    assert recorder.cut().rows[0, [END, LATENCY_MS]].tolist() == [100.25, 250.0]
 
 
 def test_no_answer_is_a_failure_named_by_its_error(session: Session, recorder: Recorder) -> None:

@@ -130,6 +130,7 @@ def test_what_came_before_the_answer_was_asked_for_needs_no_wait(
 def test_what_a_client_does_not_say_ends_with_its_report() -> None:
     assert end_s(object(), 77.0) == 77.0
     assert end_s(SimpleNamespace(_response=None), 77.0) == 77.0
+    assert end_s(SimpleNamespace(_response=SimpleNamespace(message_complete=True)), 77.0) == 77.0
 
 
 def test_the_collector_leaves_alone_what_is_there_and_starts_seldom() -> None:

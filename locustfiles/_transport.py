@@ -24,12 +24,16 @@ from _answer import timed_answer
 from _recorder import UNSENT, Recorder
 from gevent import getcurrent
 from gevent.monkey import get_original
+from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
 from geventhttpclient.connectionpool import ConnectionPool
 
 RETRY_RULE = "_may_retry_after_send_error"
 ANSWER = "HTTPSocketPoolResponse"
 ALIVE_CHECK = "_is_socket_alive"
 CONNECT = "_create_socket"
+OF_AN_ANSWER = ("feed", "_read_headers")
+OF_A_SOCKET = ("_wait", "_read_event")
+"""What `_answer.py` builds upon."""
 _poll = get_original("select", "poll")
 
 
@@ -81,8 +85,25 @@ def sent_with_its_connection(create: Callable[[Any], Any], recorder: Recorder) -
     return creating
 
 
+def _check_names() -> None:
+    answer = getattr(geventhttpclient.client, ANSWER, None)
+    for library, owner, names in (
+        (geventhttpclient, geventhttpclient.client, (RETRY_RULE, ANSWER)),
+        (geventhttpclient, ConnectionPool, (ALIVE_CHECK, CONNECT)),
+        (geventhttpclient, answer, OF_AN_ANSWER),
+        (gevent, PlainSocket, OF_A_SOCKET),
+    ):
+        for name in names:
+            if not hasattr(owner, name):
+                raise SystemExit(
+                    f"{library.__name__} {library.__version__} has no {name}, so the lab cannot keep it from resending"
+                    " requests or say when one was sent and answered; install the version that requirements.lock names"
+                )
+
+
 def make_exact(recorder: Recorder) -> None:
-    """Change all of it for this process; SystemExit with one line where the library is not the one that is known."""
+    """Change all of it for this process; SystemExit with one line where a library is not the one that is known."""
+    _check_names()
     replaced: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (geventhttpclient.client, RETRY_RULE, lambda _: never_retry),
         (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, recorder.clock)),
@@ -90,9 +111,4 @@ def make_exact(recorder: Recorder) -> None:
         (ConnectionPool, CONNECT, lambda create: sent_with_its_connection(create, recorder)),
     ]
     for owner, name, wrap in replaced:
-        if not hasattr(owner, name):
-            raise SystemExit(
-                f"geventhttpclient {geventhttpclient.__version__} has no {name}, so the lab cannot keep it from"
-                " resending requests or say when one was sent; install the version that requirements.lock names"
-            )
         setattr(owner, name, wrap(getattr(owner, name)))

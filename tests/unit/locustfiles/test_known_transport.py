@@ -1,0 +1,51 @@
+"""The private names of two libraries that the recorder depends on."""
+
+from __future__ import annotations
+
+import re
+
+import gevent
+import geventhttpclient
+import geventhttpclient.client
+import pytest
+from _recorder import Recorder
+from _transport import ANSWER, RETRY_RULE, make_exact
+from geventhttpclient.connectionpool import ConnectionPool
+
+CLIENT, GEVENT = f"geventhttpclient {geventhttpclient.__version__}", f"gevent {gevent.__version__}"
+
+
+class NoHeaders:
+    def feed(self) -> None: ...
+
+
+class NoEvent:
+    def _wait(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "instead", "message"),
+    [
+        (geventhttpclient.client, RETRY_RULE, None, f"{CLIENT} has no {RETRY_RULE}"),
+        (geventhttpclient.client, ANSWER, None, f"{CLIENT} has no {ANSWER}"),
+        (ConnectionPool, "_is_socket_alive", None, f"{CLIENT} has no _is_socket_alive"),
+        (ConnectionPool, "_create_socket", None, f"{CLIENT} has no _create_socket"),
+        (geventhttpclient.client, ANSWER, NoEvent, f"{CLIENT} has no feed"),
+        (geventhttpclient.client, ANSWER, NoHeaders, f"{CLIENT} has no _read_headers"),
+        ("_transport", "PlainSocket", NoHeaders, f"{GEVENT} has no _wait"),
+        ("_transport", "PlainSocket", NoEvent, f"{GEVENT} has no _read_event"),
+    ],
+)
+def test_a_library_without_a_name_that_the_lab_needs_ends_the_start_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, owner: object, name: str, instead: type | None, message: str
+) -> None:
+    if isinstance(owner, str):
+        monkeypatch.setattr(f"{owner}.{name}", instead)
+    elif instead is None:
+        monkeypatch.delattr(owner, name)
+    else:
+        monkeypatch.setattr(owner, name, instead)
+    before = vars(geventhttpclient.client) | vars(ConnectionPool)
+    with pytest.raises(SystemExit, match=f"^{re.escape(message)}, [^\\n]*$"):
+        make_exact(Recorder())
+    assert vars(geventhttpclient.client) | vars(ConnectionPool) == before, "all or nothing is changed"

@@ -10,8 +10,8 @@ A row keeps three times of ``time.perf_counter`` (monotonic):
   task asked for it. An arrival of an open loop puts its planned time into ``due``;
 * the send: the bytes are ready and the generator has given way to whoever else was ready (``_transport.py``), so no
   work of its own is in the latency; a new connection belongs to the latency;
-* the end: the last byte of the answer is read, and nothing made of it yet (``_answer.py``). What is not read to its
-  end, and what another client than FastHttpUser's read, ends with its report, before Locust's statistics hear of it.
+* the end: the last part of the answer, at most 4 KiB, is read and not parsed yet (``_answer.py``). What is not read to
+  its end, and what another client than FastHttpUser's read, ends with its report, before Locust's statistics hear it.
 
 The latency is the end less the send. What the generator does for a user before the send and after the end is in
 ``chores``, so that every moment of a user is a request, a wait or a chore. A user waits where Locust makes it wait

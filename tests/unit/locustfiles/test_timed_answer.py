@@ -86,6 +86,28 @@ def test_the_time_of_reading_is_taken_before_anything_is_made_of_the_answer(pair
     assert notes == ["clock", "parsed"]
 
 
+def test_an_answer_beyond_4_kib_is_parsed_part_by_part_and_ends_before_the_last_part_is(
+    pair: tuple[Any, Any], pool: Pool
+) -> None:
+    notes: list[object] = []
+
+    class Noting(HTTPSocketPoolResponse):
+        def feed(self, data: str | bytes) -> None:
+            notes.append(len(data))
+            super().feed(data)
+
+    def clock() -> float:
+        notes.append("clock")
+        return float(len(notes))
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 8192\r\n\r\n"
+    pair[1].sendall(head + b"x" * 8192)
+    answer = timed_answer(Noting, clock)(pair[0], pool)
+    assert len(answer.read()) == 8192
+    assert notes == ["clock", 4096, "clock", 4096, "clock", len(head)]
+    assert end_s(SimpleNamespace(_response=answer), 77.0) == 5.0
+
+
 def test_a_client_waits_for_an_answer_before_it_asks_for_it(
     pair: tuple[Any, Any], pool: Pool, answer_class: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 An answer is due at a moment that the program fixes when its request has arrived. The loop sleeps until ``spin_ms``
 before the next such moment, then only looks at clock and sockets, and hands the answer over when its time has come.
-For ``watch_ms`` after a request it does not sleep at all.
+For ``watch_ms`` after a request, and after an answer, it does not sleep at all.
 """
 
 from __future__ import annotations
@@ -179,6 +179,7 @@ class GoldenServer:
         due_ns, _, connection, answer, arrival_ns, request_id, status = entry
         connection.waiting -= 1
         departure_ns = self._clock_ns()
+        self._awake_until_ns = departure_ns + self._watch_ns
         if connection.is_open and not connection.send(answer):
             self._lose(connection)
         elif connection.is_open:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -15,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from golden.server import GoldenServer
+from golden.server import IDLE_S, GoldenServer
 from golden.settings import GoldenSettings
 from golden.wire import MOST_HEAD_BYTES, BadRequest, next_request
 
 MS = 1_000_000
+EPOLL = select.epoll
 Served = tuple[GoldenServer, Path]
 Serve = Callable[..., Served]
 
@@ -101,6 +103,45 @@ def test_a_server_that_watches_for_the_next_request_answers_as_one_that_sleeps(s
     assert log.column(0) == [1, 2]
     assert {(due - arrival) / MS for _, arrival, due, _, _ in log.rows} == {2.0}
     assert all(departure >= due for _, _, due, departure, _ in log.rows)
+
+
+class NotingEpoll:
+    """An epoll by which alone the time goes on: a millisecond with each look, far with each sleep."""
+
+    def __init__(self) -> None:
+        self.epoll = EPOLL()
+        self.now_ns = 0
+        self.answered: Callable[[], int] = int
+        self.slept: list[tuple[int, float]] = []
+        """With how many requests answered it was asked, and how long it might sleep."""
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        self.slept.append((self.answered(), timeout))
+        self.now_ns += MS if timeout == 0 else 1000 * MS
+        return self.epoll.poll(0 if timeout == 0 else 0.001, most)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.epoll, name)
+
+
+def test_a_server_watches_for_the_next_request_after_an_answer_that_took_long_too(
+    monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    noting = NotingEpoll()
+    monkeypatch.setattr("golden.server.select.epoll", lambda: noting)
+    environ = {"GOLDEN_PORT": str(free_port), "GOLDEN_DELAY": "constant(500ms)", "GOLDEN_WATCH_MS": "20"}
+    server = GoldenServer(GoldenSettings.from_env(environ), lambda: noting.now_ns)
+    noting.answered = lambda: server.counts.answered
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    with connect(server) as client:
+        client.sendall(request(1))
+        assert answers(client, 1)[0][0] == 200
+        while thread.is_alive() and (1, IDLE_S) not in noting.slept:
+            time.sleep(0.001)
+        _end(server, thread)
+    after = [timeout for answered, timeout in noting.slept if answered == 1]
+    assert after[:21] == [0.0] * 20 + [IDLE_S]
 
 
 def test_the_log_is_what_was_sent_and_every_answer_left_when_it_was_due(serve: Serve) -> None:

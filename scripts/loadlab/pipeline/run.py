@@ -24,6 +24,7 @@ from loadlab.pipeline.bundle import (
     FOR_RESUME,
     begin,
     begin_again,
+    check_rules,
     experiment_to_resume,
     find_run,
     prices_of,
@@ -75,6 +76,7 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
         if BundleStore(folder, SystemClock()).load().complete:
             return _only_reported(folder, layout)
         experiment = experiment_to_resume(folder)
+        check_rules(folder, experiment, BundleStore(folder, SystemClock()).progress().plan)
     check_targets(experiment, request.allowed_hosts)
     reached = _reached(experiment, request, layout)
     with BundleStore(folder, SystemClock()) as store:

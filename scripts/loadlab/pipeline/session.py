@@ -80,7 +80,9 @@ def _reason(error: BaseException) -> str:
 
 def _refinement(rig: Rig, plan: Plan, rule: RefinePlan, demands: tuple[Demand, ...]) -> Refinement:
     """What follows the first stage, by rules that the plan holds; out of the bundle alone, so that a resume agrees."""
-    bracket = first_bracket(rig.experiment, rig.store.load(), rig.prices)
+    run, numbers = rig.store.load(), {block.number for block in plan.blocks}
+    first = replace(run, windows=tuple(window for window in run.windows if window.block in numbers))
+    bracket = first_bracket(rig.experiment, first, rig.prices)
     prediction = predicted(rig.experiment, demands)
     users = prediction.users if prediction else None
     found = refinement_of(rule, rig.experiment, plan, bracket, predicted_users=users)

@@ -176,6 +176,44 @@ def test_a_second_stage_that_contradicts_itself_is_refused(copied: Lab, change: 
         _load(copied)
 
 
+def test_blocks_of_a_second_stage_whose_plan_is_lost_are_refused(copied: Lab) -> None:
+    (copied.folder / "refinement.json").unlink()
+    said = r"refinement.json: got no such file, expected the plan of the finished blocks 5, 6, 7, 8, .*another copy"
+    with pytest.raises(BundleError, match=said):
+        _load(copied)
+    with pytest.raises(BundleError, match=said):
+        analyse_bundle(copied.folder, checkout(copied.folder.parent))
+    with pytest.raises(BundleError, match=said):
+        copied.run()
+
+
+def test_a_block_that_neither_plan_has_is_refused(copied: Lab) -> None:
+    path = copied.folder / "refinement.json"
+    known = orjson.loads(path.read_bytes())
+    known["plan"]["blocks"].pop()
+    path.write_bytes(orjson.dumps(known))
+    with pytest.raises(BundleError, match=r"refinement.json: got .*the finished blocks 8, which plan.json has not"):
+        _load(copied)
+
+
+@pytest.mark.parametrize(
+    ("rules", "got"),
+    [(None, "no second stage"), ({"levels": 3, "count": 4, "width_ratio": 1.3}, "levels 3, count 4, width_ratio 1.3")],
+)
+def test_a_plan_with_other_rules_than_the_experiment_is_refused(
+    tmp_path: Path, rules: dict[str, object] | None, got: str
+) -> None:
+    """Without a second stage nothing in the bundle but the experiment knows of the rules."""
+    lab = make_lab(_experiment(replace(RULE, width_ratio=1.6)), tmp_path / "unit-run")
+    lab.run()
+    (lab.folder / "refinement.json").unlink()
+    path = lab.folder / "plan.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "refine": rules}))
+    expected = rf"plan.json: refine: got {got}, expected levels 2, count 4, width_ratio 1.6, as experiment.toml says"
+    with pytest.raises(BundleError, match=expected):
+        analyse_bundle(lab.folder, checkout(lab.folder.parent))
+
+
 def test_a_second_stage_beside_a_plan_without_rules_is_refused(copied: Lab) -> None:
     path = copied.folder / "plan.json"
     path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "refine": None}))

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from builders import make_experiment
+from builders import make_experiment, make_open
 from loadlab.errors import BundleError
 from loadlab.execute import durable
 from loadlab.execute import store as store_module
@@ -19,7 +19,7 @@ from loadlab.model.experiment import Experiment, RefinePlan
 from loadlab.model.run import RunData
 from loadlab.pipeline.finish import analyse_bundle
 from loadlab.pipeline.layout import checkout
-from simulated_lab import Lab, make_lab
+from simulated_lab import Lab, Watcher, make_lab
 
 RULE = RefinePlan(levels=2, count=4, width_ratio=1.3)
 """The pool of 8 slots parts at 8.8 users: the levels below bracket it widely."""
@@ -160,6 +160,38 @@ def test_stopped_around_the_second_stage_a_resumed_run_comes_to_the_same_end(
     ]
     bracket = _results(stopped)["bracket"]
     assert (bracket["lower_users"], bracket["upper_users"]) == (8, 9)
+
+
+def test_stopped_between_its_stages_a_run_says_so_and_a_resume_knows_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = make_lab(_experiment(), tmp_path / "stopped")
+    with monkeypatch.context() as patched:
+        _kill_before(patched, lambda text: "refinement.json" in text)
+        with pytest.raises(Killed):
+            stopped.run()
+    results = _results(stopped)
+    (told,) = (one for one in results["findings"] if one["code"] == "run_incomplete")
+    assert told["got"] == "4 of 4 blocks, and the second stage is not decided yet"
+    assert told["expected"] == "4 blocks, fixed before the run, and what follows them"
+    assert results["refined"]["reason"] == "the second stage is not decided yet"
+    resumed = replace(stopped, watcher=Watcher())
+    with monkeypatch.context() as patched:
+        _kill_before(patched, lambda text: '"block_started","block":5' in text)
+        with pytest.raises(Killed):
+            resumed.run()
+    decided = orjson.loads((stopped.folder / "refinement.json").read_bytes())
+    windows = sum(len(block["trials"]) for block in decided["plan"]["blocks"])
+    assert resumed.watcher.bounded == windows > 0
+    assert len(resumed.watcher.expected_s) == windows
+
+
+def test_what_follows_the_first_stage_of_an_open_load_is_said_in_rates(tmp_path: Path) -> None:
+    experiment = replace(make_open(make_experiment(blocks=4, measure_s=8.0), 20, 30, 60, 80), refine=RULE)
+    lab = make_lab(experiment, tmp_path / "unit-run")
+    lab.run()
+    (said,) = (message for message in lab.watcher.messages if message.startswith("stage 1 gave (30, 60]"))
+    assert "stage 2 measures 38 and 48 req/s in 4 fresh blocks" in said
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from loadlab.pipeline.bundle import (
     begin,
     begin_again,
     check_rules,
+    experiment_of,
     experiment_to_resume,
     find_run,
     prices_of,
@@ -73,10 +74,11 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
     else:
         folder = _to_resume(request, layout)
         request = replace(request, target=BundleStore(folder, SystemClock()).provenance().target)
-        if BundleStore(folder, SystemClock()).load().complete:
+        is_complete = BundleStore(folder, SystemClock()).load().complete
+        check_rules(folder, experiment_of(folder), BundleStore(folder, SystemClock()).progress().plan)
+        if is_complete:
             return _only_reported(folder, layout)
         experiment = experiment_to_resume(folder)
-        check_rules(folder, experiment, BundleStore(folder, SystemClock()).progress().plan)
     check_targets(experiment, request.allowed_hosts)
     reached = _reached(experiment, request, layout)
     with BundleStore(folder, SystemClock()) as store:

@@ -19,6 +19,7 @@ from loadlab.model.experiment import Experiment, RefinePlan
 from loadlab.model.run import RunData
 from loadlab.pipeline.finish import analyse_bundle
 from loadlab.pipeline.layout import checkout
+from loadlab.pipeline.run import Request, run
 from simulated_lab import Lab, Watcher, make_lab
 
 RULE = RefinePlan(levels=2, count=4, width_ratio=1.3)
@@ -244,6 +245,8 @@ def test_a_plan_with_other_rules_than_the_experiment_is_refused(
     expected = rf"plan.json: refine: got {got}, expected levels 2, count 4, width_ratio 1.6, as experiment.toml says"
     with pytest.raises(BundleError, match=expected):
         analyse_bundle(lab.folder, checkout(lab.folder.parent))
+    with pytest.raises(BundleError, match=expected):
+        run(Request(experiment=None, resume=lab.folder), checkout(lab.folder.parent), lab.watcher)
 
 
 def test_a_second_stage_beside_a_plan_without_rules_is_refused(copied: Lab) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 from hypothesis import strategies as st
 
 from builders import make_experiment
+from loadlab.model.experiment import RefinePlan
 from loadlab.pipeline.finish import analyse_bundle, current_report
 from loadlab.pipeline.layout import checkout
 from simulated_lab import make_lab
@@ -66,9 +67,11 @@ def judged_untouched(whole: Whole, name: str) -> None:
 
 
 def make_whole(runs: Path) -> Whole:
-    """A simulated run of two blocks, judged, in this folder."""
-    lab = make_lab(make_experiment(blocks=2, users=(8, 12)), runs / "unit-run")
+    """A simulated run of two stages with two blocks each, judged, in this folder."""
+    rules = RefinePlan(levels=1, count=2, width_ratio=1.3)
+    lab = make_lab(replace(make_experiment(blocks=2, users=(7, 14), measure_s=8.0), refine=rules), runs / "unit-run")
     lab.run()
+    assert (lab.folder / "windows" / "b03-010-pool.json").exists()
     analyse_bundle(lab.folder, checkout(runs))
     files = {str(p.relative_to(lab.folder)): p.read_bytes() for p in lab.folder.rglob("*") if p.is_file()}
     return Whole(folder=lab.folder, files=files)

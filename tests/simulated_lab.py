@@ -26,6 +26,7 @@ class Watcher:
     messages: list[str] = field(default_factory=list)
     windows: list[tuple[str, WindowSummary]] = field(default_factory=list)
     expected: list[int] = field(default_factory=list)
+    bounded: int = 0
     least_s: float = 0.0
     expected_s: tuple[float, ...] = ()
     ticks: int = 0
@@ -33,7 +34,7 @@ class Watcher:
 
     def run_bounded(self, windows: int, least_s: float) -> None:
         assert (least_s > 0) == (windows > 0)
-        self.least_s, self.total = least_s, windows
+        self.bounded, self.least_s, self.total = windows, least_s, windows
 
     def run_started(self, expected_s: Sequence[float]) -> None:
         self.expected_s, self.total = tuple(expected_s), len(expected_s)

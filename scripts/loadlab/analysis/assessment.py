@@ -14,7 +14,7 @@ from loadlab.analysis.controls import aa_control, aa_findings
 from loadlab.analysis.description import own_waits
 from loadlab.analysis.mishaps import load_findings, mishap_findings, origin_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
-from loadlab.analysis.stages import planned_blocks
+from loadlab.analysis.stages import UNDECIDED, is_undecided, planned_blocks
 from loadlab.analysis.summarise import Judged, level_summaries
 from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
 from loadlab.analysis.validity import unjudged
@@ -81,7 +81,7 @@ def assess(
         comparisons=tuple(comparison for curve in curves for comparison in curve.comparisons),
         levels=level_summaries(judged, experiment),
         findings=(
-            *run_findings(run, planned_blocks(plan, run)),
+            *run_findings(run, plan),
             *mishap_findings(run),
             *load_findings(run),
             *cross_check_findings(run),
@@ -160,22 +160,9 @@ def count(run: RunData, judged: Judged) -> Counts:
     )
 
 
-def run_findings(run: RunData, planned_blocks: int) -> tuple[Finding, ...]:
+def run_findings(run: RunData, plan: Plan) -> tuple[Finding, ...]:
     """Doubts about the run as a whole."""
-    found: list[Finding] = []
-    if not run.complete:
-        done = len({window.block for window in run.windows})
-        found.append(
-            finding(
-                "run_incomplete",
-                "warning",
-                "run",
-                got=f"{done} of {planned_blocks} blocks",
-                expected=f"{planned_blocks} blocks, fixed before the run",
-                next_step=f"{PROGRAM} run --resume RUN goes on where it stopped",
-                detail=run.ended_by,
-            )
-        )
+    found = [] if run.complete else [_incomplete(run, plan)]
     if run.interrupted_blocks:
         numbers = ", ".join(str(number) for number in run.interrupted_blocks)
         found.append(finding("interrupted_blocks", "info", "run", got=f"blocks {numbers}", expected="none"))
@@ -195,6 +182,20 @@ def run_findings(run: RunData, planned_blocks: int) -> tuple[Finding, ...]:
             )
         )
     return tuple(found)
+
+
+def _incomplete(run: RunData, plan: Plan) -> Finding:
+    done, planned = len({window.block for window in run.windows}), planned_blocks(plan, run)
+    undecided = is_undecided(plan, run)
+    return finding(
+        "run_incomplete",
+        "warning",
+        "run",
+        got=f"{done} of {planned} blocks" + (f", and {UNDECIDED}" if undecided else ""),
+        expected=f"{planned} blocks, fixed before the run" + (", and what follows them" if undecided else ""),
+        next_step=f"{PROGRAM} run --resume RUN goes on where it stopped",
+        detail=run.ended_by,
+    )
 
 
 def window_doubts(judged: Judged) -> tuple[Finding, ...]:

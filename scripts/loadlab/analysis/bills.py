@@ -9,12 +9,16 @@ from loadlab.analysis.billing import Tariff
 from loadlab.analysis.compare import Figures
 from loadlab.analysis.cost import is_inverse_throughput, usd_per_million_good_by_window
 from loadlab.analysis.replicas import held_level_of, usd_per_hour_by_block
+from loadlab.analysis.stages import stages
 from loadlab.analysis.summarise import Judged
 from loadlab.model.experiment import Objective, Statistic
 from loadlab.model.run import RunData, Window
 
 ONE_EACH = (
     "each request has an environment to itself: it costs the same at any number of users, and the curves cannot part"
+)
+FIRST_STAGE_ALONE = (
+    "at the levels of stage 1 alone: a replica is filled to a level of its own block, and stage 2 has others"
 )
 
 
@@ -23,18 +27,21 @@ def priced_figures(
 ) -> tuple[Figures, ...]:
     """Bill every window under every tariff: cost per million good requests, then dollars per hour at N users.
 
-    The A/A windows are billed too, for the control; dollars per hour come from the windows that count alone. Under
-    per-request memory billing the demands are billed and no window is.
+    The A/A windows are billed too, for the control; dollars per hour come from the windows that count alone, of a run
+    of two stages from those of the first. Under per-request memory billing the demands are billed and no window is.
     """
     used = {window.id for window in judged.windows if window.used}
     counted = [window for window in run.windows if window.id in used]
+    (_, first), *later = stages(run)
+    hourly = [window for window in first if window.id in used]
+    note = FIRST_STAGE_ALONE if later else None
     return tuple(
         figures
         for tariff in tariffs
         for figures in (
             _alone(tariff, run, objective, think_s)
             if is_alone(tariff)
-            else (_per_request(tariff, run.windows, counted), _per_hour(tariff, counted, objective))
+            else (_per_request(tariff, run.windows, counted), _per_hour(tariff, hourly, objective, note))
         )
     )
 
@@ -69,7 +76,7 @@ def _per_request(tariff: Tariff, windows: Sequence[Window], counted: Sequence[Wi
     )
 
 
-def _per_hour(tariff: Tariff, counted: Sequence[Window], objective: Objective) -> Figures:
+def _per_hour(tariff: Tariff, counted: Sequence[Window], objective: Objective, note: str | None) -> Figures:
     stacks = list(dict.fromkeys(window.stack for window in counted))
     reasons = {s: held_level_of([w for w in counted if w.stack == s], objective).reason for s in stacks}
     absent = [f"{stack}: {reason}" for stack, reason in reasons.items() if reason is not None]
@@ -80,5 +87,5 @@ def _per_hour(tariff: Tariff, counted: Sequence[Window], objective: Objective) -
         list=tariff.list_id,
         billing=tariff.billing,
         by_block=usd_per_hour_by_block(tariff, counted, objective),
-        note="; ".join(absent) or None,
+        note="; ".join([*([note] if note else []), *absent]) or None,
     )

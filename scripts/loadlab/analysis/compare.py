@@ -90,9 +90,10 @@ def plain_figures(windows: Sequence[WindowSummary]) -> tuple[Figures, ...]:
 def make_curve(figures: Figures, pairs: Sequence[Pair], stacks: tuple[str, str]) -> Curve:
     """Pair the figures block by block; a pair also misses where a figure is absent or not above zero.
 
-    A level of the second stage that has no figure at all is left out: it was chosen for another curve than this one.
+    Figures of whole blocks depend on the levels that a block visits, and have those of the first stage alone. Any other
+    curve has every level that was measured: one without a figure is unknown, and nothing is said past it.
     """
-    sweep = _told(figures, [pair for pair in pairs if pair.kind == "sweep"], stacks)
+    sweep = [p for p in pairs if p.kind == "sweep" and (p.stage == 1 or figures.by_window is not None)]
     users = sorted({pair.users for pair in sweep})
     blocks = sorted({pair.block for pair in sweep})
     place = {(pair.block, pair.users): pair for pair in sweep}
@@ -107,11 +108,6 @@ def make_curve(figures: Figures, pairs: Sequence[Pair], stacks: tuple[str, str])
         stages=tuple(stages[n] for n in users),
         planned=tuple(sum(pair.users == n for pair in sweep) for n in users),
     )
-
-
-def _told(figures: Figures, sweep: Sequence[Pair], stacks: tuple[str, str]) -> list[Pair]:
-    told = {pair.users for pair in sweep if pair.stage == 1 or None not in _both(figures, pair, stacks)}
-    return [pair for pair in sweep if pair.users in told]
 
 
 def comparisons(curve: Curve, answer: BracketAnswer) -> tuple[Comparison, ...]:

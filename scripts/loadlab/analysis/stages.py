@@ -10,6 +10,7 @@ from loadlab.model.result import Refined
 from loadlab.model.run import RunData, Window
 from loadlab.units import format_ratio, format_users
 
+UNDECIDED = "the second stage is not decided yet"
 _WHY_ENDED = {
     "narrow": "it is narrow enough, so that the run ended with stage 1",
     "no_bracket": "it is not closed, so that the run ended with stage 1",
@@ -47,6 +48,11 @@ def planned_blocks(plan: Plan, run: RunData) -> int:
     return len(plan.blocks) + (len(second.blocks) if second else 0)
 
 
+def is_undecided(plan: Plan, run: RunData) -> bool:
+    """Whether a second stage may follow, and nothing says yet if it does."""
+    return plan.refine is not None and run.refinement is None
+
+
 def describe_refinement(experiment: Experiment, run: RunData) -> Refined | None:
     """What was asked of a second stage and what came of it; None for a run of one stage."""
     asked, got, second = experiment.refine, run.refinement, second_plan(run)
@@ -58,7 +64,7 @@ def describe_refinement(experiment: Experiment, run: RunData) -> Refined | None:
         width_ratio=asked.width_ratio,
         stage_alpha=experiment.stage_alpha,
         outcome=got.outcome if got else None,
-        reason=refinement_words(got, asked) if got else "the first stage is not finished",
+        reason=refinement_words(got, asked) if got else UNDECIDED,
         lower_users=got.lower_users if got else None,
         upper_users=got.upper_users if got else None,
         levels=second.levels if second else (),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from loadlab.execute.bounds import Fault
@@ -19,7 +19,12 @@ def check_agreement(
     refinement: Refinement | None = None,
 ) -> None:
     """Raise BundleError at the first file that contradicts the plan. ``blocks``: finished ones, with their windows."""
-    for name, fault in (*_contradictions(plan, demands, blocks), *_refinement_faults(plan, refinement)):
+    faults = (
+        *_contradictions(plan, demands, blocks),
+        *_refinement_faults(plan, refinement),
+        *_stray_faults(plan, blocks, refinement),
+    )
+    for name, fault in faults:
         raise damaged(folder / name, fault)
 
 
@@ -73,6 +78,22 @@ def _refinement_faults(plan: Plan | None, refinement: Refinement | None) -> Iter
         if shared or both:
             got = f"blocks {sorted(shared)}, levels {sorted(both)} again"
             yield "refinement.json", Fault(key="plan", got=got, expected="blocks and levels that plan.json has not")
+
+
+def _stray_faults(
+    plan: Plan | None, blocks: Collection[int], refinement: Refinement | None
+) -> Iterator[tuple[str, Fault]]:
+    """Every finished block is in a plan, one of a second stage in that of refinement.json: without it, whose stage?"""
+    second = refinement.plan if refinement is not None else None
+    planned = {block.number for each in (plan, second) if each is not None for block in each.blocks}
+    stray = ", ".join(str(number) for number in sorted(set(blocks) - planned))
+    if plan is None or not stray:
+        return
+    if plan.refine is None:
+        yield "plan.json", Fault(key="blocks", got=f"none numbered {stray}", expected="every block that was finished")
+        return
+    expected = f"the plan of the finished blocks {stray}, which plan.json has not"
+    yield "refinement.json", Fault(key="", got="none of them" if refinement else "no such file", expected=expected)
 
 
 def _twice(window: Window, seen: set[str]) -> Iterator[Fault]:

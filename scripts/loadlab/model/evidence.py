@@ -53,7 +53,7 @@ class Refined:
 
     levels_asked, blocks_asked, width_ratio, stage_alpha: of the plan; stage_alpha is the one-sided error of each stage.
     lower_users, upper_users: the first stage's bracket. levels, blocks: that the second stage has, none where the run
-    ended with the first. outcome None: the first stage is not finished. aa_users: where its A/A control stands.
+    ended with the first. outcome None: it is not decided yet. aa_users: where its A/A control stands.
     """
 
     levels_asked: int

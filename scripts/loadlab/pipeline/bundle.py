@@ -8,8 +8,11 @@ from pathlib import Path
 
 from loadlab.config import Catalogue, dump_experiment, load_experiment, redacted
 from loadlab.errors import PROGRAM, BundleError
+from loadlab.execute.bounds import Fault
+from loadlab.execute.bundle_file import damaged
 from loadlab.execute.store import BundleStore
-from loadlab.model.experiment import Experiment
+from loadlab.model.experiment import Experiment, RefinePlan
+from loadlab.model.plan import Plan
 from loadlab.model.run import Provenance
 from loadlab.pipeline.layout import Layout
 from loadlab.report.render import REPORT_FILES
@@ -76,6 +79,19 @@ def experiment_to_resume(folder: Path) -> Experiment:
     private = folder / FOR_RESUME
     path = private if private.exists() else folder / EXPERIMENT
     return load_experiment(str(path), catalogue=catalogue_of(folder))
+
+
+def check_rules(folder: Path, experiment: Experiment, plan: Plan | None) -> None:
+    """Raise BundleError where plan.json has not the rules of a second stage that the experiment has."""
+    if plan is not None and plan.refine != experiment.refine:
+        expected = f"{_rules(experiment.refine)}, as {EXPERIMENT} says"
+        raise damaged(folder / "plan.json", Fault(key="refine", got=_rules(plan.refine), expected=expected))
+
+
+def _rules(rule: RefinePlan | None) -> str:
+    if rule is None:
+        return "no second stage"
+    return f"levels {rule.levels}, count {rule.count}, width_ratio {rule.width_ratio:g}"
 
 
 def resume_command(folder: Path, allowed_hosts: tuple[str, ...]) -> str:

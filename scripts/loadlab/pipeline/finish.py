@@ -14,7 +14,7 @@ from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import write_whole
 from loadlab.execute.store import BundleStore, writer
 from loadlab.model.result import Analysis
-from loadlab.pipeline.bundle import EXPERIMENT, RESULTS, experiment_of, prices_of
+from loadlab.pipeline.bundle import EXPERIMENT, RESULTS, check_rules, experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
 from loadlab.report.render import render_files
 from loadlab.report.results import from_json, to_json
@@ -107,4 +107,6 @@ def _analysis(store: BundleStore, folder: Path, layout: Layout) -> Analysis:
             f"go on with: {PROGRAM} run --resume {folder}"
         )
     prices = load_price_lists(prices_of(folder, layout.prices))
-    return analyse(experiment_of(folder), progress.plan, run, prices, (folder / EXPERIMENT).read_text())
+    experiment = experiment_of(folder)
+    check_rules(folder, experiment, progress.plan)
+    return analyse(experiment, progress.plan, run, prices, (folder / EXPERIMENT).read_text())

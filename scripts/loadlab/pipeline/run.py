@@ -24,6 +24,8 @@ from loadlab.pipeline.bundle import (
     FOR_RESUME,
     begin,
     begin_again,
+    check_rules,
+    experiment_of,
     experiment_to_resume,
     find_run,
     prices_of,
@@ -72,7 +74,9 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
     else:
         folder = _to_resume(request, layout)
         request = replace(request, target=BundleStore(folder, SystemClock()).provenance().target)
-        if BundleStore(folder, SystemClock()).load().complete:
+        is_complete = BundleStore(folder, SystemClock()).load().complete
+        check_rules(folder, experiment_of(folder), BundleStore(folder, SystemClock()).progress().plan)
+        if is_complete:
             return _only_reported(folder, layout)
         experiment = experiment_to_resume(folder)
     check_targets(experiment, request.allowed_hosts)

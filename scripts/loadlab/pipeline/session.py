@@ -12,7 +12,7 @@ from loadlab.design.plan import make_plan
 from loadlab.design.refinement import refinement_of
 from loadlab.errors import LoadlabError
 from loadlab.execute.ports import BlockProgress
-from loadlab.model.experiment import RefinePlan
+from loadlab.model.experiment import ClosedLoad, RefinePlan
 from loadlab.model.plan import Block, Plan, Refinement
 from loadlab.model.result import Prediction
 from loadlab.model.run import Demand
@@ -21,6 +21,7 @@ from loadlab.pipeline.demand import measure_demands
 from loadlab.pipeline.duration import expected_s, least_s, plan_before_demands
 from loadlab.pipeline.phase import tell
 from loadlab.pipeline.rig import Rig
+from loadlab.units import as_rates
 
 
 def run_session(rig: Rig, progress: BlockProgress) -> None:
@@ -31,8 +32,9 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         KeyboardInterrupt: the user asked to stop; the bundle says so.
     """
     rig.store.event("run_started", {"resumed": progress.plan is not None})
-    _say_bound(rig, progress)
     try:
+        progress = _decided(rig, progress)
+        _say_bound(rig, progress)
         rig.generator.start()
         tell(rig)
         demands = progress.demands or _demands(rig)
@@ -52,6 +54,16 @@ def run_session(rig: Rig, progress: BlockProgress) -> None:
         rig.store.event("run_ended_early", {"reason": _reason(error)})
         raise
     rig.store.event("run_finished", {})
+
+
+def _decided(rig: Rig, progress: BlockProgress) -> BlockProgress:
+    """Of a run that was stopped between its stages what follows the first, before it is said what is left."""
+    plan = progress.plan
+    if plan is None or plan.refine is None or not progress.demands:
+        return progress
+    if progress.refinement is not None or progress.remaining(plan):
+        return progress
+    return replace(progress, refinement=_refinement(rig, plan, plan.refine, progress.demands))
 
 
 def _say_bound(rig: Rig, progress: BlockProgress) -> None:
@@ -80,12 +92,15 @@ def _reason(error: BaseException) -> str:
 
 def _refinement(rig: Rig, plan: Plan, rule: RefinePlan, demands: tuple[Demand, ...]) -> Refinement:
     """What follows the first stage, by rules that the plan holds; out of the bundle alone, so that a resume agrees."""
-    bracket = first_bracket(rig.experiment, rig.store.load(), rig.prices)
+    run, numbers = rig.store.load(), {block.number for block in plan.blocks}
+    first = replace(run, windows=tuple(window for window in run.windows if window.block in numbers))
+    bracket = first_bracket(rig.experiment, first, rig.prices)
     prediction = predicted(rig.experiment, demands)
     users = prediction.users if prediction else None
     found = refinement_of(rule, rig.experiment, plan, bracket, predicted_users=users)
     rig.store.put_refinement(found)
-    rig.progress.message(refinement_words(found, rule))
+    said = refinement_words(found, rule)
+    rig.progress.message(said if isinstance(rig.load, ClosedLoad) else as_rates(said))
     return found
 
 

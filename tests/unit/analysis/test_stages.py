@@ -12,10 +12,12 @@ from loadlab.analysis.analyse import analyse, first_bracket
 from loadlab.analysis.compare import Figures, make_curve
 from loadlab.analysis.stages import stages
 from loadlab.analysis.summarise import judge
-from loadlab.model.experiment import RefinePlan
+from loadlab.analysis.threshold import judge_curve
+from loadlab.config.prices import load_price_lists
+from loadlab.model.experiment import PriceRef, RefinePlan
 from loadlab.model.plan import Refinement
 from loadlab.model.result import Analysis
-from loadlab.model.run import RunData
+from loadlab.model.run import RunData, Window
 from loadlab.stats.level_bounds import level_bounds
 
 COARSE, FINE, KNEE = (32, 45, 62, 87), (38, 51), 44.0
@@ -31,9 +33,9 @@ def _first() -> RunData:
     return make_run(make_windows(_ratio, levels=COARSE, blocks=6, sd_log=0.02))
 
 
-def _both() -> RunData:
+def _both(fine: tuple[int, ...] = FINE) -> RunData:
     first = _first()
-    later = make_windows(_ratio, levels=FINE, blocks=4, sd_log=0.02, seed=2)
+    later = make_windows(_ratio, levels=fine, blocks=4, sd_log=0.02, seed=2)
     moved = tuple(replace(w, id=f"b{w.block + 6:02d}{w.id[3:]}", block=w.block + 6) for w in later)
     plan = plan_of(moved)
     refinement = Refinement(outcome="refined", lower_users=32, upper_users=62, plan=plan)
@@ -85,12 +87,43 @@ def test_the_control_is_judged_over_the_blocks_of_both_stages() -> None:
     assert found.refined.aa_users == 38
 
 
-def test_a_level_of_the_second_stage_without_any_figure_does_not_stand_in_the_way_of_a_curve() -> None:
+def test_a_level_of_the_second_stage_without_any_figure_is_unknown_and_stops_the_lower_end() -> None:
     judged = judge(_both(), EXPERIMENT)
-    told = {w.id: 1 / w.goodput_rps for w in judged.windows if w.users not in FINE}
+    told = {w.id: 1 / w.goodput_rps for w in judged.windows if w.users != FINE[0]}
     curve = make_curve(Figures(statistic="goodput", by_window=told), judged.pairs, (POOL, LOOP))
-    assert (curve.users, curve.stages) == (COARSE, (1,) * 4)
-    assert curve.planned == (6,) * 4
+    assert curve.users == tuple(sorted((*COARSE, *FINE)))
+    found = judge_curve(curve, EXPERIMENT.decision, EXPERIMENT.stage_alpha)
+    assert (found.bracket.bracket.lower_users, found.bracket.bracket.upper_users) == (32, 51)
+    assert [(f.code, f.where) for f in found.findings if f.code == "level_invalid"] == [("level_invalid", "users=38")]
+
+
+def test_a_level_of_the_second_stage_whose_windows_all_fail_a_gate_stops_the_lower_end() -> None:
+    """Under at 35 and 40, every window refused at 38: nothing is known past 35, as in a run of one stage."""
+    run = _both(fine=(35, 38, 40))
+    refused = tuple(replace(w, notes=("the service fell",)) if w.users == 38 else w for w in run.windows)
+    found = _analysis(replace(run, windows=refused))
+    assert found.counts.invalid_levels == (38,)
+    assert (found.bracket.kind, found.bracket.lower_users, found.bracket.upper_users) == ("diverges", 35, 62)
+    assert 38 in found.bracket.straddling
+    assert "users=38" in [f.where for f in found.findings if f.code == "level_invalid"]
+
+
+def test_dollars_per_hour_have_the_levels_of_the_first_stage_alone_and_say_so() -> None:
+    """The loop breaks the objective from 87 users on and the pool from 62 on, in the blocks of both stages."""
+    run = _both()
+    missed = tuple(_missing_the_objective(w) if w.users >= (62 if w.stack == POOL else 87) else w for w in run.windows)
+    experiment = replace(EXPERIMENT, prices=(PriceRef(list_id="aws-fargate-x86", billing="provisioned"),))
+    plan = replace(plan_of(_first().windows), refine=EXPERIMENT.refine)
+    found = analyse(experiment, plan, replace(run, windows=missed), load_price_lists(), "")
+    hourly = [c for c in found.comparisons if c.statistic == "usd_per_hour_at_users"]
+    assert [(c.users, c.stage, c.missing) for c in hourly] == [(users, 1, 0) for users in COARSE]
+    (bracket,) = (one for one in found.brackets if one.statistic == "usd_per_hour_at_users")
+    assert bracket.note is not None
+    assert bracket.note.startswith("at the levels of stage 1 alone")
+
+
+def _missing_the_objective(window: Window) -> Window:
+    return replace(window, load=replace(window.load, good=window.load.good // 2))
 
 
 def test_a_level_of_the_second_stage_that_misses_many_pairs_is_invalid_by_its_own_blocks() -> None:

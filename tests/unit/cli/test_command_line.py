@@ -248,6 +248,10 @@ def test_a_dry_run_of_two_stages_says_the_time_of_both(type_: Type) -> None:
     assert placed["refine"]["both_least_s"] == placed["least_s"] + placed["refine"]["least_s"]
     assert placed["refine"]["both_least_s"] <= min(20 * 60, grid["least_s"] / 2)
     assert placed["refine"]["width_ratio"] <= 1.5
+    minutes = f"{round(placed['least_s'] / 60)} minutes, {round(placed['refine']['both_least_s'] / 60)} with both"
+    root = Path(__file__).parents[3]
+    for page in ("scripts/experiments/threshold-50-placed.toml", "README.md"):
+        assert minutes in (root / page).read_text(), page
 
 
 FAULTY = """

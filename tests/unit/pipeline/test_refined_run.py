@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from builders import make_experiment
+from builders import make_experiment, make_open
 from loadlab.errors import BundleError
 from loadlab.execute import durable
 from loadlab.execute import store as store_module
@@ -19,7 +19,8 @@ from loadlab.model.experiment import Experiment, RefinePlan
 from loadlab.model.run import RunData
 from loadlab.pipeline.finish import analyse_bundle
 from loadlab.pipeline.layout import checkout
-from simulated_lab import Lab, make_lab
+from loadlab.pipeline.run import Request, run
+from simulated_lab import Lab, Watcher, make_lab
 
 RULE = RefinePlan(levels=2, count=4, width_ratio=1.3)
 """The pool of 8 slots parts at 8.8 users: the levels below bracket it widely."""
@@ -162,6 +163,38 @@ def test_stopped_around_the_second_stage_a_resumed_run_comes_to_the_same_end(
     assert (bracket["lower_users"], bracket["upper_users"]) == (8, 9)
 
 
+def test_stopped_between_its_stages_a_run_says_so_and_a_resume_knows_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = make_lab(_experiment(), tmp_path / "stopped")
+    with monkeypatch.context() as patched:
+        _kill_before(patched, lambda text: "refinement.json" in text)
+        with pytest.raises(Killed):
+            stopped.run()
+    results = _results(stopped)
+    (told,) = (one for one in results["findings"] if one["code"] == "run_incomplete")
+    assert told["got"] == "4 of 4 blocks, and the second stage is not decided yet"
+    assert told["expected"] == "4 blocks, fixed before the run, and what follows them"
+    assert results["refined"]["reason"] == "the second stage is not decided yet"
+    resumed = replace(stopped, watcher=Watcher())
+    with monkeypatch.context() as patched:
+        _kill_before(patched, lambda text: '"block_started","block":5' in text)
+        with pytest.raises(Killed):
+            resumed.run()
+    decided = orjson.loads((stopped.folder / "refinement.json").read_bytes())
+    windows = sum(len(block["trials"]) for block in decided["plan"]["blocks"])
+    assert resumed.watcher.bounded == windows > 0
+    assert len(resumed.watcher.expected_s) == windows
+
+
+def test_what_follows_the_first_stage_of_an_open_load_is_said_in_rates(tmp_path: Path) -> None:
+    experiment = replace(make_open(make_experiment(blocks=4, measure_s=8.0), 20, 30, 60, 80), refine=RULE)
+    lab = make_lab(experiment, tmp_path / "unit-run")
+    lab.run()
+    (said,) = (message for message in lab.watcher.messages if message.startswith("stage 1 gave (30, 60]"))
+    assert "stage 2 measures 38 and 48 req/s in 4 fresh blocks" in said
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -174,6 +207,46 @@ def test_a_second_stage_that_contradicts_itself_is_refused(copied: Lab, change: 
     path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), **change}))
     with pytest.raises(BundleError, match=rf"refinement.json.*{said}"):
         _load(copied)
+
+
+def test_blocks_of_a_second_stage_whose_plan_is_lost_are_refused(copied: Lab) -> None:
+    (copied.folder / "refinement.json").unlink()
+    said = r"refinement.json: got no such file, expected the plan of the finished blocks 5, 6, 7, 8, .*another copy"
+    with pytest.raises(BundleError, match=said):
+        _load(copied)
+    with pytest.raises(BundleError, match=said):
+        analyse_bundle(copied.folder, checkout(copied.folder.parent))
+    with pytest.raises(BundleError, match=said):
+        copied.run()
+
+
+def test_a_block_that_neither_plan_has_is_refused(copied: Lab) -> None:
+    path = copied.folder / "refinement.json"
+    known = orjson.loads(path.read_bytes())
+    known["plan"]["blocks"].pop()
+    path.write_bytes(orjson.dumps(known))
+    with pytest.raises(BundleError, match=r"refinement.json: got .*the finished blocks 8, which plan.json has not"):
+        _load(copied)
+
+
+@pytest.mark.parametrize(
+    ("rules", "got"),
+    [(None, "no second stage"), ({"levels": 3, "count": 4, "width_ratio": 1.3}, "levels 3, count 4, width_ratio 1.3")],
+)
+def test_a_plan_with_other_rules_than_the_experiment_is_refused(
+    tmp_path: Path, rules: dict[str, object] | None, got: str
+) -> None:
+    """Without a second stage nothing in the bundle but the experiment knows of the rules."""
+    lab = make_lab(_experiment(replace(RULE, width_ratio=1.6)), tmp_path / "unit-run")
+    lab.run()
+    (lab.folder / "refinement.json").unlink()
+    path = lab.folder / "plan.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "refine": rules}))
+    expected = rf"plan.json: refine: got {got}, expected levels 2, count 4, width_ratio 1.6, as experiment.toml says"
+    with pytest.raises(BundleError, match=expected):
+        analyse_bundle(lab.folder, checkout(lab.folder.parent))
+    with pytest.raises(BundleError, match=expected):
+        run(Request(experiment=None, resume=lab.folder), checkout(lab.folder.parent), lab.watcher)
 
 
 def test_a_second_stage_beside_a_plan_without_rules_is_refused(copied: Lab) -> None:

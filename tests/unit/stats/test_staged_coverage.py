@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from loadlab.stats.bracket import find_bracket
-from loadlab.stats.level_bounds import level_bounds, staged_bounds
-from loadlab.stats.simulation import Noise, PlanShape, kink, least_favourable_curves, usual_curves
+from loadlab.stats.bracket import BracketAnswer, find_bracket
+from loadlab.stats.level_bounds import Floats, level_bounds, staged_bounds
+from loadlab.stats.simulation import Curve, Noise, PlanShape, kink, least_favourable_curves, usual_curves
 from loadlab.stats.staged_simulation import StagedShape, simulate_staged
 
 COARSE = (32, 45, 62, 87)
@@ -68,20 +69,71 @@ def test_a_second_stage_narrows_what_the_first_left_wide() -> None:
 
 
 def test_thousands_of_runs_at_once_are_judged_as_each_alone() -> None:
-    """The simulation and the analysis of a run share their arithmetic: a second stage of fixed levels, run by run."""
-    first = PlanShape(users=COARSE, blocks=6, sd_log=0.03)
-    shape = StagedShape(first=first, blocks=5, place=lambda *_: (38, 52), width_ratio=1.5)
-    curve, users, stages = kink(47.0, 0.10), (32, 38, 45, 52, 62, 87), (1, 2, 1, 2, 1, 1)
-    seen = simulate_staged(curve, shape, runs=1, seed=25)
-    rng = np.random.default_rng(25)
-    table = np.full((11, 6), np.nan)
-    table[:6, [0, 2, 4, 5]] = np.log([curve(n) for n in COARSE]) + 0.03 * rng.standard_normal((6, 4))
-    table[6:, [1, 3]] = np.log([curve(n) for n in (38, 52)]) + 0.03 * rng.standard_normal((5, 2))
+    """Runs whose first stages end alike share a second one; each of them, judged by itself, says the same."""
+    curve, plan = kink(47.5, 0.10), _two_sets(sd_log=0.05)
+    seen = simulate_staged(curve, plan, runs=60, seed=25)
+    alone = _one_by_one(curve, plan, runs=60, seed=25)
+    sets = [found.levels for found in alone]
+    assert all(any({level.users for level in levels} >= set(chosen) for levels in sets) for chosen in (LOW, HIGH))
+    assert any(len(levels) == len(COARSE) for levels in sets), "some runs end with their first stage"
+    ends = [(found.lower_users or 0, found.upper_users or math.inf) for found in alone]
+    assert seen.coverage.conclusive_ratio == pytest.approx(np.mean([found.kind != "inconclusive" for found in alone]))
+    assert seen.coverage.covered_ratio == pytest.approx(np.mean([low < 48 <= high for low, high in ends]))
+    assert seen.coverage.false_alarm_ratio == pytest.approx(np.mean([high < 48 for _, high in ends]))
+    assert seen.narrow_ratio == pytest.approx(np.mean([low > 0 and high <= 1.5 * low for low, high in ends]))
+    assert seen.second_ratio == pytest.approx(np.mean([len(levels) > len(COARSE) for levels in sets]))
+    shares = (seen.coverage.conclusive_ratio, seen.narrow_ratio, seen.second_ratio)
+    assert all(0 < share < 1 for share in shares), "a share of none or of all would agree by chance"
+
+
+LOW, HIGH = (38, 52), (49, 55, 58)
+"""Two sets of levels of unlike size, by where the first stage's bracket begins."""
+
+
+def _two_sets(sd_log: float) -> StagedShape:
+    def place(lower: int | None, upper: int | None) -> tuple[int, ...]:
+        if lower is None or upper is None:
+            return ()
+        return LOW if lower == 32 else HIGH
+
+    first = PlanShape(users=COARSE, blocks=6, sd_log=sd_log)
+    return StagedShape(first=first, blocks=5, place=place, width_ratio=1.5)
+
+
+def _one_by_one(curve: Curve, plan: StagedShape, *, runs: int, seed: int) -> list[BracketAnswer]:
+    """The same draws as simulate_staged, each run through the code that judges one.
+
+    Runs whose first bracket is alike draw their second stage together, in the order of the brackets.
+    """
+    first, rng = plan.first, np.random.default_rng(seed)
+    tables = np.log([curve(n) for n in COARSE]) + first.sd_log * rng.standard_normal((runs, first.blocks, len(COARSE)))
+    groups: dict[tuple[float, float], list[Floats]] = {}
+    for table in tables:
+        found = _judged(COARSE, (1,) * len(COARSE), table)
+        groups.setdefault((found.lower_users or 0, found.upper_users or math.inf), []).append(table)
+    answers: list[BracketAnswer] = []
+    for (low, high), members in sorted(groups.items()):
+        levels = plan.place(int(low) or None, int(high) if math.isfinite(high) else None)
+        drawn = rng.standard_normal((len(members), plan.blocks, len(levels))) if levels else [None] * len(members)
+        for table, fresh in zip(members, drawn, strict=True):
+            if fresh is None:
+                answers.append(_judged(COARSE, (1,) * len(COARSE), table))
+            else:
+                answers.append(_of_both(levels, table, np.log([curve(n) for n in levels]) + first.sd_log * fresh))
+    return answers
+
+
+def _of_both(levels: tuple[int, ...], table: Floats, fresh: Floats) -> BracketAnswer:
+    users = sorted((*COARSE, *levels))
+    whole = np.full((len(table) + len(fresh), len(users)), np.nan)
+    whole[: len(table), [users.index(n) for n in COARSE]] = table
+    whole[len(table) :, [users.index(n) for n in levels]] = fresh
+    return _judged(users, [1 if n in COARSE else 2 for n in users], whole)
+
+
+def _judged(users: Sequence[int], stages: Sequence[int], table: Floats) -> BracketAnswer:
     rows = [[None if math.isnan(value) else float(value) for value in row] for row in table]
-    alone = find_bracket(users, rows, margin_ratio=0.10, alpha=0.0125, stages=stages)
-    assert seen.coverage.conclusive_ratio == (alone.kind != "inconclusive")
-    assert seen.coverage.covered_ratio == ((alone.lower_users or 0) < 47 <= (alone.upper_users or math.inf))
-    assert seen.narrow_ratio == ((alone.upper_users or math.inf) <= 1.5 * (alone.lower_users or 0))
+    return find_bracket(users, rows, margin_ratio=0.10, alpha=0.0125, stages=stages)
 
 
 def test_each_stage_is_bounded_by_its_own_blocks_alone() -> None:

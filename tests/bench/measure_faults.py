@@ -61,7 +61,8 @@ def fault_figures(told: str, cases: int) -> Iterator[Figure]:
         value=float(lost),
         unit="requests",
         bar=at_most(0.0),
-        how=f"sent less answered, failed, served or arrived, over {requests} requests of {windows} windows",
+        how=f"sent less answered or failed, and where nothing fell less served or arrived, over {requests} requests "
+        f"of {windows} windows, valid or not",
     )
     yield Figure(
         name="fault cases whose victim was hit",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,3 +53,28 @@ class Clean:
     """What an undisturbed run of the experiment writes."""
 
     events: int
+
+
+def made_once(told: Path, make: Callable[[], int]) -> int:
+    """What ``make`` says, made by the first process that asks; the others wait for it, and hear of its failure too.
+
+    told: the file in which it is written down.
+
+    Raises:
+        AssertionError: it failed, here or in another process.
+    """
+    with told.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_text(_made(make), encoding="utf-8")
+    said = told.read_text(encoding="utf-8")
+    if not said.isdecimal():
+        raise AssertionError(f"the clean run that all cases are compared with failed: {said}")
+    return int(said)
+
+
+def _made(make: Callable[[], int]) -> str:
+    try:
+        return str(make())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others must hear of it
+        return f"{type(error).__name__}: {error}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from engine_process import Engine, running_engines
 from faults.cases import Fault, draw
-from faults.clean_run import CLOCK, EXPERIMENT, PRELUDE, SWAPPED, Clean
+from faults.clean_run import CLOCK, EXPERIMENT, PRELUDE, SWAPPED, Clean, made_once
 
 COUNT = int(os.environ.get("FAULT_CASES", "40"))
 SEED = int(os.environ.get("FAULT_SEED", "20261126"))
@@ -43,12 +42,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
     """An undisturbed run, made by the first process of pytest that asks; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    told = shared / "clean.events"
-    with (shared / "clean.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not told.exists():
-            told.write_text(str(_clean_events(shared / "clean")), encoding="ascii")
-    return Clean(events=int(told.read_text(encoding="ascii")))
+    return Clean(events=made_once(shared / "clean.events", lambda: _clean_events(shared / "clean")))
 
 
 def _clean_events(folder: Path) -> int:

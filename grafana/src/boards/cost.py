@@ -128,8 +128,9 @@ def _where_do_they_part_so_far() -> Panel:
     return figure(
         "Between how many users do they part, so far?",
         "Users from which on the first stack is dearer by more than the margin, and the highest level below that it "
-        "still is not. Provisional: from the levels measured so far, without intervals. The report has the bracket. No "
-        "data while no level is dearer. Worry when the two are far apart: a level between them would tell more.",
+        "still is not. Provisional: from the levels measured so far, without intervals. The report has the bracket. "
+        "While no level is dearer there is no first figure, while the lowest already is no second. Worry when the two "
+        "are far apart: a level between them would tell more.",
         "short",
         [Query(WITHIN_UP_TO, "not yet at"), Query(DEARER_FROM, "dearer from")],
         width=WHOLE_ROW,

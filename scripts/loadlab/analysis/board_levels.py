@@ -79,7 +79,8 @@ def board_levels(
         for tariff in rules.tariffs
         if is_alone(tariff)
     }
-    deciding = [one for one in measured if one.window.role in ("sweep", "repeat")]
+    controls = {one.window.id for one in measured if one.window.role == "aa"}
+    deciding = [one for one in measured if not controls & {one.window.id, one.window.repeats}]
     places = sorted({(one.window.users, rules.stacks.index(one.window.stack)) for one in deciding})
     return tuple(_level(deciding, counted, users, rules.stacks[place], alone) for users, place in places)
 

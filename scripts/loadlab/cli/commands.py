@@ -70,10 +70,11 @@ def run_command(
         if out:
             raise UsageError("--out: a dry run has no result to write; remove it, or print the plan with --json")
         raise typer.Exit(_show_plan(make_dry_run(request, layout), as_json=as_json))
-    finished = run(request, layout, progress_for(Console(stderr=True), time.monotonic))
-    _show(finished, as_json=as_json, out=out)
+    progress = progress_for(Console(stderr=True), time.monotonic)
+    finished = run(request, layout, progress, partial(_show, as_json=as_json))
+    _write_out(finished, out)
     if keeps_queries:
-        keep_replayed_queries(finished.folder, layout, partial(typer.echo, err=True))
+        keep_replayed_queries(_from_here(finished.folder), layout, partial(typer.echo, err=True))
     raise typer.Exit(_told_exit_code(finished))
 
 
@@ -94,7 +95,8 @@ def report_command(*, run: str, analyse: bool, as_json: bool, out: tuple[Path, .
     check_out(out)
     folder = find_run(run, layout)
     shown = analyse_bundle(folder, layout) if analyse else current_report(folder, layout)
-    _show(shown, as_json=as_json, out=out)
+    _write_out(shown, out)
+    _show(shown, as_json=as_json)
 
 
 def session_command(*, run: str, openmetrics: Path | None, queries: bool, runs: Path) -> None:
@@ -205,11 +207,14 @@ def _told_exit_code(finished: Report) -> int:
     return code
 
 
-def _show(report: Report, *, as_json: bool, out: Sequence[Path]) -> None:
-    from loadlab.report.terminal import print_summary
-
+def _write_out(report: Report, out: Sequence[Path]) -> None:
     for path in out:
         write_whole(path.absolute(), _rendered(report.results, path.suffix))
+
+
+def _show(report: Report, *, as_json: bool) -> None:
+    from loadlab.report.terminal import print_summary
+
     if as_json:
         typer.echo((report.folder / "results.json").read_bytes(), nl=False)
     else:

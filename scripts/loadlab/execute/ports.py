@@ -49,7 +49,10 @@ class Deployer(Protocol):
         """Make this stack the measured one; every other one is idle from here on."""
 
     def fallen(self) -> Sequence[str]:
-        """One line for each stack or upstream that has ended since it was prepared; empty when all live."""
+        """One line for each stack or upstream that has ended since it was prepared; empty when all live.
+
+        A line begins with the name of what has ended, and a space or a colon.
+        """
 
     def upstream_arrivals(self) -> int | None:
         """Requests that the upstream has counted since it started; None without an upstream."""

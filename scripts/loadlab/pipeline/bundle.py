@@ -22,6 +22,7 @@ FOR_RESUME = ".resume.toml"
 """The experiment with its secrets, readable by its owner alone, while the run is not complete."""
 PRICES = "prices"
 RESULTS = "results.json"
+QUERIES = "queries"
 
 
 def find_run(name: str, layout: Layout) -> Path:
@@ -54,7 +55,8 @@ def begin_again(store: BundleStore, fresh: Provenance) -> None:
             "Resume it there, or start a new run here"
         )
     store.put_provenance(replace(old, resumed=(*old.resumed, fresh.started_unix_s), allowed_hosts=fresh.allowed_hosts))
-    store.drop(RESULTS, *REPORT_FILES)
+    kept = sorted(path.name for path in (store.folder / QUERIES).glob("*.json"))
+    store.drop(RESULTS, *REPORT_FILES, *(f"{QUERIES}/{name}" for name in kept))
 
 
 def catalogue_of(folder: Path) -> Catalogue:

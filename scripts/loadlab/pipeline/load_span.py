@@ -12,20 +12,26 @@ from loadlab.pipeline.abort import has_bounds, needs_books
 from loadlab.pipeline.rig import Rig
 
 LOOK_EVERY_S = 1.0
+UPSTREAM = "upstream"
+"""How deployers call it."""
 
 
 class _Watcher:
     """Looks every second, while requests are waited for, whether those who shall answer them are still there."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, stack: str) -> None:
         self._rig = rig
+        self._loaded = tuple(f"{name}{sign}" for name in (stack, UPSTREAM) for sign in " :")
         self._looked_s = rig.clock.monotonic_s()
 
     def look_if_due(self) -> None:
-        """What is in flight to a stack that has fallen is given up: it would keep the drain for its whole time-out."""
+        """What is in flight to a stack that has fallen is given up: it would keep the drain for its whole time-out.
+
+        A stack that is idle meanwhile has nothing in flight: its fall cuts no request of the other.
+        """
         if self._rig.clock.monotonic_s() - self._looked_s < LOOK_EVERY_S:
             return
-        if self._rig.deployer.fallen():
+        if any(line.startswith(self._loaded) for line in self._rig.deployer.fallen()):
             self._rig.generator.abandon()
         self._looked_s = self._rig.clock.monotonic_s()
 
@@ -62,7 +68,7 @@ class LoadSpan:
         """End the users and wait for what is in flight, looking on. Raises AbortedByRule."""
         if has_bounds(self._rig.experiment.abort):
             self.look()
-        watcher = _Watcher(self._rig)
+        watcher = _Watcher(self._rig, self._trial.stack)
 
         def meanwhile() -> None:
             watcher.look_if_due()
@@ -90,5 +96,5 @@ def loaded(rig: Rig, trial: Trial, swarm: Swarm) -> Iterator[LoadSpan]:
         raise
     except LoadlabError:
         with contextlib.suppress(LoadlabError):
-            rig.generator.stop(trial.id, _Watcher(rig).look_if_due)
+            rig.generator.stop(trial.id, _Watcher(rig, trial.stack).look_if_due)
         raise

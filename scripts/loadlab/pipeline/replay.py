@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,24 +11,26 @@ from typing import Any
 import orjson
 
 from loadlab.config.prices import load_price_lists
-from loadlab.errors import PROGRAM, LoadlabError
+from loadlab.errors import PROGRAM, ClusterError, DeployError, LoadlabError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.kubectl import find_tool
-from loadlab.execute.durable import write_whole
+from loadlab.execute.durable import write_whole, writing
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.replay.history import History
 from loadlab.execute.replay.server import Replay, Served, Tools
 from loadlab.model.experiment import Experiment
-from loadlab.pipeline.bundle import experiment_of, prices_of
+from loadlab.pipeline.bundle import QUERIES, experiment_of, prices_of
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.replay_text import write_openmetrics
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.span import AFTER_S, Span, span_of
+from loadlab.pipeline.stopping import stoppable
 from loadlab.report.board_queries import Choice, board_annotations, board_queries, expanded, typed_defaults
 from loadlab.report.price_rules import price_rules
 
-QUERIES = "queries"
 PRICE_RULES = "prices.yaml"
+LIVE_S = 60.0
+"""All queries together, of the Prometheus that scraped a run: nobody waits longer for what the run can do without."""
 
 
 @contextmanager
@@ -62,9 +64,19 @@ def rule_files(layout: Layout) -> list[Path]:
 
 
 def write_queries(folder: Path, layout: Layout) -> Path:
-    """Replay the bundle and keep what every board's queries say in ``queries/``. Raises as `replayed`."""
-    with replayed(folder, layout) as (prometheus, span):
-        return keep_queries(folder, layout, History(prometheus.url), span, source="replay")
+    """Replay the bundle and keep what every board's queries say in ``queries/``.
+
+    Raises:
+        LoadlabError: as `replayed`, or a file or process that it needs cannot be made.
+    """
+    try:
+        with replayed(folder, layout) as (prometheus, span):
+            return keep_queries(folder, layout, History(prometheus.url), span, source="replay")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise DeployError(
+            f"replay of {folder.name}: {place}{error.strerror or error}; mend that and call it again"
+        ) from None
 
 
 def keep_queries(folder: Path, layout: Layout, history: History, span: Span, *, source: str) -> Path:
@@ -73,7 +85,7 @@ def keep_queries(folder: Path, layout: Layout, history: History, span: Span, *, 
     source: whose data it is: "replay" of the bundle's own expositions, or the Prometheus that scraped the session.
     """
     experiment, version = experiment_of(folder), history.version()
-    (folder / QUERIES).mkdir(exist_ok=True)
+    kept: dict[str, bytes] = {}
     for path in board_files(layout):
         board = orjson.loads(path.read_bytes())
         record = {
@@ -90,25 +102,36 @@ def keep_queries(folder: Path, layout: Layout, history: History, span: Span, *, 
                 for name, expr in board_annotations(board).items()
             ],
         }
-        content = orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        write_whole(folder / QUERIES / f"{board['uid']}.json", content)
+        kept[board["uid"]] = orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    with writing(folder / QUERIES):
+        (folder / QUERIES).mkdir(exist_ok=True)
+    for uid, content in kept.items():
+        write_whole(_kept_file(folder, uid), content)
     return folder / QUERIES
+
+
+def _kept_file(folder: Path, uid: str) -> Path:
+    return folder / QUERIES / f"{uid}.json"
 
 
 def keep_live_queries(rig: Rig, folder: Path, layout: Layout) -> None:
     """Keep what the Prometheus that scraped the run says, where there is one; that it could not is an event.
 
-    It is asked once it has scraped the last level, and evaluated the rules on it.
+    It is asked once it has scraped the last level, and evaluated the rules on it. The run is complete and reported:
+    nothing that happens here changes how it ended.
     """
     url = rig.prometheus()
     if url is None:
         return
-    rig.progress.stage("keeping what the boards show of this run")
-    rig.clock.sleep(AFTER_S)
     try:
-        keep_queries(folder, layout, History(url), span_of(folder), source="scraped")
-    except LoadlabError as error:
-        rig.store.event("queries_not_kept", {"reason": str(error)})
+        rig.progress.message("keeping what the boards show of this run")
+        rig.clock.sleep(AFTER_S)
+        ends_s = rig.clock.monotonic_s() + LIVE_S
+        history = History(url, left_s=lambda: ends_s - rig.clock.monotonic_s())
+        keep_queries(folder, layout, history, span_of(folder), source="scraped")
+    except (LoadlabError, OSError, KeyboardInterrupt) as error:
+        with suppress(LoadlabError):
+            rig.store.event("queries_not_kept", {"reason": _reason(error)})
 
 
 def keep_replayed_queries(folder: Path, layout: Layout, say: Callable[[str], None]) -> None:
@@ -116,14 +139,32 @@ def keep_replayed_queries(folder: Path, layout: Layout, say: Callable[[str], Non
 
     say: is told in one line that it could not, and of an interruption: the run and its report are whole without.
     """
-    if (folder / QUERIES).exists():
-        return
+    line = ""
     try:
-        say(f"queries: {write_queries(folder, layout)}")
+        with stoppable():
+            if not _are_kept(folder, layout):
+                line = f"queries: {write_queries(folder, layout)}"
+    except ClusterError:
+        line = (
+            "the boards' view of this run is not kept without a Prometheus: `make tools`, then "
+            f"`{PROGRAM} report {folder} --queries`"
+        )
     except (LoadlabError, KeyboardInterrupt) as error:
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
         later = f"`{PROGRAM} report {folder} --queries` keeps it later"
-        say(f"what the boards show of this run is not kept: {reason}; {later}")
+        line = f"what the boards show of this run is not kept: {_reason(error)}; {later}"
+    if line:
+        with suppress(OSError):  # nobody reads it: the verdict was told
+            say(line)
+
+
+def _are_kept(folder: Path, layout: Layout) -> bool:
+    """Whether every board has its file."""
+    uids = (orjson.loads(path.read_bytes())["uid"] for path in board_files(layout))
+    return all(_kept_file(folder, uid).exists() for uid in uids)
+
+
+def _reason(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
 
 
 def board_files(layout: Layout) -> list[Path]:

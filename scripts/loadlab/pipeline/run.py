@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
-from types import FrameType
 
 from loadlab.analysis.billing import make_tariffs
 from loadlab.analysis.validity import bounds_of
@@ -42,6 +41,7 @@ from loadlab.pipeline.provenance import describe, on_cluster
 from loadlab.pipeline.replay import keep_live_queries
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
+from loadlab.pipeline.stopping import stoppable
 from loadlab.report.live import Progress
 
 TARGETS = ("local", "kubernetes")
@@ -60,10 +60,11 @@ class Request:
     """What the boards show of the run goes into its bundle."""
 
 
-def run(request: Request, layout: Layout, progress: Progress) -> Report:
+def run(request: Request, layout: Layout, progress: Progress, tell: Callable[[Report], None]) -> Report:
     """Run an experiment to its report. A resumed run that is complete and lacks its report only gets that.
 
-    Everything that can be found wrong beforehand is, before a bundle is made.
+    Everything that can be found wrong beforehand is, before a bundle is made. tell: shows the report as soon as there
+    is one; what is done to the bundle afterwards does not change how the run ended.
 
     Raises:
         Interrupted: the user stopped it; what is finished is reported, and the message says how to go on.
@@ -77,28 +78,62 @@ def run(request: Request, layout: Layout, progress: Progress) -> Report:
         is_complete = BundleStore(folder, SystemClock()).load().complete
         check_rules(folder, experiment_of(folder), BundleStore(folder, SystemClock()).progress().plan)
         if is_complete:
-            return _only_reported(folder, layout)
+            report = _only_reported(folder, layout)
+            tell(report)
+            return report
         experiment = experiment_to_resume(folder)
     check_targets(experiment, request.allowed_hosts)
     reached = _reached(experiment, request, layout)
     with BundleStore(folder, SystemClock()) as store:
         _begin(store, experiment, request, layout, reached)
         latest_link(layout.runs, folder)
+        told: list[Report] = []
+        finish = partial(_finish, store, layout, progress, tell, told)
         try:
-            with _stoppable(), _rig(experiment, layout, store, progress, reached) as rig:
-                run_session(_knowing(rig, store, layout), store.progress())
-                if request.keeps_queries:
-                    keep_live_queries(rig, store.folder, layout)
-        except KeyboardInterrupt:
+            with stoppable(), _rig(experiment, layout, store, progress, reached) as rig:
+                _measured(_knowing(rig, store, layout), store, layout, request, finish)
+        except (KeyboardInterrupt, LoadlabError) as error:
             progress.finished()
-            left = _left(folder, layout)
-            raise Interrupted(f"interrupted; {left}; go on with: {_resume(folder, request)}") from None
-        except LoadlabError as error:
-            progress.finished()
-            raise type(error)(f"{error}; {_next_step(error, store, layout, request, experiment)}") from None
-        progress.finished()
-        store.drop(FOR_RESUME)
-        return analyse_bundle(folder, layout)
+            _end_early(error, store, layout, request, experiment)
+            if told and not isinstance(error, KeyboardInterrupt):
+                progress.message(f"the run is complete; after it: {error}")
+        if not told:
+            finish()
+        return told[0]
+
+
+def _finish(
+    store: BundleStore, layout: Layout, progress: Progress, tell: Callable[[Report], None], told: list[Report]
+) -> None:
+    """Report a complete run, and put the report among those told."""
+    progress.finished()
+    store.drop(FOR_RESUME)
+    told.append(analyse_bundle(store.folder, layout))
+    tell(told[0])
+
+
+def _measured(rig: Rig, store: BundleStore, layout: Layout, request: Request, finish: Callable[[], None]) -> None:
+    """The session, its report, and only then what the run can do without."""
+    run_session(rig, store.progress())
+    finish()
+    if request.keeps_queries:
+        keep_live_queries(rig, store.folder, layout)
+
+
+def _end_early(
+    error: KeyboardInterrupt | LoadlabError,
+    store: BundleStore,
+    layout: Layout,
+    request: Request,
+    experiment: Experiment,
+) -> None:
+    """Raise what ended a run before its end; after its last window nothing does that any more."""
+    if store.load().complete:
+        return
+    if isinstance(error, KeyboardInterrupt):
+        left = _left(store.folder, layout)
+        raise Interrupted(f"interrupted; {left}; go on with: {_resume(store.folder, request)}") from None
+    raise type(error)(f"{error}; {_next_step(error, store, layout, request, experiment)}") from None
 
 
 def _fresh(request: Request, layout: Layout) -> tuple[Experiment, Path]:
@@ -129,10 +164,10 @@ def _to_resume(request: Request, layout: Layout) -> Path:
 
 
 def _only_reported(folder: Path, layout: Layout) -> Report:
-    if is_current(folder):
-        raise BundleError(f"{folder}: this run is complete; show it with: {PROGRAM} report {folder}")
     with BundleStore(folder, SystemClock()) as store:
         store.drop(FOR_RESUME)
+        if is_current(folder):
+            raise BundleError(f"{folder}: this run is complete; show it with: {PROGRAM} report {folder}")
         return analyse_bundle(folder, layout)
 
 
@@ -214,17 +249,3 @@ def _left(folder: Path, layout: Layout) -> str:
         return f"what is finished is safe in {folder}, its report could not be written"
     except LoadlabError as error:
         return f"what is finished is safe in {folder}, but not reported: {error}"
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM stops a run as Ctrl-C does."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -73,6 +73,7 @@ def test_controls_are_no_levels() -> None:
     twins = [w for w in BLOCK if w.role == "aa"]
     assert twins
     assert sum(count for count, _ in _counts(BLOCK).values()) == len(BLOCK) - len(twins)
+    assert _counts((*BLOCK, *(_again(twin.id, BLOCK) for twin in twins))) == _counts(BLOCK)
 
 
 def test_a_level_of_which_nothing_counts_is_there_with_what_was_left_out() -> None:

@@ -26,7 +26,7 @@ STATS = (
     [
         (0, "4 passed in 80.00s", [0, 0, 0.75]),
         (2, "1 failed, 3 passed in 80.00s", [1, 2, 0.75]),
-        (0, "1 failed, 2 passed, 2 errors in 80.00s", [3, 0, 0.75]),
+        (0, "1 failed, 3 passed, 2 errors in 80.00s (0:01:20)", [3, 0, 0.75]),
     ],
 )
 def test_faults_are_cases_that_failed_and_requests_that_were_lost(lost: int, closing: str, values: list[float]) -> None:

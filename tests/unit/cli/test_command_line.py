@@ -350,7 +350,13 @@ def test_a_verdict_that_make_would_call_an_error_says_what_its_exit_code_means(
 ) -> None:
     results = orjson.loads((bundle / "results.json").read_bytes())
     results["verdict"]["exit_code"] = code
-    monkeypatch.setattr("loadlab.cli.commands.run", lambda *_: Report(folder=bundle, results=results))
+
+    def ended(_request: object, _layout: object, _progress: object, tell: Callable[[Report], None]) -> Report:
+        report = Report(folder=bundle, results=results)
+        tell(report)
+        return report
+
+    monkeypatch.setattr("loadlab.cli.commands.run", ended)
     got, out, err = type_("run", "quick", "--json", "--no-queries")
     assert got == code
     assert orjson.loads(out)

@@ -176,7 +176,7 @@ def test_two_runs_that_begin_in_the_same_second_have_folders_of_their_own(
     monkeypatch.setattr("loadlab.pipeline.run.datetime", _Stopped)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            run(Request(experiment="quick"), Layout(QUICK.parents[2], tmp_path), Watcher())
+            run(Request(experiment="quick"), Layout(QUICK.parents[2], tmp_path), Watcher(), lambda _: None)
     assert [path.name for path in begun] == [f"quick-20260101-000000{ending}" for ending in ("", "-2", "-3")]
 
 

@@ -31,7 +31,7 @@ from loadlab.model.experiment import (
 )
 from loadlab.model.price import BILLING_MODELS
 from loadlab.model.result import Analysis
-from loadlab.pipeline.replay import QUERIES
+from loadlab.pipeline.bundle import QUERIES
 from svc_common.metric_families import COUNTED, SLOTS_BUSY
 
 ROW = re.compile(r"^\| ((?:`[^`]+`(?:, )?)+) \|", re.MULTILINE)

@@ -13,7 +13,7 @@ from builders import make_experiment, make_provenance
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.inputs import read_locustfile, url_policy
 from loadlab.execute.cluster.lab import check_own, lab_state, only_run
-from loadlab.execute.cluster.room import check_room, check_size
+from loadlab.execute.cluster.room import amount_of, check_room, check_size
 from loadlab.execute.cluster.state import LabFolder
 from loadlab.model.cluster import ClusterFacts, NodeFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Service, UrlService
@@ -149,11 +149,64 @@ def test_replicas_that_do_not_go_in_together_are_refused_before_anything_is_made
         check_room(get, facts, {"flask": 2, "fastapi": 2})
 
 
-@pytest.mark.parametrize("other", [_pod("0.5"), _pod("100m", "1100Mi")])
+def _with_spec(**more: Any) -> Any:
+    pod = _pod("100m")
+    return {**pod, "spec": {**pod["spec"], **more}}
+
+
+SIDECAR = {"restartPolicy": "Always", "resources": {"requests": {"cpu": "400m"}}}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _pod("0.5"),
+        _pod("100m", "1100Mi"),
+        _pod("100m", "1181116006400m"),
+        _pod("100m", "1.2e9"),
+        _pod("500000000n"),
+        _with_spec(initContainers=[SIDECAR]),
+        _with_spec(overhead={"cpu": "400m"}),
+    ],
+)
 def test_room_that_other_pods_take_and_memory_count_too(other: Any) -> None:
     facts = replace(FACTS, memory_limit="1.5Gi")
     with pytest.raises(ClusterError, match="have room for 1"):
         check_room(_on_node(other), facts, {"flask": 1, "fastapi": 1})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        _pod("1.9", "much"),
+        _pod("many", "3Gi"),
+        _with_spec(initContainers=[{"resources": {"requests": {"cpu": "1900m"}}}]),
+    ],
+)
+def test_what_cannot_be_read_or_is_over_before_the_pod_runs_takes_no_room(other: Any) -> None:
+    check_room(_on_node(other), replace(FACTS, memory_limit="1.5Gi"), {"flask": 1, "fastapi": 1})
+
+
+@pytest.mark.parametrize(
+    ("quantity", "amount"),
+    [
+        ("2", 2),
+        ("100m", 0.1),
+        ("1181116006400m", 1181116006.4),
+        ("1Pi", 2**50),
+        ("1e9", 1e9),
+        ("3E", 3e18),
+        ("5k", 5e3),
+    ],
+)
+def test_quantities_are_read_as_kubernetes_writes_them(quantity: str, amount: float) -> None:
+    assert amount_of(quantity) == pytest.approx(amount, rel=1e-12)
+
+
+@pytest.mark.parametrize("quantity", ["", "m", "1 Gi", "1mi", "1ki", "2e0G", "nan", "inf"])
+def test_what_is_no_quantity_is_refused(quantity: str) -> None:
+    with pytest.raises(ValueError, match="is no quantity of Kubernetes"):
+        amount_of(quantity)
 
 
 def test_a_run_of_addresses_alone_needs_no_room() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,9 +16,12 @@ import orjson
 import pytest
 
 from builders_session import make_session
+from loadlab.errors import DeployError
 from loadlab.execute.lab.toolbox import Toolbox
+from loadlab.execute.replay.history import History
+from loadlab.pipeline.bundle import begin_again
 from loadlab.pipeline.layout import checkout
-from loadlab.pipeline.replay import keep_live_queries, keep_replayed_queries
+from loadlab.pipeline.replay import board_files, keep_live_queries, keep_replayed_queries
 from simulated_lab import Lab
 
 VERSION = "2.54.0"
@@ -127,22 +131,74 @@ def test_a_run_on_one_machine_is_replayed_at_its_end(session: Path) -> None:
     assert said == [f"queries: {session / 'queries'}"]
 
 
+def _boards_alone(root: Path) -> Path:
+    """A checkout in which no tools are."""
+    shutil.copytree(checkout().root / "grafana" / "dashboards", root / "grafana" / "dashboards")
+    return root
+
+
 def test_without_the_programs_that_is_one_line_that_says_how_to_do_it_later(
     session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     said: list[str] = []
-    keep_replayed_queries(session, replace(checkout(), root=tmp_path), said.append)
+    keep_replayed_queries(session, replace(checkout(), root=_boards_alone(tmp_path)), said.append)
     assert not (session / "queries").exists()
     (line,) = said
-    assert "not kept: prometheus: not on PATH and not in .tools/bin; run `make tools`" in line
-    assert f"report {session} --queries` keeps it later" in line
+    assert line.startswith("the boards' view of this run is not kept without a Prometheus: `make tools`, then ")
+    assert line.endswith(f"report {session} --queries`")
     assert "\n" not in line
 
 
-def test_what_the_prometheus_said_that_scraped_the_run_is_not_replaced(session: Path, tmp_path: Path) -> None:
-    (session / "queries").mkdir()
+def test_what_the_prometheus_said_that_scraped_the_run_is_not_replaced(session: Path) -> None:
+    before = _five_files(session)
     said: list[str] = []
-    keep_replayed_queries(session, replace(checkout(), root=tmp_path), said.append)
-    assert list((session / "queries").iterdir()) == []
+    keep_replayed_queries(session, checkout(), said.append)
+    assert {path: path.read_bytes() for path in (session / "queries").iterdir()} == before
     assert said == []
+
+
+def test_boards_of_which_one_is_not_kept_are_replayed(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    next(iter(_five_files(session))).unlink()
+    asked: list[Path] = []
+
+    def written(folder: Path, _layout: object) -> Path:
+        asked.append(folder)
+        return folder / "queries"
+
+    monkeypatch.setattr("loadlab.pipeline.replay.write_queries", written)
+    keep_replayed_queries(session, checkout(), lambda _: None)
+    assert asked == [session]
+
+
+def _five_files(session: Path) -> dict[Path, bytes]:
+    """One for each board, as the Prometheus that scraped the run would have said it."""
+    files = {session / "queries" / path.name: b"scraped" for path in board_files(checkout())}
+    assert len(files) == 5
+    (session / "queries").mkdir()
+    for path, content in files.items():
+        path.write_bytes(content)
+    return files
+
+
+def test_a_run_that_is_resumed_keeps_nothing_that_was_said_before(lab: Lab) -> None:
+    lab.run()
+    _five_files(lab.folder)
+    with lab.opened() as store:
+        begin_again(store, store.provenance())
+    assert list((lab.folder / "queries").iterdir()) == []
+
+
+def test_a_refused_query_leaves_no_board_behind(lab: Lab, prometheus: Prometheus) -> None:
+    prometheus.refusal = "out of memory"
+    _kept(lab, prometheus.url)
+    assert not (lab.folder / "queries").exists()
+
+
+def test_all_queries_together_have_an_end(prometheus: Prometheus) -> None:
+    left_s = iter([5.0, 0.0])
+    history = History(prometheus.url, left_s=lambda: next(left_s))
+    assert history.version() == VERSION
+    with pytest.raises(DeployError, match="query_range: the time for all queries is over"):
+        history.query_range("up", start_s=0.0, end_s=1.0, step_s=1.0)
+    assert prometheus.asked == []

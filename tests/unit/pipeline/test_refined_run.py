@@ -246,7 +246,7 @@ def test_a_plan_with_other_rules_than_the_experiment_is_refused(
     with pytest.raises(BundleError, match=expected):
         analyse_bundle(lab.folder, checkout(lab.folder.parent))
     with pytest.raises(BundleError, match=expected):
-        run(Request(experiment=None, resume=lab.folder), checkout(lab.folder.parent), lab.watcher)
+        run(Request(experiment=None, resume=lab.folder), checkout(lab.folder.parent), lab.watcher, lambda _report: None)
 
 
 def test_a_second_stage_beside_a_plan_without_rules_is_refused(copied: Lab) -> None:

@@ -224,6 +224,23 @@ def test_a_stack_that_vanishes_outside_of_a_window_is_waited_for_no_longer(tmp_p
     assert lab.world.abandoned == [trial]
 
 
+@pytest.mark.parametrize(("fallen", "abandoned"), [("pool", []), ("loop2", []), ("upstream", ["b01-008-loop"])])
+def test_the_fall_of_an_idle_stack_cuts_no_request_and_that_of_the_upstream_does(
+    tmp_path: Path, fallen: str, abandoned: list[str]
+) -> None:
+    lab = make_lab(make_experiment(blocks=1), tmp_path / "unit-run")
+
+    def strike() -> None:
+        lab.world.kill(fallen)
+        lab.world.hanging.add("b01-008-loop")
+        lab.world.clock.after(100.0, lab.world.hanging.clear)
+
+    lab.world.during["b01-008-loop"] = strike
+    lab.run()
+    assert _measured(lab).complete
+    assert lab.world.abandoned == abandoned
+
+
 def test_what_a_living_stack_takes_long_to_answer_is_never_given_up(tmp_path: Path) -> None:
     lab = make_lab(make_experiment(blocks=1), tmp_path / "unit-run")
     lab.world.hanging.add("b01-008-loop")

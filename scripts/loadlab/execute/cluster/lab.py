@@ -12,7 +12,7 @@ import orjson
 
 from loadlab.errors import ClusterError
 from loadlab.execute.cluster.kubectl import Kubectl
-from loadlab.execute.cluster.room import ROLE, Get, cores_of
+from loadlab.execute.cluster.room import ROLE, Get, amount_of
 from loadlab.execute.cluster.state import MANAGED_BY, NAMESPACE, LabFolder
 from loadlab.model.cluster import ClusterFacts, NodeFacts
 
@@ -138,7 +138,7 @@ def _node(raw: Mapping[str, Any]) -> NodeFacts:
     return NodeFacts(
         name=raw["metadata"]["name"],
         role=raw["metadata"].get("labels", {}).get(ROLE),
-        cores=cores_of(room["cpu"]),
+        cores=amount_of(room["cpu"]),
         memory=room["memory"],
         kernel=info["kernelVersion"],
         system=info["osImage"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,13 @@ from loadlab.units import format_bytes, parse_bytes
 ROLE = "loadlab.dev/role"
 Get = Callable[[str], Any]
 """Asks the API server for a path."""
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i))?")
+_SUFFIXES = {
+    "": 1.0,
+    **{sign: 1000.0**-power for power, sign in enumerate("mun", 1)},
+    **{sign: 1000.0**power for power, sign in enumerate("kMGTPE", 1)},
+    **{f"{sign}i": 1024.0**power for power, sign in enumerate("KMGTPE", 1)},
+}
 _ENDED = frozenset({"Succeeded", "Failed"})
 
 
@@ -36,9 +44,17 @@ class Room:
         return f"{self.node.name}: {free} free"
 
 
-def cores_of(quantity: str) -> float:
-    """Cores of a quantity as Kubernetes writes it: ``2``, ``0.5`` or ``100m``."""
-    return float(quantity.removesuffix("m")) / (1000 if quantity.endswith("m") else 1)
+def amount_of(quantity: str) -> float:
+    """A quantity as Kubernetes writes it, in cores or bytes: ``2``, ``100m``, ``1e9``, ``512Mi``, ``1Pi``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _QUANTITY.fullmatch(quantity)
+    if found is None:
+        raise ValueError(f"{quantity!r} is no quantity of Kubernetes")
+    number, exponent, suffix = found.groups(default="")
+    return float(number + exponent) * _SUFFIXES[suffix]
 
 
 def check_size(facts: ClusterFacts, asked_cores: float) -> None:
@@ -73,17 +89,12 @@ def check_room(get: Get, facts: ClusterFacts, replicas: Mapping[str, int]) -> No
 
 def _room(get: Get, node: NodeFacts) -> Room:
     pods = get(f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node.name}")["items"]
-    taken = [one for pod in pods if _stays(pod) for one in _requests(pod)]
+    taken = [one for pod in pods if _stays(pod) and (one := _request(pod)) is not None]
     return Room(
         node=node,
-        free_cores=node.cores - sum(cores_of(one.get("cpu", "0")) for one in taken),
-        free_bytes=_bytes(node.memory) - sum(_bytes(one.get("memory", "0")) for one in taken),
+        free_cores=node.cores - sum(cores for cores, _ in taken),
+        free_bytes=amount_of(node.memory) - sum(size_bytes for _, size_bytes in taken),
     )
-
-
-def _bytes(quantity: str) -> float:
-    """Bytes of a quantity as Kubernetes writes it, with a unit or without one."""
-    return float(quantity) if quantity.isdecimal() else float(parse_bytes(quantity))
 
 
 def _stays(pod: Mapping[str, Any]) -> bool:
@@ -93,6 +104,19 @@ def _stays(pod: Mapping[str, Any]) -> bool:
     return not is_stack and pod["status"].get("phase") not in _ENDED
 
 
-def _requests(pod: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
-    for container in pod["spec"]["containers"]:
+def _request(pod: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Cores and bytes that a pod holds while it runs; None of one whose quantities cannot be read."""
+    try:
+        asked = list(_requests(pod["spec"]))
+        cores, size_bytes = (sum(amount_of(one.get(what, "0")) for one in asked) for what in ("cpu", "memory"))
+    except ValueError:
+        return None
+    return cores, size_bytes
+
+
+def _requests(spec: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
+    """Its containers, its sidecars (initial containers that go on), and what its runtime takes for itself."""
+    sidecars = [one for one in spec.get("initContainers", ()) if one.get("restartPolicy") == "Always"]
+    for container in (*spec["containers"], *sidecars):
         yield container.get("resources", {}).get("requests", {})
+    yield spec.get("overhead", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -13,10 +14,11 @@ TIMEOUT_S = 30.0
 
 
 class History:
-    """The query API of one Prometheus."""
+    """The query API of one Prometheus. left_s: how much time there still is for all that is asked."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, left_s: Callable[[], float] = lambda: TIMEOUT_S) -> None:
         self._url = url
+        self._left_s = left_s
         self._http = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S)
 
     def answers(self) -> bool:
@@ -40,8 +42,11 @@ class History:
         return list(self._ask("query_range", fields)["result"])
 
     def _ask(self, what: str, fields: dict[str, str]) -> Any:
+        timeout_s = min(TIMEOUT_S, self._left_s())
+        if timeout_s <= 0:
+            raise DeployError(f"prometheus: {what}: the time for all queries is over; is it overloaded?")
         try:
-            answer = self._http.request("GET", f"{self._url}/api/v1/{what}", fields=fields)
+            answer = self._http.request("GET", f"{self._url}/api/v1/{what}", fields=fields, timeout=timeout_s)
             decoded = orjson.loads(answer.data)
         except (urllib3.exceptions.HTTPError, orjson.JSONDecodeError) as error:
             raise DeployError(f"prometheus: {what} got no answer: {type(error).__name__}; is it still up?") from None

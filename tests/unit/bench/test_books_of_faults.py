@@ -1,0 +1,38 @@
+"""Requests lost by the books of a faulty run: what counts, in which windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builders import make_window
+from faults.books import books_of, lost_in
+from loadlab.model.run import TrialBooks
+
+EVEN = TrialBooks(sent=10, answered=9, failed=1, served=10, upstream_arrivals=10)
+FELL = ("pool was killed by SIGKILL; its log is empty",)
+
+
+@pytest.mark.parametrize(
+    ("books", "notes", "lost"),
+    [
+        (EVEN, (), 0),
+        (None, (), 0),
+        (replace(EVEN, answered=7), (), 2),
+        (replace(EVEN, answered=7), FELL, 2),
+        (replace(EVEN, served=6), (), 4),
+        (replace(EVEN, upstream_arrivals=13), (), 3),
+        (replace(EVEN, served=6, upstream_arrivals=13), FELL, 0),
+        (replace(EVEN, served=None, upstream_arrivals=None), (), 0),
+    ],
+)
+def test_what_was_sent_is_answered_or_failed_always_and_served_where_nothing_fell(
+    books: TrialBooks | None, notes: tuple[str, ...], lost: int
+) -> None:
+    assert lost_in(replace(make_window(), books=books, notes=notes)) == lost
+
+
+def test_books_hold_every_window_there_is() -> None:
+    windows = [replace(make_window(), books=books) for books in (EVEN, None, replace(EVEN, answered=8))]
+    assert books_of(windows) == {"windows": 3, "requests": 20, "lost": 1}

@@ -1,0 +1,173 @@
+"""Nothing that happens after a run's last window takes its verdict away."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builders_session import make_session
+from loadlab.config import dump_experiment
+from loadlab.errors import BundleError, DeployError
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.durable import StoreFull
+from loadlab.execute.store import BundleStore
+from loadlab.pipeline.bundle import FOR_RESUME
+from loadlab.pipeline.finish import Report
+from loadlab.pipeline.layout import Layout, checkout
+from loadlab.pipeline.replay import keep_replayed_queries, write_queries
+from loadlab.pipeline.rig import Rig
+from loadlab.pipeline.run import Request, run
+from simulated_lab import Lab
+
+
+class Ending:
+    """A whole `run` over the simulated lab, and what was there when its boards were to be kept."""
+
+    def __init__(self, lab: Lab, runs: Path) -> None:
+        self.lab = lab
+        self.layout = Layout(checkout().root, runs)
+        self.told: list[Report] = []
+        self.told_before: list[bool] = []
+        self.asked: BaseException | None = None
+        self.left: BaseException | None = None
+
+    @contextmanager
+    def rig(self, experiment: object, layout: object, store: BundleStore, *_: object) -> Iterator[Rig]:
+        def prometheus() -> str | None:
+            self.told_before.append(bool(self.told) and (store.folder / "results.json").exists())
+            return "http://127.0.0.1:9"
+
+        yield replace(self.lab.rig(store), prometheus=prometheus)
+        if self.left is not None:
+            raise self.left
+
+    def keep(self, *_: object, **__: object) -> None:
+        if self.asked is not None:
+            raise self.asked
+
+    def run(self) -> Report:
+        source = self.lab.folder.with_name("unit.toml")
+        source.write_text(dump_experiment(self.lab.experiment), encoding="utf-8")
+        return run(Request(experiment=str(source)), self.layout, self.lab.watcher, self.told.append)
+
+
+@pytest.fixture
+def ending(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ending:
+    made = Ending(lab, tmp_path / "runs")
+    monkeypatch.setattr("loadlab.pipeline.run._reached", lambda *_: None)
+    monkeypatch.setattr("loadlab.pipeline.run._rig", made.rig)
+    monkeypatch.setattr("loadlab.pipeline.replay.keep_queries", made.keep)
+    return made
+
+
+def _reasons(folder: Path) -> Sequence[object]:
+    events = BundleStore(folder, SystemClock()).load().events
+    return [event["reason"] for event in events if event["event"] == "queries_not_kept"]
+
+
+@pytest.mark.parametrize(
+    ("blow", "said"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (DeployError("prometheus: gone"), "prometheus: gone"),
+        (StoreFull("queries: the disk is full"), "queries: the disk is full"),
+        (OSError(errno.ENOSPC, "No space left on device"), "[Errno 28] No space left on device"),
+    ],
+)
+def test_what_stops_the_keeping_of_queries_is_an_event_after_the_verdict(
+    ending: Ending, blow: BaseException, said: str
+) -> None:
+    ending.asked = blow
+    report = ending.run()
+    assert ending.told == [report]
+    assert ending.told_before == [True]
+    assert _reasons(report.folder) == [said]
+
+
+def test_a_disk_that_does_not_take_that_event_either_leaves_the_verdict(
+    ending: Ending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = BundleStore.event
+
+    def full(store: BundleStore, name: str, detail: dict[str, object]) -> None:
+        if name == "queries_not_kept":
+            raise StoreFull("events.jsonl: the disk is full")
+        event(store, name, detail)
+
+    monkeypatch.setattr(BundleStore, "event", full)
+    ending.asked = KeyboardInterrupt()
+    assert ending.told == [ending.run()]
+
+
+@pytest.mark.parametrize("blow", [KeyboardInterrupt(), DeployError("pod: could not be removed")])
+def test_what_goes_wrong_while_the_stacks_are_ended_leaves_the_verdict(ending: Ending, blow: BaseException) -> None:
+    ending.left = blow
+    assert ending.told == [ending.run()]
+    lines = [line for line in ending.lab.watcher.messages if "could not be removed" in line]
+    assert lines == ["the run is complete; after it: pod: could not be removed"] * isinstance(blow, DeployError)
+
+
+def test_a_complete_run_that_is_resumed_leaves_no_secrets_behind(ending: Ending) -> None:
+    folder = ending.run().folder
+    (folder / FOR_RESUME).write_text("secret", encoding="utf-8")
+    with pytest.raises(BundleError, match="this run is complete; show it with"):
+        run(Request(experiment=None, resume=folder), ending.layout, ending.lab.watcher, ending.told.append)
+    assert not (folder / FOR_RESUME).exists()
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    folder = tmp_path / "session"
+    make_session(folder)
+    return folder
+
+
+def _raising(error: BaseException) -> Callable[..., None]:
+    def raises(*_: object, **__: object) -> None:
+        raise error
+
+    return raises
+
+
+@pytest.mark.parametrize("what", ["TemporaryDirectory", "find_tool", "price_rules"])
+def test_a_replay_that_the_machine_refuses_is_one_line_of_the_error_tree(
+    session: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr("loadlab.pipeline.replay.find_tool", lambda *_: Path("/bin/false"))
+    monkeypatch.setattr("loadlab.pipeline.replay.Replay", lambda *_: _Idle())
+    monkeypatch.setattr(f"loadlab.pipeline.replay.{what}", _raising(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(DeployError, match="replay of session: No space left on device; mend that"):
+        write_queries(session, checkout())
+    said: list[str] = []
+    keep_replayed_queries(session, checkout(), said.append)
+    (line,) = said
+    assert "is not kept: replay of session: No space left on device" in line
+
+
+class _Idle:
+    def load(self, *_: object) -> None:
+        pass
+
+
+def test_sigterm_during_the_replay_is_one_line_and_no_end(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def struck(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("loadlab.pipeline.replay.write_queries", struck)
+    said: list[str] = []
+    keep_replayed_queries(session, checkout(), said.append)
+    (line,) = said
+    assert "is not kept: interrupted" in line
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_nobody_who_reads_that_line_is_no_error(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadlab.pipeline.replay.write_queries", _raising(KeyboardInterrupt()))
+    keep_replayed_queries(session, checkout(), _raising(BrokenPipeError(errno.EPIPE, "Broken pipe")))

@@ -32,6 +32,7 @@ from loadlab.report.board_queries import (
     board_queries,
     expanded,
 )
+from loadlab.report.level_series import SETTLED_S
 
 BOARDS = [orjson.loads(path.read_bytes()) for path in board_files(checkout())]
 QUERIES = [query for board in BOARDS for query in board_queries(board)]
@@ -39,8 +40,9 @@ PRICES = tuple((price.list_id, price.billing) for price in BILLED)
 NOT_BILLED = "aws-fargate-arm"
 """The first of all lists: what a board would open with that offered them all."""
 TYPED = {"target_users": "1000", "good_ratio": "0.95"}
-SEES_RULES_S = 5.0
-"""After the last exposition of a window: rules are evaluated every 5 s."""
+SEES_RULES_S = 5.0 + SETTLED_S
+"""After the last exposition of a window: levels settle, then rules are evaluated every 5 s, at moments that promtool
+draws from the path of its file."""
 Series = dict[str, Any]
 
 

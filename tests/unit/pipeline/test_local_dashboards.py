@@ -19,8 +19,10 @@ from loadlab.errors import DeployError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.grafana import find_grafana
 from loadlab.execute.lab.toolbox import Toolbox
+from loadlab.execute.processes import free_port
 from loadlab.execute.replay.history import History
 from loadlab.execute.scrape_targets import ScrapeTarget, ScrapeTargets
+from loadlab.pipeline import local_dashboards, session_dashboards
 from loadlab.pipeline.layout import Layout, checkout
 from loadlab.pipeline.local_dashboards import show_dashboards
 from loadlab.pipeline.session_dashboards import show_session
@@ -76,6 +78,14 @@ class Desk:
         """How Grafana was called, and its environment."""
         words, environment = json.loads((self.folder / "seen.json").read_text())
         return words, environment
+
+
+@pytest.fixture(autouse=True)
+def _ports_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Desks of other processes of the suite look for the usual ports at the same moment."""
+    for module in (local_dashboards, session_dashboards):
+        monkeypatch.setattr(module, "PROMETHEUS_PORT", free_port())
+    monkeypatch.setattr(local_dashboards, "GRAFANA_PORT", free_port())
 
 
 @pytest.fixture

@@ -162,10 +162,14 @@ def test_sigterm_during_the_replay_is_one_line_and_no_end(session: Path, monkeyp
 
     monkeypatch.setattr("loadlab.pipeline.replay.write_queries", struck)
     said: list[str] = []
-    keep_replayed_queries(session, checkout(), said.append)
+    found = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        keep_replayed_queries(session, checkout(), said.append)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN, "what was set before is set again"
+    finally:
+        signal.signal(signal.SIGTERM, found)
     (line,) = said
     assert "is not kept: interrupted" in line
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_nobody_who_reads_that_line_is_no_error(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:

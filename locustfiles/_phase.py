@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from _levels import LEVEL
 from _refusal import Refusal, number_field, text_field
 
 TEXTS = ("experiment", "run", "trial", "window", "stack", "role")
@@ -16,24 +17,24 @@ NUMBERS = {
     "objective_latency_s": 600.0,
 }
 MOST_COUNTED = 1e18
-OF_A_LEVEL = ("windows", "left_out", "seconds", "ok", "failed", "good", "active_s", "response_s")
+OF_A_LEVEL = LEVEL.keys() - {"users"}
 
 
 def check_phase(body: Mapping[str, Any]) -> None:
     """Refuse a phase whose known keys hold something else than they should; every key may be missing.
 
     experiment, run, trial, window, stack and role are texts; users, block, claimed_users, margin_ratio and
-    objective_latency_s numbers; stacks the names in
-    the experiment's order; cores is a number for each stack; prices is a list of {"list", "billing"}; billed one of
-    {"stack", "list", "billing", "cpu_cores", "memory_gib"}; levels one of {"stack", "users", "billed"} with any of
-    OF_A_LEVEL, its billed a list of {"list", "billing", "unit", "amount"}. Other keys are kept and not looked at.
+    objective_latency_s numbers; stacks the names in the experiment's order; cores is a number for each stack; prices
+    is a list of {"list", "billing"}; billed one of {"stack", "list", "billing", "cpu_cores", "memory_gib"}; levels one
+    of {"stack", "users", "billed"} with any of OF_A_LEVEL, its billed a list of {"list", "billing", "unit", "amount"}.
+    Other keys are kept and not looked at.
     """
     _check_run(body)
     _check_rows(body, "prices", ("list", "billing"), ())
     _check_rows(body, "billed", ("stack", "list", "billing"), ("cpu_cores", "memory_gib"))
     for level in _check_rows(body, "levels", ("stack",), ("users",)):
         _check_rows(level, "billed", ("list", "billing", "unit"), ("amount",))
-        for name in level.keys() & set(OF_A_LEVEL):
+        for name in level.keys() & OF_A_LEVEL:
             number_field(level, name, 0.0, MOST_COUNTED)
 
 

@@ -74,9 +74,10 @@ def run(request: Request, layout: Layout, progress: Progress, tell: Callable[[Re
         experiment, folder = _fresh(request, layout)
     else:
         folder = _to_resume(request, layout)
-        request = replace(request, target=BundleStore(folder, SystemClock()).provenance().target)
-        is_complete = BundleStore(folder, SystemClock()).load().complete
-        check_rules(folder, experiment_of(folder), BundleStore(folder, SystemClock()).progress().plan)
+        held = BundleStore(folder, SystemClock())
+        request = replace(request, target=held.provenance().target)
+        is_complete = held.load().complete
+        check_rules(folder, experiment_of(folder), held.progress().plan)
         if is_complete:
             report = _only_reported(folder, layout)
             tell(report)

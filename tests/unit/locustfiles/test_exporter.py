@@ -13,6 +13,7 @@ import pytest
 from _arrival_tally import DROPPED, STARTED
 from _exporter import Exporter, Now, Opened
 from _ledger import Ledger
+from _levels import LEVEL, Levels
 from _phase import check_phase
 from _refusal import Refusal
 from _tally import FAILED, INTENDED, OK, ROW_WIDTH, START, UNJUDGED, Slice
@@ -23,6 +24,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from builders_locust import make_now
+from loadlab.report.level_series import level_series
 
 IDLE = make_now()
 BEGAN_S = 1_790_000_000.0
@@ -216,6 +218,15 @@ def test_phase_window_levels_and_bills_are_told_with_their_labels() -> None:
     assert samples["loadlab_margin_ratio", ()] == 0.1
     (info,) = [dict(labels) for name, labels in samples if name == "loadlab_phase_info"]
     assert (info["experiment"], info["users"], info["window"]) == ("quick", "48", "")
+
+
+def test_a_replay_tells_of_levels_what_the_generator_told() -> None:
+    amount = {"list": "gke", "billing": "provisioned", "unit": "vcpu_hour", "amount": 0.25}
+    row = {**dict.fromkeys(LEVEL, 7), "stack": "flask", "billed": [amount]}
+    (replayed,) = level_series([(BEGAN_S, [row])], {}, BEGAN_S + 1)
+    levels = Levels()
+    levels.tell([row])
+    assert _samples(replayed.text.encode()) == _samples(levels.text)
 
 
 def test_levels_are_rendered_once_and_left_out_where_nobody_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,10 +74,7 @@ def run(request: Request, layout: Layout, progress: Progress, tell: Callable[[Re
         experiment, folder = _fresh(request, layout)
     else:
         folder = _to_resume(request, layout)
-        held = BundleStore(folder, SystemClock())
-        request = replace(request, target=held.provenance().target)
-        is_complete = held.load().complete
-        check_rules(folder, experiment_of(folder), held.progress().plan)
+        request, is_complete = _held(request, folder)
         if is_complete:
             report = _only_reported(folder, layout)
             tell(report)
@@ -101,6 +98,19 @@ def run(request: Request, layout: Layout, progress: Progress, tell: Callable[[Re
         if not told:
             finish()
         return told[0]
+
+
+def _held(request: Request, folder: Path) -> tuple[Request, bool]:
+    """The request at the target that the bundle was begun on, and whether the bundle is complete.
+
+    Raises:
+        LoadlabError: the bundle's plan is not that of its experiment.
+    """
+    held = BundleStore(folder, SystemClock())
+    request = replace(request, target=held.provenance().target)
+    is_complete = held.load().complete
+    check_rules(folder, experiment_of(folder), held.progress().plan)
+    return request, is_complete
 
 
 def _finish(

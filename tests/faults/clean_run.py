@@ -14,14 +14,10 @@ CLOCK = "FAULT_CLOCK"
 SWAPPED = "FAULT_SWAPPED"
 PRELUDE = f"""{BRIEF}
 import os, time
-from dataclasses import replace
 import loadlab.pipeline.local_rig as local_rig
-import loadlab.analysis.validity as validity
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.local import Cores
 
-BEARS = dict(lag_p99_s=0.1, lag_p50_s=0.02, steal_ratio=0.5, generator_cpu_ratio=0.95)
-validity.DEFAULT_BOUNDS = replace(validity.DEFAULT_BOUNDS, **BEARS)
 split = local_rig.split_cores
 
 def swapped(available, sut_cores):
@@ -43,8 +39,7 @@ SystemClock.unix_s = unix_s
 """
 """What these cases do not look at is measured briefly; the wall clock moves when a file says so.
 
-Gates bear the noise of several runs on one machine, so that it costs no repeats, and still refuse what a stop of 3 s
-does to a window. Of two runs at once one has its stack on the first core and one on the last, where there are two.
+Of two runs at once one has its stack on the first core and one on the last, where there are two.
 """
 
 

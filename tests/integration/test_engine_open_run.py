@@ -12,15 +12,18 @@ from loadlab.stats.histogram import decode
 
 Start = Callable[..., Engine]
 EXPERIMENT = Path(__file__).parents[2] / "scripts" / "experiments" / "open-objective.toml"
+LATER = f"{BRIEF}\nreplication._WARMUP_LEAST_S = 0.8\n"
+"""A schedule begins half a second after it is asked for, and has to be there when a window opens."""
 SHORTER = (
     *("blocks.count=1", "load.rate_rps=[30, 60]", "window.measure_s=1.0", "window.warmup_s=0.3"),
     *("stack.flask.settings.threads=16", "load.arrivals=constant", "objective.latency_s=1.0"),
+    "upstream.latency=constant(50ms)",
 )
 
 
 def test_an_open_load_runs_to_its_report_with_exact_books(start: Start) -> None:
     """Of each window the planned arrivals are known to one: rate times length, whenever it opens."""
-    engine = start(str(EXPERIMENT), *(word for change in SHORTER for word in ("--set", change)), prelude=BRIEF)
+    engine = start(str(EXPERIMENT), *(word for change in SHORTER for word in ("--set", change)), prelude=LATER)
     assert engine.ended() in (0, 3, 4, 5), engine.output
     run = engine.measured()
     assert run.complete

@@ -11,7 +11,7 @@ from typing import Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from loadlab.errors import LoadError, TooLongToLoad
-from loadlab.execute.locust_web import HASTY, LocustWeb
+from loadlab.execute.locust_web import HASTY, STARTING, LocustWeb
 from loadlab.execute.own_scrapes import OwnScrapes
 from loadlab.execute.ports import Arrivals, Clock, GeneratorBooks, LiveStatus, Swarm, nothing
 from loadlab.model.run import GeneratorHealth, LoadWindow
@@ -240,7 +240,7 @@ class LocustGenerator:
     def _are_all_there(self) -> bool:
         """Whether exactly the workers that shall be there have joined; one that was killed is seen for a while."""
         try:
-            status = self._web.call("GET", "/lab/status")
+            status = self._web.call("GET", "/lab/status", timeout=STARTING)
         except LoadError:
             return False
         pids, names = self._host.worker_pids(), self._host.worker_names()

@@ -13,6 +13,8 @@ from loadlab.errors import LoadError, TooLongToLoad
 
 TIMEOUT = urllib3.Timeout(connect=2.0, read=30.0)
 HASTY = urllib3.Timeout(connect=0.5, read=0.5)
+STARTING = urllib3.Timeout(connect=0.5, read=2.0)
+"""Whoever took a starting master's port may never answer; the next try goes to another."""
 TOO_LONG = 413
 JSON = {"Content-Type": "application/json"}
 

@@ -150,10 +150,8 @@ def git_state(root: Path) -> GitState:
 
 def package_versions() -> Mapping[str, str]:
     """Version of every Python package of this environment, by its normalised name, sorted."""
-    found = {
-        normalised(each.metadata["Name"]): _plain(each.version) for each in distributions() if each.metadata["Name"]
-    }
-    return dict(sorted(found.items()))
+    told = (each.metadata for each in distributions())  # parsed anew each time that it is asked for
+    return dict(sorted((normalised(one["Name"]), _plain(one["Version"])) for one in told if one["Name"]))
 
 
 def _plain(version: str) -> str:

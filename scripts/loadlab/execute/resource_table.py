@@ -59,11 +59,11 @@ def _rows(samples: Sequence[ResourceSample]) -> Iterator[dict[str, Any]]:
             yield {**at, **{name: getattr(worker, name) for name in WORKER}}
 
 
-def from_table(table: pyarrow.Table) -> tuple[ResourceSample, ...]:
-    """The way back; samples in the order they were taken."""
+def from_rows(rows: Sequence[dict[str, Any]]) -> tuple[ResourceSample, ...]:
+    """The way back from a table's rows; samples in the order they were taken."""
     trees: list[dict[str, Any]] = []
     workers: list[list[WorkerSample]] = []
-    for row in table.to_pylist():
+    for row in rows:
         if row["pid"] is None:
             trees.append(row)
             workers.append([])

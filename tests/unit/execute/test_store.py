@@ -19,7 +19,7 @@ from loadlab.errors import BundleError
 from loadlab.execute import durable
 from loadlab.execute import store as store_module
 from loadlab.execute.durable import StoreFull
-from loadlab.execute.resource_table import from_table, to_table
+from loadlab.execute.resource_table import from_rows, to_table
 from loadlab.execute.store import BUNDLE_FORMAT, BundleStore, latest_link
 from loadlab.model.run import ResourceSample, Window, WorkerSample
 from simulated import FakeClock
@@ -260,7 +260,7 @@ _samples = st.builds(
 @given(samples=st.lists(_samples, max_size=4).map(tuple))
 @settings(max_examples=60, deadline=None)
 def test_any_samples_survive_their_table(samples: tuple[ResourceSample, ...]) -> None:
-    assert from_table(to_table(samples)) == samples
+    assert from_rows(to_table(samples).to_pylist()) == samples
 
 
 @given(
@@ -292,7 +292,7 @@ def test_any_window_survives_the_bundle(
 
 def test_absent_figures_stay_absent_in_the_table() -> None:
     bare = replace(make_sample(cpu_s=None, served=None), workers=(replace(make_worker(), connections=None),))
-    (back,) = from_table(to_table([bare]))
+    (back,) = from_rows(to_table([bare]).to_pylist())
     assert back.cpu_s is None
     assert back.served is None
     assert back.workers[0].connections is None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
@@ -20,7 +21,7 @@ from loadlab.execute.cluster.api import ClusterApi
 from loadlab.execute.cluster.applied import RunObjects
 from loadlab.execute.cluster.cross_check import CrossChecker
 from loadlab.execute.cluster.deployer import KubernetesDeployer
-from loadlab.execute.cluster.inputs import RunInputs, url_policy
+from loadlab.execute.cluster.inputs import RunInputs, read_locustfile, url_policy
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
 from loadlab.execute.cluster.lab import LabState, Standing, check_own, cluster_facts, lab_state, only_run
 from loadlab.execute.cluster.locust_pods import LocustPods
@@ -35,8 +36,10 @@ from loadlab.execute.cluster.run_manifests import (
     object_name,
     write_manifests,
 )
-from loadlab.execute.cluster.state import LabFolder
+from loadlab.execute.cluster.state import ClusterRef, LabFolder, check_named
 from loadlab.execute.cluster.ways import Cluster, close_quietly
+from loadlab.execute.images.ledger import read_ledger
+from loadlab.execute.lab.record import read_record
 from loadlab.execute.local import SECRETS
 from loadlab.execute.locust import LocustGenerator
 from loadlab.execute.ports import Isolation
@@ -44,6 +47,7 @@ from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.store import BundleStore
 from loadlab.model.cluster import ClusterFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, UrlService
+from loadlab.pipeline.lab_versions import changed_images
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import headers
 from loadlab.pipeline.rig import Rig
@@ -68,18 +72,23 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
     """Everything that a run on the cluster would stumble over later.
 
     Raises:
-        UsageError: a stack that cannot run there, a header or secret that is not set.
-        ClusterError: the lab is not up, not the lab's own, does not answer, or is too small.
+        UsageError: a stack that cannot run there, a header or secret that is not set, a locustfile that cannot travel,
+            a cluster that is half named or not the one that this checkout raised its lab on.
+        ClusterError: the lab is not up, not the lab's own, at work, does not answer, lacks an image, or is too small.
         ConfigError: a price list has no size that is large enough.
     """
     _check_stacks(experiment)
     values_of_secrets(experiment)
     lists = {ref.list_id: load_price_list(ref.list_id, layout.prices) for ref in experiment.prices}
     make_tariffs(experiment.prices, lists, experiment.resources)
+    if (own_file := _own_locustfile(experiment, layout)) is not None:
+        read_locustfile(own_file)
+    check_named(os.environ)
     folder = LabFolder(root=layout.lab)
     cluster = folder.cluster()
     if not cluster.kubeconfig.exists():
         raise ClusterError(f"{cluster.kubeconfig}: not there, so the lab is not up; run `make lab-up`")
+    state = _at_rest(folder, cluster)
     kubectl = Kubectl(find_tool("kubectl", layout.tools), cluster)
     check_own(kubectl.raw, cluster.context)
     facts = cluster_facts(
@@ -90,9 +99,17 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
     check_size(facts, float(experiment.resources.cpu))
     own = [stack for stack in experiment.stacks if isinstance(stack.service, OurService | ImageService)]
     check_room(kubectl.raw, facts, {stack.name: stack.replicas for stack in own})
-    return Reached(
-        kubectl=kubectl, folder=folder, state=lab_state(folder, os.environ.get(WORKERS) or None), facts=facts
-    )
+    return Reached(kubectl=kubectl, folder=folder, state=state, facts=facts)
+
+
+def _at_rest(folder: LabFolder, cluster: ClusterRef) -> LabState:
+    """A lab that nobody is at work on, and that has the images which images.json names. Raises as `reach` does."""
+    state = lab_state(folder, cluster, os.environ.get(WORKERS) or None)
+    if (record := read_record(folder.record)) is not None:
+        for problem in changed_images(record, read_ledger(folder.images)):
+            raise ClusterError(problem)
+    with only_run(folder):
+        return state
 
 
 @contextmanager
@@ -157,13 +174,18 @@ def _ways(reached: Reached, store: BundleStore) -> Iterator[Cluster]:
 
 
 def _inputs(experiment: Experiment, layout: Layout, reached: Reached) -> RunInputs:
-    locustfile = experiment.load.scenario.locustfile
     return RunInputs(
         kubectl=reached.kubectl,
         secrets=values_of_secrets(experiment),
-        locustfile=None if locustfile.parent == layout.locustfiles else locustfile,
+        locustfile=_own_locustfile(experiment, layout),
         policies=[url_policy(s.name, s.service.url) for s in experiment.stacks if isinstance(s.service, UrlService)],
     )
+
+
+def _own_locustfile(experiment: Experiment, layout: Layout) -> Path | None:
+    """Somebody's own; None for one of the lab's, which is in the image."""
+    locustfile = experiment.load.scenario.locustfile
+    return None if locustfile.parent == layout.locustfiles else locustfile
 
 
 def _rendered(

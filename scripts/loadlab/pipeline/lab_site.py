@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from loadlab.errors import ClusterError, UsageError
+from loadlab.errors import ClusterError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.kubectl import Kubectl
-from loadlab.execute.cluster.state import MANAGED_BY, NAMESPACE, LabFolder
+from loadlab.execute.cluster.state import CONTEXT, KUBECONFIG, MANAGED_BY, NAMESPACE, LabFolder, check_named
 from loadlab.execute.lab.engine import DockerEngine, find_docker
 from loadlab.execute.lab.file_lock import held
 from loadlab.execute.lab.kind import Kind
@@ -19,7 +18,6 @@ from loadlab.execute.lab.toolbox import Say, Toolbox
 from loadlab.execute.ports import Clock
 from loadlab.pipeline.layout import Layout
 
-KUBECONFIG, CONTEXT = "LAB_KUBECONFIG", "LAB_CONTEXT"
 OWN_PORTS: Mapping[str, int] = {"flask": 8800, "fastapi": 8801, "locust": 8089, "prometheus": 9090, "grafana": 3000}
 
 
@@ -72,17 +70,9 @@ def open_site(layout: Layout, *, environ: Mapping[str, str] = os.environ, say: C
     """The lab of this checkout.
 
     Raises:
-        UsageError: LAB_KUBECONFIG and LAB_CONTEXT do not go together.
+        UsageError: LAB_KUBECONFIG and LAB_CONTEXT do not go together, or the file is not there.
     """
-    if bool(environ.get(KUBECONFIG)) != bool(environ.get(CONTEXT)):
-        given, absent = (KUBECONFIG, CONTEXT) if environ.get(KUBECONFIG) else (CONTEXT, KUBECONFIG)
-        raise UsageError(
-            f"{given} is set and {absent} is not: a cluster that is not the lab's own is used only when both name it; "
-            f"set {absent} too, or unset {given} for the lab's own kind cluster"
-        )
-    kubeconfig = environ.get(KUBECONFIG)
-    if kubeconfig and not Path(kubeconfig).expanduser().is_file():
-        raise UsageError(f"{KUBECONFIG}={kubeconfig}: no such file; name the kubeconfig of a cluster that exists")
+    check_named(environ)
     return Site(
         layout=layout,
         lab=LabFolder(root=layout.root / ".lab"),

@@ -15,6 +15,7 @@ import pytest
 
 from loadlab.errors import Interrupted
 from loadlab.pipeline.finish import Report
+from loadlab.pipeline.layout import Layout
 
 Type = Callable[..., tuple[int, str, str]]
 
@@ -60,10 +61,17 @@ def test_a_mistake_is_one_line_and_exit_code_two(type_: Type, words: tuple[str, 
     assert re.search(message, _one_line(err))
 
 
+def _no_lab(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Whether the checkout of these tests has one or not."""
+    for name in ("LAB_KUBECONFIG", "LAB_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Layout, "lab", property(lambda _: folder / ".lab"))
+
+
 def test_a_run_on_kubernetes_without_a_lab_says_how_to_raise_one(
     type_: Type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("LAB_KUBECONFIG", str(tmp_path / "kubeconfig"))
+    _no_lab(monkeypatch, tmp_path)
     code, out, err = type_("run", "quick", "--target", "kubernetes")
     assert (code, out) == (4, "")
     assert re.search("the lab is not up; run `make lab-up`", _one_line(err))
@@ -294,7 +302,7 @@ def test_a_dry_run_shows_the_plan_and_everything_that_a_run_would_stumble_over(t
 def test_a_dry_run_for_kubernetes_asks_the_cluster_and_not_this_machine(
     type_: Type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("LAB_KUBECONFIG", str(tmp_path / "kubeconfig"))
+    _no_lab(monkeypatch, tmp_path)
     code, out, err = type_("run", "quick", "--dry-run", "--target", "kubernetes", "--set", "resources.cpu=0.5")
     assert code == 4
     assert "44 windows" in out

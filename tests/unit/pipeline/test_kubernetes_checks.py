@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from builders import make_experiment, make_provenance
@@ -14,11 +15,13 @@ from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.inputs import read_locustfile, url_policy
 from loadlab.execute.cluster.lab import check_own, lab_state, only_run
 from loadlab.execute.cluster.room import amount_of, check_room, check_size
-from loadlab.execute.cluster.state import LabFolder
+from loadlab.execute.cluster.state import LabFolder, check_named
+from loadlab.execute.lab.file_lock import held
+from loadlab.execute.lab.record import LabRecord, write_record
 from loadlab.model.cluster import ClusterFacts, NodeFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Service, UrlService
 from loadlab.pipeline.kubernetes_rig import isolation_of, reach, values_of_secrets
-from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.layout import Layout, checkout
 from loadlab.pipeline.local_rig import cores_for
 from loadlab.pipeline.provenance import on_cluster
 
@@ -72,21 +75,107 @@ def test_names_that_kubernetes_cannot_tell_apart_are_refused(tmp_path: Path) -> 
 
 def test_a_lab_that_is_not_up_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"images.json: not there, so the lab is not up; run `make lab-up`"):
-        lab_state(LabFolder(root=tmp_path), None)
+        lab_state(LabFolder(root=tmp_path), LabFolder(root=tmp_path).cluster({}), None)
 
 
 @pytest.mark.parametrize(("asked", "workers"), [(None, 3), ("2", 2)])
 def test_the_lab_says_how_many_workers_unless_asked(tmp_path: Path, asked: str | None, workers: int) -> None:
     (tmp_path / "images.json").write_text("{}")
     (tmp_path / "lab.json").write_text('{"workers": 3}')
-    assert lab_state(LabFolder(root=tmp_path), asked).workers == workers
+    folder = LabFolder(root=tmp_path)
+    assert lab_state(folder, folder.cluster({}), asked).workers == workers
 
 
 @pytest.mark.parametrize("asked", ["0", "many", "-1"])
 def test_a_number_of_workers_that_is_none_is_refused(tmp_path: Path, asked: str) -> None:
     (tmp_path / "images.json").write_text("{}")
+    folder = LabFolder(root=tmp_path)
     with pytest.raises(ClusterError, match="expected a whole number of Locust workers"):
-        lab_state(LabFolder(root=tmp_path), asked)
+        lab_state(folder, folder.cluster({}), asked)
+
+
+ELSEWHERE = {"LAB_KUBECONFIG": "/their/kubeconfig", "LAB_CONTEXT": "eks"}
+BUILT: dict[str, Any] = {"image": "loadlab/flask", "tag": "c-1", "id": "sha256:1"}
+PUSHED: dict[str, Any] = {**BUILT, "pushed": {"image": "host/team/loadlab/flask", "digest": "sha256:2"}}
+FOREIGN = {"reference": "prom/prometheus:v3", "image": "prom/prometheus", "tag": "v3"}
+
+
+@pytest.mark.parametrize(("environ", "image"), [({}, "loadlab/flask"), (ELSEWHERE, "host/team/loadlab/flask")])
+def test_pods_of_another_cluster_pull_what_was_pushed_and_those_of_kind_have_what_was_loaded(
+    tmp_path: Path, environ: dict[str, str], image: str
+) -> None:
+    folder = LabFolder(root=tmp_path)
+    folder.images.write_bytes(orjson.dumps({"flask": PUSHED, "prometheus": FOREIGN}))
+    found = lab_state(folder, folder.cluster(environ), None).images
+    assert (found["flask"]["image"], found["flask"]["tag"]) == (image, "c-1")
+    assert found["prometheus"] == FOREIGN
+
+
+def test_an_image_that_another_cluster_cannot_pull_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    folder = LabFolder(root=tmp_path)
+    folder.images.write_bytes(orjson.dumps({"flask": BUILT}))
+    with pytest.raises(ClusterError, match=r"^image flask: its tag c-1 was not pushed .* run `make lab-up REGISTRY="):
+        lab_state(folder, folder.cluster(ELSEWHERE), None)
+
+
+def test_a_run_does_not_put_the_lab_of_one_cluster_back_in_another(tmp_path: Path) -> None:
+    folder = LabFolder(root=tmp_path)
+    folder.images.write_text("{}")
+    folder.record.write_text('{"context": "kind-loadlab"}')
+    with pytest.raises(UsageError, match="the lab of this checkout is on kind-loadlab, and eks is meant now"):
+        lab_state(folder, folder.cluster(ELSEWHERE), None)
+
+
+@pytest.mark.parametrize("given", ["LAB_KUBECONFIG", "LAB_CONTEXT"])
+def test_a_cluster_that_is_half_named_is_refused(
+    given: str, lab: LabFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(given, str(lab.kubeconfig))
+    with pytest.raises(UsageError, match=rf"^{given} is set and LAB_\w+ is not"):
+        reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
+
+
+def test_variables_that_are_empty_name_no_other_cluster(tmp_path: Path) -> None:
+    folder = LabFolder(root=tmp_path)
+    assert folder.cluster({"LAB_KUBECONFIG": "", "LAB_CONTEXT": ""}) == folder.cluster({})
+    check_named({"LAB_KUBECONFIG": "", "LAB_CONTEXT": ""})
+    with pytest.raises(UsageError, match="LAB_KUBECONFIG=/no/file: no such file; name the kubeconfig of a cluster"):
+        check_named({"LAB_KUBECONFIG": "/no/file", "LAB_CONTEXT": "eks"})
+
+
+def test_an_image_that_was_built_since_is_told_before_anything_is_made(lab: LabFolder, tmp_path: Path) -> None:
+    lab.images.write_bytes(orjson.dumps({"flask": BUILT}))
+    raised = LabRecord(target="kind", context="kind-loadlab", images={"flask": "sha256:0"})
+    write_record(lab.record, raised)
+    with pytest.raises(ClusterError, match=r"^image flask: loadlab/flask:c-1 was built and is not in the lab yet"):
+        reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
+
+
+def test_a_lab_that_another_run_has_is_told_before_a_bundle_is_made(lab: LabFolder, tmp_path: Path) -> None:
+    lab.images.write_text("{}")
+    with only_run(lab), pytest.raises(ClusterError, match="another run has the lab; wait for its end"):
+        reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
+
+
+def test_a_locustfile_that_cannot_travel_is_told_before_a_bundle_is_made(lab: LabFolder, tmp_path: Path) -> None:
+    experiment, gone = make_experiment(), tmp_path / "gone.py"
+    scenario = replace(experiment.load.scenario, locustfile=gone)
+    own = replace(experiment, load=replace(experiment.load, scenario=scenario))
+    with pytest.raises(UsageError, match=r"gone.py: cannot be read: .*expected a locustfile"):
+        reach(own, Layout(root=tmp_path, runs=tmp_path))
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabFolder:
+    """Of a checkout whose prices are the real ones; the environment names no cluster."""
+    for name in ("LAB_KUBECONFIG", "LAB_CONTEXT", "LAB_WORKERS"):
+        monkeypatch.delenv(name, raising=False)
+    folder = LabFolder(root=tmp_path / ".lab")
+    folder.root.mkdir()
+    folder.kubeconfig.write_text("")
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "prices").symlink_to(checkout().prices)
+    return folder
 
 
 def test_a_namespace_of_somebody_else_is_refused() -> None:
@@ -220,6 +309,13 @@ def test_a_locustfile_that_is_too_large_for_a_config_map_is_refused(tmp_path: Pa
         read_locustfile(path)
 
 
+@pytest.mark.parametrize("name", ["my users.py", "gr\u00f6\u00dfe.py", "a,b.py"])
+def test_a_locustfile_whose_name_is_no_key_of_a_config_map_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
+    with pytest.raises(UsageError, match="travels by its name, which has letters, digits"):
+        read_locustfile(tmp_path / name)
+
+
 def test_a_url_opens_its_own_port_and_no_other() -> None:
     (rule,) = url_policy("own_app", "https://api.example.org/base")["spec"]["egress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": 443}]
@@ -260,3 +356,16 @@ def test_two_runs_never_share_the_lab(tmp_path: Path) -> None:
         pass
     with only_run(folder):
         pass
+
+
+def test_a_run_says_who_is_at_work_on_the_lab_and_leaves_its_name(tmp_path: Path) -> None:
+    folder = LabFolder(root=tmp_path)
+    with held(tmp_path / "run.lock"):
+        for _ in range(2):
+            with (
+                pytest.raises(ClusterError, match=r"process \d+, which raises the lab or takes it down, has the lab"),
+                only_run(folder),
+            ):
+                pass
+    with only_run(folder):
+        assert (tmp_path / "run.lock").read_text() == "", "the next one is told of a run"

@@ -266,7 +266,9 @@ def endpoint_of(stack: Stack, pods: Sequence[Pod]) -> Endpoint:
 
 def _host(pod: Pod) -> str:
     if pod.ip is None:
-        raise DeployError(f"pod {pod.name}: ready without an address; `kubectl describe pod {pod.name}` tells more")
+        raise DeployError(
+            f"pod {pod.name}: ready without an address; `loadlab lab logs` collects what the cluster says"
+        )
     return f"[{pod.ip}]" if ":" in pod.ip else pod.ip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,12 @@ from loadlab.execute.cluster.run_manifests import OWN_LOCUSTFILE, SECRET
 
 MOST_BYTES = 1 << 20
 """What a ConfigMap holds."""
+RUN_KINDS = "deployments,services,secrets,configmaps,networkpolicies"
+"""What a run makes."""
 OF_RUN = {"app.kubernetes.io/part-of": "loadlab", "app.kubernetes.io/instance": "run"}
+
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+"""A key of a ConfigMap."""
 
 Object = dict[str, Any]
 
@@ -32,7 +38,7 @@ class RunInputs:
     policies: Sequence[Object]
 
     def put(self) -> None:
-        """Make them what this run needs; what a killed run left is removed.
+        """Make them what this run needs; what a killed run left is removed, its stacks too: they take room.
 
         Raises:
             UsageError: the locustfile cannot be read or is too large.
@@ -43,10 +49,9 @@ class RunInputs:
             self.kubectl.apply(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": wanted}).decode())
 
     def remove(self) -> None:
-        """Remove them; safe to call twice. Raises ClusterError."""
+        """Remove them and every stack of a run; safe to call twice. Raises ClusterError."""
         selector = ",".join(f"{key}={value}" for key, value in OF_RUN.items())
-        kinds = "secrets,configmaps,networkpolicies"
-        self.kubectl.run("delete", kinds, "-l", selector, "--ignore-not-found", "--wait=false")
+        self.kubectl.run("delete", RUN_KINDS, "-l", selector, "--ignore-not-found", "--wait=false")
 
     def _secret(self) -> list[Object]:
         if not self.secrets:
@@ -63,6 +68,10 @@ class RunInputs:
 
 def read_locustfile(path: Path) -> str:
     """Its text. Raises UsageError when it cannot travel as a ConfigMap."""
+    if not _KEY.fullmatch(path.name):
+        raise UsageError(
+            f"{path}: a locustfile travels by its name, which has letters, digits, ., - and _ alone there; rename it"
+        )
     try:
         content = path.read_bytes()
         text = content.decode()

@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
-from loadlab.errors import ClusterError
+from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.cluster.room import ROLE, Get, amount_of
-from loadlab.execute.cluster.state import MANAGED_BY, NAMESPACE, LabFolder
+from loadlab.execute.cluster.state import CONTEXT, KUBECONFIG, MANAGED_BY, NAMESPACE, ClusterRef, LabFolder
+from loadlab.execute.lab.file_lock import opened
 from loadlab.model.cluster import ClusterFacts, NodeFacts
 
 STANDING = "app.kubernetes.io/instance=standing,app.kubernetes.io/component=sut"
@@ -33,25 +34,48 @@ def read_json(path_text: str, content: bytes) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabState:
-    """What ``.lab/`` says."""
+    """What ``.lab/`` says. images: as in images.json, each called as the cluster's pods have to call it."""
 
     images: Mapping[str, Mapping[str, Any]]
     workers: int
 
 
-def lab_state(folder: LabFolder, workers: str | None) -> LabState:
+def lab_state(folder: LabFolder, cluster: ClusterRef, workers: str | None) -> LabState:
     """images.json and lab.json; ``workers`` overrides the number of Locust workers that the lab was raised with.
 
     Raises:
-        ClusterError: the lab is not up, or its files are damaged.
+        ClusterError: the lab is not up, its files are damaged, or an image is in no registry that the cluster reaches.
+        UsageError: this checkout raised its lab on another cluster.
     """
     if not folder.images.exists():
         raise ClusterError(f"{folder.images}: not there, so the lab is not up; run `make lab-up`")
     record = read_json(str(folder.record), folder.record.read_bytes()) if folder.record.exists() else {}
+    raised_on = record.get("context") or cluster.context
+    if raised_on != cluster.context:
+        raise UsageError(
+            f"the lab of this checkout is on {raised_on}, and {cluster.context} is meant now: a run would put the one "
+            f"back in the other; set {KUBECONFIG} and {CONTEXT} as they were then, or use another checkout"
+        )
     asked = workers if workers is not None else str(record.get("workers", 1))
     if not asked.isdecimal() or int(asked) < 1:
         raise ClusterError(f"WORKERS: got {asked!r}, expected a whole number of Locust workers, 1 or more")
-    return LabState(images=read_json(str(folder.images), folder.images.read_bytes()), workers=int(asked))
+    images = read_json(str(folder.images), folder.images.read_bytes())
+    is_own = cluster.kubeconfig == folder.kubeconfig
+    return LabState(images=images if is_own else dict(_pushed(images)), workers=int(asked))
+
+
+def _pushed(images: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Nobody has loaded images to the nodes of a cluster that is not the lab's own: its pods pull what was pushed."""
+    for name, entry in images.items():
+        if "reference" in entry:
+            yield name, entry
+        elif "pushed" in entry:
+            yield name, {**entry, "image": entry["pushed"]["image"]}
+        else:
+            raise ClusterError(
+                f"image {name}: its tag {entry.get('tag')} was not pushed to a registry, which a cluster that is not "
+                "the lab's own needs; run `make lab-up REGISTRY=host/path`"
+            )
 
 
 def check_own(get: Get, context: str) -> None:
@@ -91,13 +115,21 @@ def cluster_facts(kubectl: Kubectl, *, millicores: int, memory: str) -> ClusterF
 
 @contextmanager
 def only_run(folder: LabFolder) -> Iterator[None]:
-    """Hold the lab for one run. Raises ClusterError while another one has it; the kernel frees it with its holder."""
-    folder.root.mkdir(parents=True, exist_ok=True)
-    with (folder.root / "run.lock").open("w") as lock:
+    """Hold the lab for one run; the kernel frees it with its holder.
+
+    Raises:
+        ClusterError: somebody else has it.
+        UsageError: its folder cannot be written.
+    """
+    with opened(folder.root / "run.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ClusterError(f"{folder.root}: another run has the lab; wait for its end, then run again") from None
+            lock.seek(0)
+            at_work = lock.read().strip()
+            holder = f"{at_work}, which raises the lab or takes it down," if at_work else "another run"
+            raise ClusterError(f"{folder.root}: {holder} has the lab; wait for its end, then run again") from None
+        lock.truncate(0)
         yield
 
 

@@ -84,8 +84,7 @@ class Rollouts:
         events = self._told(lambda: self._events(pod.name))
         log = self._told(lambda: self._log(pod.name))
         return (
-            f"{wanted.deployment}: pod {pod.name}: {why}{events}{log}; mend its image, settings or size, "
-            f"`kubectl describe pod {pod.name}` tells more"
+            f"{wanted.deployment}: pod {pod.name}: {why}{events}{log}; mend its image, settings or size, then run again"
         )
 
     def _told(self, ask: Callable[[], str]) -> str:

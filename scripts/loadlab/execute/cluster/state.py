@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadlab.errors import UsageError
+
+KUBECONFIG, CONTEXT = "LAB_KUBECONFIG", "LAB_CONTEXT"
+"""Variables that together name a cluster that exists already."""
 CLUSTER = "loadlab"
 KIND_CONTEXT = f"kind-{CLUSTER}"
 NAMESPACE = "loadlab"
@@ -55,6 +59,23 @@ class LabFolder:
 
     def cluster(self, environ: Mapping[str, str] = os.environ) -> ClusterRef:
         """The cluster that LAB_KUBECONFIG and LAB_CONTEXT name; without them the lab's own kind cluster."""
-        kubeconfig = environ.get("LAB_KUBECONFIG")
-        context = environ.get("LAB_CONTEXT", KIND_CONTEXT)
+        kubeconfig = environ.get(KUBECONFIG)
+        context = environ.get(CONTEXT) or KIND_CONTEXT
         return ClusterRef(kubeconfig=Path(kubeconfig).expanduser() if kubeconfig else self.kubeconfig, context=context)
+
+
+def check_named(environ: Mapping[str, str]) -> None:
+    """Refuse a cluster that is half named.
+
+    Raises:
+        UsageError: LAB_KUBECONFIG and LAB_CONTEXT do not go together, or there is no such file.
+    """
+    kubeconfig, context = environ.get(KUBECONFIG), environ.get(CONTEXT)
+    if bool(kubeconfig) != bool(context):
+        given, absent = (KUBECONFIG, CONTEXT) if kubeconfig else (CONTEXT, KUBECONFIG)
+        raise UsageError(
+            f"{given} is set and {absent} is not: a cluster that is not the lab's own is used only when both name it; "
+            f"set {absent} too, or unset {given} for the lab's own kind cluster"
+        )
+    if kubeconfig and not Path(kubeconfig).expanduser().is_file():
+        raise UsageError(f"{KUBECONFIG}={kubeconfig}: no such file; name the kubeconfig of a cluster that exists")

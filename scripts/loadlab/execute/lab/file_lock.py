@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from loadlab.errors import UsageError
 
@@ -18,10 +19,9 @@ def held(path: Path, *, busy: Callable[[str], None] | None = None, unknown: str 
     unknown: what a holder is called that has not left its number.
 
     Raises:
-        UsageError: somebody else holds it, and there is no ``busy``.
+        UsageError: somebody else holds it, and there is no ``busy``; or it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -35,6 +35,22 @@ def held(path: Path, *, busy: Callable[[str], None] | None = None, unknown: str 
         file.write(f"process {os.getpid()}")
         file.flush()
         yield
+
+
+def opened(path: Path) -> TextIO:
+    """The file of a lock, made where it is not there.
+
+    Raises:
+        UsageError: it cannot be written, as after a call by root.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror}; see that {path.parent} is yours (nothing of the lab needs "
+            "sudo) and its disk has room"
+        ) from None
 
 
 def is_held(path: Path) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from loadlab.execute.cluster.inputs import RUN_KINDS
 from loadlab.execute.cluster.kubectl import Kubectl
 
 OF_A_RUN = "app.kubernetes.io/instance=run"
-RUN_KINDS = "deployments,services,secrets,configmaps,networkpolicies"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 def nodes(kubectl: Kubectl) -> list[dict[str, Any]]:
-    """Each node with role, version and whether it is ready. Raises ClusterError."""
+    """Each node with role (None: not the lab's), version and whether it is ready. Raises ClusterError."""
     return [_node(one) for one in kubectl.json("get", "nodes", namespace=None)["items"]]
 
 
@@ -35,7 +36,7 @@ def _node(found: Mapping[str, Any]) -> dict[str, Any]:
     labels = found["metadata"].get("labels", {})
     return {
         "name": found["metadata"]["name"],
-        "role": labels.get("loadlab.dev/role") or "control-plane",
+        "role": labels.get("loadlab.dev/role") or ("control-plane" if CONTROL_PLANE in labels else None),
         "is_ready": _is_true(found, "Ready"),
         "version": found["status"]["nodeInfo"]["kubeletVersion"],
     }

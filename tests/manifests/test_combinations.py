@@ -122,6 +122,15 @@ def test_each_component_says_in_a_few_lines_what_it_is_for() -> None:
         assert 3 <= len(lines) <= 20
 
 
+def test_with_a_private_registry_every_account_of_a_pod_names_its_secret(kustomize: Kustomize) -> None:
+    """The pods of a run too: they have the account `default` and are in no overlay."""
+    lab = kustomize.combination(Combination(overlay="cluster", components=("registry",)))
+    named = {one["metadata"]["name"]: one.get("imagePullSecrets") for one in lab.of("ServiceAccount")}
+    used = {one["spec"]["template"]["spec"].get("serviceAccountName", "default") for one in lab.deployments.values()}
+    assert used == {"default", "prometheus"}
+    assert {account: named[account] for account in used} == {account: [{"name": "registry"}] for account in used}
+
+
 @pytest.mark.parametrize("overlay", ["kind", "cluster"])
 def test_one_images_list_names_every_image_anew(kustomize: Kustomize, overlay: str) -> None:
     before = {container(one)["image"] for one in _overlay(kustomize, overlay).deployments.values()}

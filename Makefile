@@ -37,7 +37,7 @@ lab-up: venv ## the lab on a kind cluster, raised or mended (WORKERS=2; REGISTRY
 	@$(LOADLAB) lab up $(if $(WORKERS),--workers $(WORKERS)) $(if $(REGISTRY),--push $(REGISTRY))
 
 lab-run: venv ## one experiment on the lab's cluster: make lab-run EXP=quick (WORKERS=2)
-	@LAB_WORKERS=$(WORKERS) $(LOADLAB) run $(EXP) --target kubernetes
+	@$(if $(WORKERS),LAB_WORKERS=$(WORKERS)) $(LOADLAB) run $(EXP) --target kubernetes
 
 lab-status: venv ## what runs in the lab, versions, drift
 	@$(LOADLAB) lab status $(ARGS)
@@ -63,8 +63,8 @@ dashboards: venv ## write the boards (grafana/dashboards) and the price rules an
 dashboards-up: venv ## Prometheus and Grafana beside local runs, on loopback, until Ctrl-C (RUN=runs/latest: of a past one)
 	@$(LOADLAB) dashboards $(if $(RUN),--run $(RUN))
 
-manifests: ## the Kubernetes manifests as they are applied, printed (OVERLAY=kind or cluster)
-	@PATH="$$PATH:$(CURDIR)/.tools/bin" kubectl kustomize k8s/overlays/$(OVERLAY)
+manifests: venv ## the Kubernetes manifests as they are applied, printed (OVERLAY=kind or cluster)
+	@"$$($(LOADLAB) lab tools kubectl | sed 's/^kubectl: //')" kustomize k8s/overlays/$(OVERLAY)
 
 lock: venv ## write requirements.lock anew from pyproject.toml
 	@scripts/lock.sh

@@ -101,5 +101,7 @@ def _show_raised(raised: Raised) -> None:
     for part, url in raised.urls.items():
         typer.echo(f"  {part:<10} {url}")
     if not raised.urls:
-        typer.echo("  nothing is open to anybody: kubectl port-forward service/locust-master 8089 shows Locust")
+        typer.echo("  nothing is open to anybody; Locust on http://127.0.0.1:8089 as long as this lasts:")
+        where = '--kubeconfig "$LAB_KUBECONFIG" --context "$LAB_CONTEXT" --namespace loadlab'
+        typer.echo(f"  kubectl {where} port-forward service/locust-master 8089")
     typer.echo("next: make lab-run EXP=quick")

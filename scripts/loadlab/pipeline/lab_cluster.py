@@ -89,7 +89,7 @@ def bring_up(site: Site, engine: DockerEngine, info: EngineInfo, record: LabReco
 
 
 def _create(site: Site, engine: DockerEngine, info: EngineInfo, record: LabRecord | None, note: Tell) -> LabRecord:
-    image = node_image(site)
+    image = _pulled(site, engine)
     network_made = not engine.has_network() or bool(record and record.network_made)
     begun = LabRecord(
         target="kind",
@@ -107,6 +107,18 @@ def _create(site: Site, engine: DockerEngine, info: EngineInfo, record: LabRecor
     write_record(site.lab.record, made)
     note(f"made, {len(made.nodes)} nodes")
     return made
+
+
+def _pulled(site: Site, engine: DockerEngine) -> str:
+    """What nodes are made of, fetched where it is not here: kind would do so too, and say neither when nor why not."""
+    image = node_image(site)
+    if engine.image_id(image) is None:
+        site.say(f"  pulling {image.partition('@')[0]}, which takes minutes the first time")
+        if (why := engine.pull(image)) is not None:
+            raise ClusterError(
+                f"image {image}: not here and cannot be pulled: {why}; set KIND_NODE_IMAGE to a node image that is here"
+            )
+    return image
 
 
 def node_image(site: Site) -> str:
@@ -128,14 +140,14 @@ def roles_of_nodes(kubectl: Kubectl) -> Mapping[str, str]:
 
 
 def wait_for_nodes(site: Site, kubectl: Kubectl) -> None:
-    """Until all nodes are ready.
+    """Until all nodes are ready; of a cluster that is not the lab's own, those that are labelled for the lab.
 
     Raises:
         ClusterError: one does not get ready in time.
     """
     deadline_s = site.clock.monotonic_s() + NODE_READY_S
     while True:
-        waits = _waits(kubectl)
+        waits = _waits(site, kubectl)
         if not waits:
             return
         if site.clock.monotonic_s() > deadline_s:
@@ -147,13 +159,14 @@ def wait_for_nodes(site: Site, kubectl: Kubectl) -> None:
         site.clock.sleep(POLL_S)
 
 
-def _waits(kubectl: Kubectl) -> Mapping[str, str]:
+def _waits(site: Site, kubectl: Kubectl) -> Mapping[str, str]:
     """Who is not ready, and why."""
     try:
         nodes = kubectl.json("get", "nodes", namespace=None)["items"]
     except ClusterError as error:
         return {"API server": str(error)}
-    waits = {f"node {one['metadata']['name']}": why for one in nodes if (why := _not_ready(one)) is not None}
+    ours = [one for one in nodes if site.target == "kind" or ROLE in one["metadata"].get("labels", {})]
+    waits = {f"node {one['metadata']['name']}": why for one in ours if (why := _not_ready(one)) is not None}
     return waits if nodes else {"cluster": "it has no nodes"}
 
 

@@ -14,8 +14,10 @@ from loadlab.pipeline.lab_site import Site, check_namespace
 from loadlab.pipeline.lab_stages import Stages
 
 DELETE_S = 180.0
-KEPT = ("images.json", "wheelhouse", "bases", "build", "lock", "run.lock")
-"""What belongs to the images, which stay unless asked for, and the locks that are held now."""
+MADE = ("kubeconfig", "kubeconfig.lock", "lab.json", "overlay", "logs", "archives")
+"""What the lab keeps of itself. Beside it lie the locks that are held now, and what local runs show to boards."""
+OF_IMAGES = ("images.json", "wheelhouse", "bases", "build")
+"""What belongs to the images, which stay unless asked for."""
 
 
 def lab_down(site: Site, *, with_images: bool = False) -> None:
@@ -75,11 +77,9 @@ def _remove_images(site: Site, stages: Stages) -> None:
 
 
 def _remove_state(site: Site, *, with_images: bool) -> None:
-    kept = ("lock", "run.lock") if with_images else KEPT
-    for path in site.lab.root.iterdir():
-        if path.name in kept:
-            continue
+    for name in (*MADE, *(OF_IMAGES if with_images else ())):
+        path = site.lab.root / name
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)

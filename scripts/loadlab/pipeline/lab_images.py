@@ -56,18 +56,24 @@ def make_images(
             f"--push {registry}: got no registry, expected host[:port][/path] in lower case, without https://"
         )
     lab = LabFolder(root=layout.root / ".lab")
-    others = {name: pinned.chosen(environ) for name, pinned in (("prometheus", PROMETHEUS), ("grafana", GRAFANA))}
+    others = foreign_images(environ)
     tool = find_container_tool(environ)
     base, python = _base(tool, lab, environ, say)
     wheelhouse = Wheelhouse(folder=lab.root / "wheelhouse" / python.label, python=python)
     timed = _build_all(layout, tool, base, wheelhouse, lab, say, monotonic_s)
     own = {one.built.recipe.name: _entry(one.built, base) for one in timed}
-    ledger = _keep_pushed(own, read_ledger(lab.images)) | {name: _foreign(one) for name, one in others.items()}
+    ledger = _keep_pushed(own, read_ledger(lab.images)) | others
     write_ledger(lab.images, ledger)
     if registry is not None:
         ledger |= {name: entry | {"pushed": _push(tool, entry, registry, say)} for name, entry in own.items()}
         write_ledger(lab.images, ledger)
     return LabImages(ledger=ledger, rows=_rows(tool, timed, base), base=base.reference, python=python.label)
+
+
+def foreign_images(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What images.json says of the images that are not the lab's own. Raises ImageError: one without version."""
+    pinned = {"prometheus": PROMETHEUS, "grafana": GRAFANA}
+    return {name: _foreign(one.chosen(environ)) for name, one in pinned.items()}
 
 
 def _base(

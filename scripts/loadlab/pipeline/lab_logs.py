@@ -49,8 +49,12 @@ def _sources(site: Site) -> Iterator[Source]:
     except LoadlabError as error:
         why = str(error)
         yield "docker.txt", lambda: f"{why}\n"
-    if site.lab.cluster(site.environ).kubeconfig.exists():
-        yield from from_cluster(site.kubectl())
+    try:
+        if site.lab.cluster(site.environ).kubeconfig.exists():
+            yield from from_cluster(site.kubectl(), is_own=site.target == "kind")
+    except LoadlabError as error:
+        no_kubectl = str(error)
+        yield "cluster/kubectl.txt", lambda: f"{no_kubectl}\n"
 
 
 def _json(found: Any) -> str:

@@ -12,6 +12,7 @@ from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.cluster.state import CLUSTER
 from loadlab.execute.durable import write_whole
+from loadlab.execute.images.docker import CHOICE
 from loadlab.execute.images.ledger import read_ledger
 from loadlab.execute.lab import inventory
 from loadlab.execute.lab.archives import Archives
@@ -33,7 +34,7 @@ from loadlab.pipeline.lab_cluster import (
     roles_of_nodes,
     wait_for_nodes,
 )
-from loadlab.pipeline.lab_images import make_images
+from loadlab.pipeline.lab_images import foreign_images, make_images
 from loadlab.pipeline.lab_rules import lab_price_rules
 from loadlab.pipeline.lab_site import Site, check_namespace
 from loadlab.pipeline.lab_stages import Stages
@@ -148,6 +149,7 @@ def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, regis
     if registry:
         with stages.stage("images") as note:
             images = _made(site, stages, registry, note)
+    images = {**images, **foreign_images(site.environ)}
     record = before or LabRecord(target="cluster", context=site.context)
     record = record.but(images=pushed_digests(images))
     write_record(site.lab.record, record)
@@ -161,7 +163,7 @@ def _made(
     made = make_images(
         site.layout,
         registry=registry,
-        environ=site.environ,
+        environ=_for_images(site),
         say=stages.tell,
         monotonic_s=site.clock.monotonic_s,
     )
@@ -170,12 +172,17 @@ def _made(
     return made.ledger
 
 
+def _for_images(site: Site) -> Mapping[str, str]:
+    """The kind cluster gets its images from Docker, whatever else may build images for other clusters."""
+    return {**site.environ, CHOICE: "docker"} if site.target == "kind" else site.environ
+
+
 def _fetched(
     stages: Stages, engine: DockerEngine, images: Mapping[str, Mapping[str, Any]], before: LabRecord | None
 ) -> tuple[Mapping[str, Mapping[str, Any]], bool]:
     """The images to load, and whether Grafana's is one of them. Raises ClusterError: there is no Prometheus."""
     prometheus = reference_of(images["prometheus"])
-    if engine.image_id(prometheus) is None and (why := engine.pull(prometheus)) is not None:
+    if engine.image_id(prometheus) is None and (why := _pull(stages, engine, prometheus)) is not None:
         raise ClusterError(
             f"image {prometheus}: not here and cannot be pulled: {why}; set LAB_PROMETHEUS_IMAGE to one that is"
         )
@@ -184,10 +191,15 @@ def _fetched(
         return images, True
     without = {name: entry for name, entry in images.items() if name != "grafana"}
     tried_before = before is not None and before.is_up and not before.with_grafana
-    if not tried_before and (why := engine.pull(grafana)) is None:
+    if not tried_before and _pull(stages, engine, grafana) is None:
         return images, True
     stages.tell(f"Grafana is left out: {grafana} is not here and cannot be pulled; LAB_GRAFANA_IMAGE names another")
     return without, False
+
+
+def _pull(stages: Stages, engine: DockerEngine, reference: str) -> str | None:
+    stages.tell(f"pulling {reference}")
+    return engine.pull(reference)
 
 
 def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:

@@ -30,7 +30,10 @@ def print_status(found: Mapping[str, Any], console: Console) -> None:
     for problem in found["problems"]:
         console.print(f"[yellow]![/] {escape(problem)}", soft_wrap=True)
     if not found["problems"]:
-        console.print("[green]all is as it was applied[/]")
+        is_on = run and run["is_on"]
+        console.print(
+            "nothing is amiss; drift is looked for after the run" if is_on else "[green]all is as it was applied[/]"
+        )
 
 
 def _headline(found: Mapping[str, Any]) -> str:

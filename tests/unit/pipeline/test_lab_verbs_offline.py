@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,11 @@ from loadlab.pipeline.lab_cluster import (
     wait_for_nodes,
 )
 from loadlab.pipeline.lab_down import lab_down
+from loadlab.pipeline.lab_logs import lab_logs
 from loadlab.pipeline.lab_site import Site, check_namespace, open_site
+from loadlab.pipeline.lab_stages import Stages
 from loadlab.pipeline.lab_status import lab_status
-from loadlab.pipeline.lab_up import lab_up
+from loadlab.pipeline.lab_up import _for_images, _prepare_cluster, lab_up
 from loadlab.pipeline.layout import checkout
 from simulated import FakeClock
 
@@ -43,6 +47,7 @@ class Machine:
         programs = folder / "bin"
         self.clock = clock
         self.docker = FakeProgram(programs, "docker").says("network inspect kind", "", code=1)
+        self.docker.says("image inspect*", "sha256:node")
         self.kind = FakeProgram(programs, "kind").says("version", "kind v0.33.0").says("delete*", "")
         self.kubectl = FakeProgram(programs, "kubectl").says("version --client", "v1.36.3")
         self.said: list[str] = []
@@ -164,6 +169,18 @@ def test_a_half_made_cluster_does_not_stand_in_its_own_way(machine: Machine, mon
     assert {one.got for one in ports} == {"container stranger"}
 
 
+def test_a_node_image_that_is_not_here_is_fetched_and_one_that_cannot_be_is_one_line(machine: Machine) -> None:
+    machine.docker.says("image inspect*", "", code=1).says("pull*", "no such host", code=1, to="err")
+    with pytest.raises(ClusterError, match=r"^image kindest/node:\S+: not here .* no such host; set KIND_NODE_IMAGE"):
+        machine.bring_up(None)
+    assert not called(machine.kind, "create")
+    machine.docker.says("pull*", "")
+    machine.kind.says("create*", "")
+    machine.bring_up(None)
+    assert called(machine.kind, "create cluster")
+    assert any(line.startswith("  pulling kindest/node:") and "sha256" not in line for line in machine.said)
+
+
 def test_hosts_with_cgroup_v1_get_what_their_kubelet_needs(machine: Machine) -> None:
     config = machine.site.lab.root / "config"
     machine.kind.answer("create*", f'cat >"{config}"')
@@ -187,6 +204,18 @@ def test_a_cluster_of_that_name_that_somebody_else_made_is_refused_and_left(mach
 def test_a_node_that_does_not_get_ready_says_why(machine: Machine) -> None:
     machine.nodes(ready=False)
     with pytest.raises(ClusterError, match=r"node loadlab-control-plane: not ready after 120 s: Kubelet"):
+        wait_for_nodes(machine.site, machine.site.kubectl())
+
+
+def test_a_strangers_node_of_a_cluster_that_exists_holds_nothing_up(machine: Machine) -> None:
+    machine.nodes()
+    said = machine.site.kubectl().json("get", "nodes", namespace=None)
+    away = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "gone"}
+    said["items"].append({"metadata": {"name": "theirs", "labels": {}}, "status": {"conditions": [away]}})
+    machine.kubectl.says("*get nodes*", orjson.dumps(said).decode())
+    elsewhere = {**machine.site.environ, "LAB_KUBECONFIG": "k", "LAB_CONTEXT": "eks"}
+    wait_for_nodes(replace(machine.site, environ=elsewhere), machine.site.kubectl())
+    with pytest.raises(ClusterError, match="node theirs: not ready after 120 s"):
         wait_for_nodes(machine.site, machine.site.kubectl())
 
 
@@ -303,6 +332,16 @@ def test_lab_down_takes_what_it_made_and_keeps_the_images(machine: Machine) -> N
     assert {path.name for path in machine.site.lab.root.iterdir()} == {"images.json", "lock", "run.lock"}
 
 
+def test_lab_down_leaves_what_local_runs_and_their_boards_keep_beside_it(machine: Machine) -> None:
+    (machine.site.lab.root / "dashboards" / "tsdb").mkdir(parents=True)
+    (machine.site.lab.root / "targets.json").write_text("[]")
+    (machine.site.lab.root / "overlay").mkdir()
+    lab_down(machine.site, with_images=True)
+    assert (machine.site.lab.root / "dashboards" / "tsdb").is_dir()
+    assert (machine.site.lab.root / "targets.json").exists()
+    assert not (machine.site.lab.root / "overlay").exists()
+
+
 def test_a_network_that_was_there_before_stays(machine: Machine) -> None:
     machine.containers(NAMES)
     machine.record(network_made=False)
@@ -331,6 +370,59 @@ def test_while_a_run_has_the_lab_nobody_else_gets_it(machine: Machine) -> None:
         for verb in (lab_up, lab_down):
             with pytest.raises(UsageError, match=r"^a run is at work on the lab; wait until it has ended"):
                 verb(machine.site)
+
+
+def test_a_folder_that_is_somebody_elses_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(
+            UsageError, match=r"lock: cannot be written: File exists; see that .*nothing of the lab needs sudo"
+        ),
+        held(tmp_path / "file" / "lock"),
+    ):
+        pass
+
+
+def test_logs_are_collected_where_no_kubectl_is_to_be_had(machine: Machine, tmp_path: Path) -> None:
+    machine.site.lab.kubeconfig.write_text("")
+    machine.kubectl.path.unlink()
+    machine.docker.says("info*", "docker's word").says("ps --all", "")
+    bare = replace(machine.site, toolbox=NoTools(checkout().root, environ={}, say=lambda _: None))
+    lab_logs(bare, tmp_path / "logs.tar.gz")
+    with tarfile.open(tmp_path / "logs.tar.gz") as tar:
+        told = {member.name: tar.extractfile(member) for member in tar.getmembers()}
+        texts = {name: file.read().decode() for name, file in told.items() if file is not None}
+    assert "docker's word" in texts["lab-logs/docker.txt"]
+    assert texts["lab-logs/cluster/kubectl.txt"] == "kubectl: not to be had\n"
+
+
+class NoTools(Toolbox):
+    """A machine that has no tool and cannot bring one."""
+
+    def ensure(self, name: str) -> Path:
+        raise ClusterError(f"{name}: not to be had")
+
+
+def test_kind_gets_its_images_from_docker_whatever_builds_for_others(machine: Machine) -> None:
+    podman = {**machine.site.environ, "LAB_CONTAINER_TOOL": "podman"}
+    assert _for_images(replace(machine.site, environ=podman))["LAB_CONTAINER_TOOL"] == "docker"
+    elsewhere = {**podman, "LAB_KUBECONFIG": "k", "LAB_CONTEXT": "c"}
+    assert _for_images(replace(machine.site, environ=elsewhere))["LAB_CONTAINER_TOOL"] == "podman"
+
+
+def test_a_cluster_that_exists_takes_the_mirrors_that_are_named_now(machine: Machine) -> None:
+    machine.nodes()
+    machine.kubectl.says("*get namespaces*", '{"items": []}')
+    machine.site.lab.images.write_bytes(orjson.dumps({"prometheus": {"reference": "prom/prometheus:v1"}}))
+    environ = {
+        **machine.site.environ,
+        "LAB_KUBECONFIG": "k",
+        "LAB_CONTEXT": "eks",
+        "LAB_PROMETHEUS_IMAGE": "m:5000/p:v3",
+    }
+    site = replace(machine.site, environ=environ)
+    ready = _prepare_cluster(site, Stages(machine.clock, machine.said.append), None, None)
+    assert (ready.images["prometheus"]["image"], ready.images["prometheus"]["tag"]) == ("m:5000/p", "v3")
 
 
 def test_a_number_of_workers_that_is_none_is_refused(machine: Machine) -> None:

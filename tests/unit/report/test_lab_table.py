@@ -39,6 +39,12 @@ def test_a_lab_without_grafana_says_that_nobody_can_look_at_boards() -> None:
     )
 
 
+def test_during_a_run_nobody_claims_that_all_is_as_it_was_applied() -> None:
+    said = _printed(run={"is_on": True, "stacks": ["stack-flask"]}).splitlines()
+    assert said[-1] == "nothing is amiss; drift is looked for after the run"
+    assert any(line.startswith("a run is on (stack-flask)") for line in said)
+
+
 def test_what_is_amiss_stands_last_and_nothing_is_called_well() -> None:
     said = _printed(problems=["pod x[1] is not ready"])
     assert said.splitlines()[-1] == "! pod x[1] is not ready"

@@ -56,20 +56,26 @@ def without_secrets(text: str) -> str:
     return _SECRET.sub(r"\1<left out>", text)
 
 
-def from_cluster(kubectl: Kubectl) -> Iterator[Source]:
-    """Objects, events, descriptions and logs. Secrets are never asked for."""
-    asked: Mapping[str, tuple[tuple[str, ...], str | None]] = {
+def from_cluster(kubectl: Kubectl, *, is_own: bool) -> Iterator[Source]:
+    """Objects, events, descriptions and logs. Secrets are never asked for.
+
+    is_own: the cluster is the lab's; of another one, what runs there beside the lab is nobody's business.
+    """
+    asked: dict[str, tuple[tuple[str, ...], str | None]] = {
         "version.yaml": (("version", "-o", "yaml"), None),
-        "nodes.txt": (("describe", "nodes"), None),
+        "nodes.txt": (("describe", "nodes", *(() if is_own else ("--selector", "loadlab.dev/role"))), None),
         "everything.txt": (
             ("get", "deployments,replicasets,pods,services,networkpolicies,pdb", "-o", "wide"),
             "loadlab",
         ),
         "pods.txt": (("describe", "pods"), "loadlab"),
         "events.txt": (("get", "events", "--sort-by=.lastTimestamp"), "loadlab"),
-        "events-all.txt": (("get", "events", "--all-namespaces"), None),
-        "system-pods.txt": (("get", "pods", "--namespace=kube-system", "-o", "wide"), None),
     }
+    if is_own:
+        asked |= {
+            "events-all.txt": (("get", "events", "--all-namespaces"), None),
+            "system-pods.txt": (("get", "pods", "--namespace=kube-system", "-o", "wide"), None),
+        }
     for name, (words, namespace) in asked.items():
         yield f"cluster/{name}", partial(kubectl.run, *words, namespace=namespace, timeout_s=ASK_S)
     try:

@@ -13,6 +13,7 @@ from loadlab.errors import ClusterError
 from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.lab.drift import drift
 from loadlab.execute.lab.edges import enforcement
+from loadlab.execute.lab.inventory import nodes
 from loadlab.execute.lab.kind import Kind
 from loadlab.execute.lab.log_bundle import from_cluster, without_secrets, write_bundle
 from loadlab.execute.lab.overlay import Rendered
@@ -87,7 +88,7 @@ def test_a_bundle_has_what_could_be_had_and_says_why_the_rest_is_not(
     kubectl_program.says("*", "something").says("*get pods -o json*", orjson.dumps(pods).decode())
     kubectl_program.says("*describe nodes*", "forbidden", code=1, to="err")
     path = tmp_path / "logs.tar.gz"
-    failed = write_bundle(path, from_cluster(kubectl), unix_s=0.0)
+    failed = write_bundle(path, from_cluster(kubectl, is_own=True), unix_s=0.0)
     assert failed == ("cluster/nodes.txt",)
     with tarfile.open(path) as tar:
         names = set(tar.getnames())
@@ -97,6 +98,35 @@ def test_a_bundle_has_what_could_be_had_and_says_why_the_rest_is_not(
     assert {"lab-logs/pods/flask-1.log", "lab-logs/pods/flask-1.previous.log"} <= names
     assert not any("secret" in words for words in kubectl_program.asked)
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_of_a_cluster_that_others_use_too_only_what_is_the_labs_is_collected(
+    kubectl: Kubectl, kubectl_program: FakeProgram, tmp_path: Path
+) -> None:
+    kubectl_program.says("*", "something").says("*get pods -o json*", '{"items": []}')
+    write_bundle(tmp_path / "logs.tar.gz", from_cluster(kubectl, is_own=False), unix_s=0.0)
+    asked = [words for words in kubectl_program.asked if "--namespace loadlab" not in words]
+    assert [words.partition(" kind-loadlab ")[2] for words in asked] == [
+        "version -o yaml",
+        "describe nodes --selector loadlab.dev/role",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "role"),
+    [
+        ({"loadlab.dev/role": "sut"}, "sut"),
+        ({"node-role.kubernetes.io/control-plane": ""}, "control-plane"),
+        ({}, None),
+    ],
+)
+def test_a_node_is_called_what_it_is_for(
+    kubectl: Kubectl, kubectl_program: FakeProgram, labels: dict[str, str], role: str | None
+) -> None:
+    status = {"conditions": [], "nodeInfo": {"kubeletVersion": "v1.36.1"}}
+    node = {"metadata": {"name": "n", "labels": labels}, "status": status}
+    kubectl_program.says("*get nodes*", orjson.dumps({"items": [node]}).decode())
+    assert [one["role"] for one in nodes(kubectl)] == [role]
 
 
 def test_a_bundle_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

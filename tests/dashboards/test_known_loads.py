@@ -101,6 +101,15 @@ def test_the_highest_level_is_what_is_held_while_none_broke_and_a_level_of_no_wi
     _says(promtool, tmp_path, _query("How many users does one deployment hold?"), series, 16.0)
 
 
+def test_a_knee_is_not_called_passed_by_a_level_of_which_no_window_counts(promtool: Path, tmp_path: Path) -> None:
+    refused = {
+        'loadlab_level_users{stack="flask", users="60"}': "60x24",
+        'loadlab_level_windows{stack="flask", users="60"}': "0x24",
+    }
+    highest = _query("At how many users is the knee, so far?", "B")
+    _says(promtool, tmp_path, highest, {**_measured({30: (90, 90)}), **refused}, 30.0)
+
+
 def _measured(levels: Mapping[int, Level]) -> Mapping[str, str]:
     """As the load generator tells of them."""
     return {

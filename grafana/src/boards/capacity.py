@@ -25,9 +25,9 @@ ENDED = 'sum by (stack, users) (loadlab_level_ok_requests{stack=~"$stack", stack
 GOOD_SHARE = f"{GOOD} / {ENDED}"
 LEVEL_USERS = 'max by (stack, users) (loadlab_level_users{stack=~"$stack", stack!=""})'
 HOLDS = f"({LEVEL_USERS} and on (stack, users) ({GOOD_SHARE} >= $good_ratio))"
-BROKEN = (
-    f"min by (stack) ({LEVEL_USERS} and on (stack, users) loadlab_level_windows > 0 unless on (stack, users) {HOLDS})"
-)
+COUNTED = f"{LEVEL_USERS} and on (stack, users) loadlab_level_windows > 0"
+"""Levels at which a window counts: one where all were refused is not known."""
+BROKEN = f"min by (stack) ({COUNTED} unless on (stack, users) {HOLDS})"
 HELD = f"max by (stack) ({HOLDS} < on (stack) group_left () {BROKEN} or {HOLDS} unless on (stack) {BROKEN})"
 """The largest level that holds as all below it do, as the report has it: one above a level that broke is luck."""
 GOODPUT = 'loadlab:level_goodput_rps{stack=~"$stack", stack!=""}'
@@ -104,10 +104,10 @@ def _at_how_many_users_is_the_knee_so_far() -> Panel:
     return figure(
         "At how many users is the knee, so far?",
         "The lowest level that answers 95 % of the most that any level did: more users bring next to nothing from "
-        "there on. Provisional: from the levels measured so far. Worry when it is the highest level measured, which "
-        "stands beside it: the knee was not reached then, and is not known.",
+        "there on. Provisional: from the levels of which a window counts so far. Worry when it is the highest of them, "
+        "which stands beside it: the knee was not reached then, and is not known.",
         "short",
-        [Query(KNEE, "{{stack}} knee"), Query(f"max by (stack) ({LEVEL_USERS})", "{{stack}} highest level")],
+        [Query(KNEE, "{{stack}} knee"), Query(f"max by (stack) ({COUNTED})", "{{stack}} highest level")],
         width=QUARTER_ROW,
     )
 

@@ -48,7 +48,8 @@ def board() -> Dashboard:
     )
     return make_board(
         "loadlab-generator",
-        "Is it the service that is slow, or the load generator?",
+        "Is it the service that is slow, or the load generator? Two gates stand in the report alone: the dispatch lag "
+        "of an open load, and what this machine was calibrated for.",
         (("Would the gates refuse this window?", figures), ("Course", courses)),
     )
 

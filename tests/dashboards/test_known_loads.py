@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -14,9 +15,11 @@ from loadlab.analysis.replicas import held_level, holds
 from loadlab.model.experiment import Objective
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.replay import board_files
-from loadlab.report.board_queries import BoardQuery, board_queries, expanded
+from loadlab.report.board_queries import BoardQuery, board_annotations, board_queries, expanded
 
-QUERIES = [query for path in board_files(checkout()) for query in board_queries(orjson.loads(path.read_bytes()))]
+BOARDS = [orjson.loads(path.read_bytes()) for path in board_files(checkout())]
+QUERIES = [query for board in BOARDS for query in board_queries(board)]
+ALERTS = checkout().k8s / "base" / "prometheus" / "rules" / "alerts.yaml"
 OBJECTIVE = Objective(latency_s=1.0, good_ratio=0.95)
 CHOSEN = {"stack": "flask", "target_users": "1000", "good_ratio": f"{OBJECTIVE.good_ratio}"}
 OPEN = {
@@ -40,18 +43,20 @@ def _query(title: str, ref: str = "A") -> BoardQuery:
 
 def _says(promtool: Path, folder: Path, query: BoardQuery, series: Mapping[str, str], value: float | None) -> None:
     """That the query, over these series, has this one value, or none."""
-    samples = [] if value is None else [{"labels": "{}", "value": value}]
-    expr = f"sum({expanded(query.expr, CHOSEN)})"
-    test = {
-        "evaluation_interval": "5s",
-        "tests": [
-            {
-                "interval": "5s",
-                "input_series": [{"series": name, "values": values} for name, values in series.items()],
-                "promql_expr_test": [{"expr": expr, "eval_time": "1m", "exp_samples": samples}],
-            }
-        ],
-    }
+    _sums(promtool, folder, series, f"sum({expanded(query.expr, CHOSEN)})", {"1m": value})
+
+
+def _sums(
+    promtool: Path, folder: Path, series: Mapping[str, str], expr: str, values: Mapping[str, float | None]
+) -> None:
+    """values: by the moment that the expression is asked at; the lab's alerts are evaluated."""
+    asked = [
+        {"expr": expr, "eval_time": at, "exp_samples": [] if value is None else [{"labels": "{}", "value": value}]}
+        for at, value in values.items()
+    ]
+    given = [{"series": name, "values": told} for name, told in series.items()]
+    case = {"interval": "5s", "input_series": given, "promql_expr_test": asked}
+    test = {"rule_files": [str(ALERTS)], "evaluation_interval": "5s", "tests": [case]}
     file = folder / "test.yaml"
     file.write_text(yaml.safe_dump(test), encoding="utf-8")
     done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, timeout=60, check=False)
@@ -108,6 +113,15 @@ def test_a_knee_is_not_called_passed_by_a_level_of_which_no_window_counts(promto
     }
     highest = _query("At how many users is the knee, so far?", "B")
     _says(promtool, tmp_path, highest, {**_measured({30: (90, 90)}), **refused}, 30.0)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: str(board["uid"]))
+def test_an_alert_is_on_every_board_from_when_it_fires_until_it_does_not(
+    promtool: Path, tmp_path: Path, board: Mapping[str, Any]
+) -> None:
+    expr = f"sum({board_annotations(board)['Alerts']})"
+    series = {"locust_generator_steal_ratio": "0.02x9 0x15"}
+    _sums(promtool, tmp_path, series, expr, {"10s": None, "40s": 1.0, "70s": None})
 
 
 def _measured(levels: Mapping[int, Level]) -> Mapping[str, str]:

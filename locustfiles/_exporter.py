@@ -53,6 +53,8 @@ class Now:
     steal_ratio: float | None
     throttled_s: float | None
     dropped: int | None
+    is_open: bool
+    """Whether the load comes by a schedule: the users are then those that lead it, one on each worker."""
     phase: Mapping[str, Any]
     open_stack: str | None
     """The stack whose window is open; "" when the engine did not say which, None when no window is open."""
@@ -97,6 +99,9 @@ def _generator(now: Now) -> Iterator[Metric]:
     )
     for name, meaning, value in figures:
         yield _gauge(name, meaning, value)
+    kind = GaugeMetricFamily("locust_load_info", "Of which kind the load is, or was; 1.", labels=("kind",))
+    kind.add_metric(("open" if now.is_open else "closed",), 1)
+    yield kind
     lag = GaugeMetricFamily(
         "locust_generator_lag_seconds",
         "How late a greenlet that asked to wake every 10 ms woke, over the last two seconds.",

@@ -105,6 +105,11 @@ class Fleet:
         return max(int(wanted or 1), len(self.living))
 
     @property
+    def is_open(self) -> bool:
+        """Whether the load of the last swarm comes by a schedule: its users then only lead the arrivals."""
+        return bool(getattr(self._runner.environment.parsed_options, "rate_rps", 0.0))
+
+    @property
     def offsets_s(self) -> dict[str, float]:
         """Of each living worker, what to add to this clock to get its own."""
         return {worker.id: worker.offset_s for worker in self.living}

@@ -110,6 +110,7 @@ class Lab:
             workers_expected=self._fleet.expected,
             in_flight=sum(worker.in_flight for worker in living),
             dropped=self._fleet.ledger.dropped,
+            is_open=self._fleet.is_open,
             phase=self._phase,
             open_stack=self._windows.open_stack,
             opened=self._windows.opened,

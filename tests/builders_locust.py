@@ -19,6 +19,7 @@ def make_now() -> Now:
         steal_ratio=None,
         throttled_s=None,
         dropped=None,
+        is_open=False,
         phase={},
         open_stack=None,
         opened=(),

@@ -150,6 +150,7 @@ class TellingGenerator(SimulatedGenerator):
             steal_ratio=STEAL_RATIO,
             throttled_s=0.0,
             dropped=None,
+            is_open=False,
             phase=self._phase,
             open_stack=str(self._phase.get("stack", "")) if is_open else None,
             opened=[one for one in self._opened if 0 <= self._world.clock.unix_s() - one.unix_s < OPENED_S],

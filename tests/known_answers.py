@@ -14,6 +14,7 @@ from _totals import BOUNDS_S
 from prometheus_client.parser import text_string_to_metric_families
 
 from builders_session import QUEUE_BOUNDS_S
+from loadlab.analysis.replicas import held_level
 from loadlab.config.prices import load_price_list
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.scrapes import read_scrapes
@@ -238,9 +239,10 @@ class Case:
 
     @property
     def held(self) -> int:
-        """The largest level so far that held the objective."""
-        shares = self.levels(good_share)
-        return max(int(dict(key)["users"]) for key, share in shares.items() if share.upper >= 0.95)
+        """The largest level so far that held the objective, as all below it did."""
+        shares = {int(dict(key)["users"]): share for key, share in self.levels(good_share).items()}
+        held = held_level({users: share.upper >= 0.95 for users, share in shares.items()})
+        return held.users or max(shares)
 
     @property
     def ratios(self) -> Answers:
@@ -303,6 +305,9 @@ QUEUE_WAIT = "How long do requests wait to be taken up?"
 WANTED: Mapping[tuple[str, str, str], Want] = {
     ("threshold", "How many users are there?", "A"): lambda c: _one(c.window.users),
     ("threshold", "How many users are there?", "B"): lambda c: _one(c.window.users),
+    # Whole requests in flight at both ends of the 20 s.
+    ("threshold", "How much is sent?", "A"): lambda c: {c.stack: c.rate(c.ended)},
+    ("threshold", "How much is sent?", "B"): lambda _: NOTHING,
     ("threshold", "How much is answered?", "A"): lambda c: {c.stack: c.rate(c.ended)},
     ("threshold", "How much is answered?", "B"): lambda c: {c.stack: c.rate(c.window.load.good)},
     ("threshold", "How long do answers take? (median)", "A"): lambda c: {c.stack: c.quantile(0.5)},

@@ -48,6 +48,7 @@ class Series:
 
 def main(run: Path, into: Path) -> None:
     """One page for each board."""
+    into.mkdir(parents=True, exist_ok=True)
     for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json")):
         board = json.loads(file.read_text(encoding="utf-8"))
         asked = json.loads((run / "queries" / file.name).read_text(encoding="utf-8"))["queries"]
@@ -167,4 +168,6 @@ def _points(series: Sequence[Series], unit: str) -> str:
 
 
 if __name__ == "__main__":
+    if not (Path(sys.argv[1]) / "queries").is_dir():
+        sys.exit(f"{sys.argv[1]}: has no queries/; `loadlab report {sys.argv[1]} --queries` makes them")
     main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -22,7 +22,7 @@ PANEL_TYPES = {"timeseries", "stat", "table", "xychart"}
 UNITS = {
     "bytes": r"_bytes",
     "s": r"_seconds|_seconds_bucket",
-    "reqps": r"_rps|rate\(",
+    "reqps": r"_rps|rate\(|loadlab_trial_users\) and on \(\) locust_load_info\{kind=\"open\"\}",
     "currencyUSD": r"usd",
     "percentunit": r"/|_ratio",
 }
@@ -121,7 +121,8 @@ def test_every_board_asks_for_its_data_source_and_its_stacks() -> None:
         assert variables["datasource"]["type"] == "datasource"
         assert variables["stack"]["multi"]
         assert variables["stack"]["includeAll"]
-        assert {query["name"] for query in board["annotations"]["list"]} == {"Windows", "Openings of windows", "Trials"}
+        names = {query["name"] for query in board["annotations"]["list"]}
+        assert names == {"Windows", "Openings of windows", "Trials", "Alerts"}
 
 
 def test_a_moment_is_its_value_in_milliseconds_and_a_span_is_where_there_are_values() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.config.prices import PRICES_FOLDER
 from loadlab.pipeline.lab_rules import lab_operator_rules, lab_price_rules
 from loadlab.pipeline.layout import checkout
@@ -23,6 +24,7 @@ FILES = sorted(RULES.glob("*.yaml"))
 TEST_FILES = sorted(TESTS.glob("*.yaml"))
 RANGE = re.compile(r"\[(\d+)s\]")
 SCRAPE_S = 5
+BOUNDS = GateBounds()
 
 Rule = Mapping[str, Any]
 
@@ -117,6 +119,22 @@ def test_an_alert_says_how_bad_it_is_what_is_amiss_and_what_to_do(rule: Rule) ->
     assert re.fullmatch(r"Loadlab[A-Z]\w+", rule["alert"])
     assert rule["labels"]["severity"] in {"info", "warning", "critical"}
     assert rule["annotations"].keys() == {"summary", "description"}
+
+
+@pytest.mark.parametrize(
+    ("alert", "bounds"),
+    [
+        ("LoadlabGeneratorSaturated", [f">= {BOUNDS.generator_cpu_ratio:g}"]),
+        (
+            "LoadlabGeneratorLate",
+            [f"> {BOUNDS.lag_p50_s:g}", f"{BOUNDS.lag_p99_of_measured_ratio:g} * (", f"vector({BOUNDS.lag_p99_s:g})"],
+        ),
+        ("LoadlabTimeStolen", [f">= {BOUNDS.steal_ratio:g}"]),
+    ],
+)
+def test_an_alert_of_the_generator_has_the_bounds_of_its_gate(alert: str, bounds: list[str]) -> None:
+    (rule,) = [one for one in _rules("alert") if one["alert"] == alert]
+    assert [bound for bound in bounds if bound not in rule["expr"]] == []
 
 
 def test_windows_of_rates_are_four_scrapes_or_more() -> None:

@@ -1,4 +1,4 @@
-"""What every board has: its variables, its links to the others, trials and windows as annotations."""
+"""What every board has: its variables, its links to the others, trials, windows and alerts as annotations."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ BOARDS = {
 TAG = "loadlab"
 STACKS = 'label_values({__name__=~"loadlab_stack_place|http_requests_total", stack!=""}, stack)'
 """Those of the experiment, whether or not they have the lab's metrics; and those that are scraped without an engine."""
+
+ALERTS = '{alertname=~"Loadlab.+", alertstate="firing"}'
+"""Prometheus makes them itself, of the lab's alerts; those that only may come have another alertstate."""
 
 Section = tuple[str, Sequence[Panel]]
 Variable = dashboards.QueryVariable | dashboards.TextBoxVariable
@@ -96,11 +99,12 @@ def _annotations() -> Sequence[dashboards.AnnotationQuery]:
         _annotation(
             "Openings of windows",
             "1000 * loadlab_window_opened_seconds",
-            "{{stack}}, {{users}} users: its window opens",
+            "{{stack}} at {{users}}: its window opens",
             "rgba(60, 60, 60, 0.9)",
             is_moment=True,
         ),
-        _annotation("Trials", 'loadlab_phase_info{trial!=""}', "{{stack}}, {{users}} users", "rgba(0, 120, 200, 0.6)"),
+        _annotation("Trials", 'loadlab_phase_info{trial!=""}', "{{stack}} at {{users}}", "rgba(0, 120, 200, 0.6)"),
+        _annotation("Alerts", ALERTS, "{{alertname}}", "rgba(200, 0, 0, 0.8)").tag_keys("severity,stack,pod"),
     ]
 
 

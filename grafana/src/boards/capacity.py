@@ -23,9 +23,13 @@ from boards.panels import (
 GOOD = 'sum by (stack, users) (loadlab_level_good_requests{stack=~"$stack", stack!=""})'
 ENDED = 'sum by (stack, users) (loadlab_level_ok_requests{stack=~"$stack", stack!=""} + loadlab_level_failed_requests)'
 GOOD_SHARE = f"{GOOD} / {ENDED}"
-HELD = (
-    f"max by (stack) (max by (stack, users) (loadlab_level_users) and on (stack, users) ({GOOD_SHARE} >= $good_ratio))"
-)
+LEVEL_USERS = 'max by (stack, users) (loadlab_level_users{stack=~"$stack", stack!=""})'
+HOLDS = f"({LEVEL_USERS} and on (stack, users) ({GOOD_SHARE} >= $good_ratio))"
+COUNTED = f"{LEVEL_USERS} and on (stack, users) loadlab_level_windows > 0"
+"""Levels at which a window counts: one where all were refused is not known."""
+BROKEN = f"min by (stack) ({COUNTED} unless on (stack, users) {HOLDS})"
+HELD = f"max by (stack) ({HOLDS} < on (stack) group_left () {BROKEN} or {HOLDS} unless on (stack) {BROKEN})"
+"""The largest level that holds as all below it do, as the report has it: one above a level that broke is luck."""
 GOODPUT = 'loadlab:level_goodput_rps{stack=~"$stack", stack!=""}'
 SLOTS_FREE = (
     '1 - sum by (stack) (worker_slots_busy{stack=~"$stack", stack!=""}) / '
@@ -42,7 +46,6 @@ CORES_FREE = (
     '1 - sum by (stack) (rate(process_tree_cpu_seconds_total{stack=~"$stack", stack!=""}[$__rate_interval])) / '
     f"{GIVEN}"
 )
-LEVEL_USERS = 'max by (stack, users) (loadlab_level_users{stack=~"$stack", stack!=""})'
 KNEE = (
     f"min by (stack) ({LEVEL_USERS} and on (stack, users) "
     f"({GOODPUT} >= on (stack) group_left () (0.95 * max by (stack) ({GOODPUT}))))"
@@ -76,9 +79,10 @@ def board() -> Dashboard:
 def _how_many_users_does_one_deployment_hold() -> Panel:
     return figure(
         "How many users does one deployment hold?",
-        "The highest level measured at which the share of good requests is at least $good_ratio. A lower bound: the "
-        "next level up broke it or was not measured. Worry when it is the highest level of all: the limit was not "
-        "reached then, and is not known.",
+        "The highest level at which the share of good requests is at least $good_ratio (type what the experiment's "
+        "objective asks for above), as at all measured levels below it; no data where the lowest breaks it. A lower "
+        "bound: the next level up broke it or was not measured. Worry when it is the highest level of all: the limit "
+        "was not reached then, and is not known.",
         "short",
         [Query(HELD, "{{stack}}")],
         width=QUARTER_ROW,
@@ -100,10 +104,10 @@ def _at_how_many_users_is_the_knee_so_far() -> Panel:
     return figure(
         "At how many users is the knee, so far?",
         "The lowest level that answers 95 % of the most that any level did: more users bring next to nothing from "
-        "there on. Provisional: from the levels measured so far. Worry when it is the highest level measured, which "
-        "stands beside it: the knee was not reached then, and is not known.",
+        "there on. Provisional: from the levels of which a window counts so far. Worry when it is the highest of them, "
+        "which stands beside it: the knee was not reached then, and is not known.",
         "short",
-        [Query(KNEE, "{{stack}} knee"), Query(f"max by (stack) ({LEVEL_USERS})", "{{stack}} highest level")],
+        [Query(KNEE, "{{stack}} knee"), Query(f"max by (stack) ({COUNTED})", "{{stack}} highest level")],
         width=QUARTER_ROW,
     )
 

@@ -31,6 +31,10 @@ XYCHART_VERSION = "11.1.0"
 USERS_FIELD = "users\\stack"
 """What groupingToMatrix calls the field of its rows: row, backslash, column."""
 GREEN, ORANGE, RED = "green", "orange", "red"
+OPEN_LOAD = 'locust_load_info{kind="open"}'
+USERS_THERE = f"sum(locust_users) unless on () {OPEN_LOAD}"
+USERS_ASKED_FOR = f"sum(locust_users_wanted) unless on () {OPEN_LOAD}"
+"""Of an open load there are none: what Locust calls its users only lead the arrivals, one on each worker."""
 
 NOTES = {
     r"\$__rate_interval|loadlab:stack_(goodput|requests)_rps|loadlab:usd_per_million": (
@@ -38,7 +42,7 @@ NOTES = {
     ),
     r"loadlab_level_|loadlab:level_": (
         "Of a level it holds all windows that passed their gates so far, one in each block; of a block that is not "
-        "over, what will be repeated is left out until it is."
+        "over, what will be repeated is left out until it is. In an open load, users are arrivals per second."
     ),
 }
 """What is in a query to what its panel's description then says."""

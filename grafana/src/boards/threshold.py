@@ -5,7 +5,17 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from boards.board import make_board
-from boards.panels import ORANGE, THIRD_ROW, Bound, Panel, Query, lines
+from boards.panels import (
+    OPEN_LOAD,
+    ORANGE,
+    THIRD_ROW,
+    USERS_ASKED_FOR,
+    USERS_THERE,
+    Bound,
+    Panel,
+    Query,
+    lines,
+)
 
 FAILED = 'sum by (stack) (rate(locust_requests_failed_total{stack=~"$stack", stack!=""}[$__rate_interval]))'
 WELL = 'sum by (stack) (rate(locust_response_seconds_count{stack=~"$stack", stack!=""}[$__rate_interval]))'
@@ -20,6 +30,7 @@ def board() -> Dashboard:
     """The board."""
     load = (
         _how_many_users_are_there(),
+        _how_much_is_sent(),
         _how_much_is_answered(),
     )
     times = (
@@ -44,10 +55,29 @@ def board() -> Dashboard:
 def _how_many_users_are_there() -> Panel:
     return lines(
         "How many users are there?",
-        "Users that run and users that were asked for. Worry when they differ for longer than a start takes: the "
-        "level is then not the one that is written beside it.",
+        "Users that run and users that were asked for. No data in an open load, which has arrivals and no users. Worry "
+        "when they differ for longer than a start takes: the level is then not the one that is written beside it.",
         "short",
-        [Query("sum(locust_users)", "running"), Query("sum(locust_users_wanted)", "asked for")],
+        [Query(USERS_THERE, "running"), Query(USERS_ASKED_FOR, "asked for")],
+        width=THIRD_ROW,
+    )
+
+
+def _how_much_is_sent() -> Panel:
+    return lines(
+        "How much is sent?",
+        "Requests sent per second; and in an open load the arrivals that its level asks for, before the steps of its "
+        "schedule. A closed load has no schedule, and no such line. Worry when less is sent than asked for: arrivals "
+        "were dropped, or the load generator is late.",
+        "reqps",
+        [
+            Query(
+                'sum by (stack) (rate(locust_requests_sent_total{stack=~"$stack", stack!=""}[$__rate_interval]))',
+                "{{stack}}",
+            ),
+            Query(f"max(loadlab_trial_users) and on () {OPEN_LOAD}", "asked for"),
+        ],
+        width=THIRD_ROW,
     )
 
 
@@ -61,6 +91,7 @@ def _how_much_is_answered() -> Panel:
             Query('loadlab:stack_requests_rps{stack=~"$stack", stack!=""}', "{{stack}}"),
             Query('loadlab:stack_goodput_rps{stack=~"$stack", stack!=""}', "{{stack}} good"),
         ],
+        width=THIRD_ROW,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ PARTS = {
 }
 """Endings of the samples of each type; a type that is not here is written as unknown."""
 CREATED = "_created"
+SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*\s*(?:\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?)\s*(\S+)')
+"""Name with labels, and the value. What may follow is not kept: a time, as the lab's targets give none; an exemplar."""
+QUOTED_NAME = "{"
+"""How a line begins whose name is none of the text format's; promtool would refuse the session for it."""
 ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 Labels = Mapping[str, str]
@@ -55,10 +60,13 @@ class _Series:
         return tuple(sorted((name, value) for name, value in self.labels.items() if name not in apart))
 
     @property
-    def place(self) -> tuple[str, float]:
-        """Within its metric: buckets by their bounds, then count and sum."""
+    def place(self) -> tuple[str, float, str]:
+        """Within its metric: buckets by their bounds, then count and sum. A service may name a quantile p99."""
         bound = self.labels.get("le", self.labels.get("quantile", ""))
-        return self.name, float(bound) if bound else 0.0
+        try:
+            return self.name, float(bound), ""
+        except ValueError:
+            return self.name, 0.0, bound
 
     def text(self) -> str:
         """Name and labels as they are written."""
@@ -104,7 +112,7 @@ class _Session:
         for line in scrape.text.splitlines():
             if line.startswith("#"):
                 self._note(line.split(maxsplit=3))
-            elif line.strip():
+            elif line.strip() and not line.startswith(QUOTED_NAME):
                 key, value = _parted(line)
                 series = self._known.get((target, key))
                 if series is None:
@@ -163,10 +171,10 @@ def openmetrics(scrapes: Iterable[Scraped]) -> Iterator[str]:
 
 
 def _parted(line: str) -> tuple[str, str]:
-    """Name with labels, and the value; a time that the target gave is not kept, as the lab's targets give none."""
-    place = line.rfind("}") + 1 or line.find(" ")
-    key, value = line[:place], line[place:].split()[:1]
-    if place <= 0 or not value:
+    """Name with labels, and the value."""
+    found = SAMPLE.match(line)
+    if found is None:
         raise ValueError(f"{line!r} is no sample")
-    float(value[0])
-    return key, value[0]
+    key, value = found.groups()
+    float(value)
+    return key.rstrip(), value

@@ -184,6 +184,12 @@ def test_what_is_not_known_has_no_sample() -> None:
     )
 
 
+@pytest.mark.parametrize(("is_open", "kind"), [(True, "open"), (False, "closed")])
+def test_it_is_told_whether_users_are_a_load_or_only_lead_its_arrivals(is_open: bool, kind: str) -> None:
+    samples = _samples(Exporter(lambda: replace(IDLE, is_open=is_open), Ledger(), BEGAN_S).text())
+    assert [labels for name, labels in samples if name == "locust_load_info"] == [(("kind", kind),)]
+
+
 def test_phase_window_levels_and_bills_are_told_with_their_labels() -> None:
     phase = {"experiment": "quick", "stack": "flask", "users": 48, "margin_ratio": 0.1, "trial": "b01-flask-0048"}
     billed = [{"stack": "flask", "list": "gke", "billing": "provisioned", "cpu_cores": 2.0, "memory_gib": 4.0}]

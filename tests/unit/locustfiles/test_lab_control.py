@@ -33,7 +33,7 @@ class Runner:
     """Hands messages over as Locust's runners do; ``answer`` plays the workers."""
 
     def __init__(self, expect_workers: int = 1) -> None:
-        self.environment = SimpleNamespace(parsed_options=SimpleNamespace(expect_workers=expect_workers))
+        self.environment = SimpleNamespace(parsed_options=SimpleNamespace(expect_workers=expect_workers, rate_rps=0.0))
         self.listeners: dict[str, Callable[..., None]] = {}
         self.sent: list[tuple[str, Any, str]] = []
         self.clients: dict[str, object] | None = None
@@ -115,6 +115,14 @@ def test_a_window_goes_from_pending_to_complete(stage: Stage, later: Callable[[f
     window = stage.windows.get("w")
     assert [*states, window["state"]] == ["pending", "open", "closed", "complete"]
     assert (window["ok"], window["holes"], window["health"]["workers"]) == (3, [], 1)
+
+
+def test_a_load_is_open_while_the_last_swarm_has_a_rate_and_closed_with_the_next_that_has_none(stage: Stage) -> None:
+    options = stage.runner.environment.parsed_options
+    told = []
+    for options.rate_rps in (0.0, 60.0, 0.0):
+        told.append(stage.fleet.is_open)
+    assert told == [False, True, False]
 
 
 def test_a_worker_that_falls_silent_makes_the_window_partial(stage: Stage, later: Callable[[float], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -109,3 +110,24 @@ def test_labels_keep_what_needs_escaping() -> None:
     escaped = odd.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     (sample,) = _samples(_written(Piece(1000, f'a{{x="{escaped}"}} 1\n')))
     assert sample.labels == {"x": odd}
+
+
+@pytest.mark.parametrize("label", ["quantile", "le"])
+def test_a_quantile_that_is_no_number_is_a_label_like_any_other(label: str) -> None:
+    text = _written(Piece(1000, f'a{{{label}="p99"}} 3\na{{{label}="p50"}} 1\nb 2\n'))
+    values = {(s.name, s.labels.get(label)): s.value for s in _samples(text)}
+    assert values == {("a", "p50"): 1, ("a", "p99"): 3, ("b", None): 2}
+
+
+def test_an_exemplar_and_a_time_are_left_out_and_the_value_is_kept() -> None:
+    histogram = (
+        "# TYPE h histogram\n"
+        'h_bucket{le="1.0",x="} # {y"} 3 # {trace_id="q"} 0.5 1600000000.1\n'
+        'h_bucket{le="+Inf",x="} # {y"} 4 1600000000000\n'
+    )
+    assert [s.value for s in _samples(_written(Piece(1000, histogram)))] == [3, 4]
+
+
+def test_a_name_that_only_newer_formats_have_is_left_out_and_the_rest_is_kept() -> None:
+    text = _written(Piece(1000, 'a 1\n{"http.requests", x="y"} 2\nb 3\n'))
+    assert [(s.name, s.value) for s in _samples(text)] == [("a", 1), ("b", 3)]

@@ -112,7 +112,7 @@ def one_level_lost(users: int = 53) -> Analysis:
 def incomplete_run() -> Analysis:
     """Ended after its first block: estimates without intervals, levels without bounds."""
     run = build_analysis(Shape(blocks=1))
-    reason = "at most 1 blocks have a figure for both stacks, and an interval needs 2"
+    reason = "no level has more than 1 block with a figure for both stacks, and an interval needs 2"
     bracket = Bracket(
         lower_users=None, upper_users=None, kind="inconclusive", straddling=run.experiment.levels, reason=reason
     )

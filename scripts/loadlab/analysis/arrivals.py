@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from loadlab.model.result import Estimate, WindowSummary
@@ -40,8 +41,14 @@ class OfLevel(TypedDict, total=False):
 
 
 def over(windows: Sequence[WindowSummary], figure: Figure) -> Estimate | None:
-    """A figure of windows of one stack at one level, over their blocks; None where none has it."""
-    return estimate([value for w in windows if (value := figure(w)) is not None])
+    """A figure of windows of one stack at one level, over their blocks; None where none has it.
+
+    Such a figure is never negative, and so is no end of its interval.
+    """
+    found = estimate([value for w in windows if (value := figure(w)) is not None])
+    if found is None or found.interval is None:
+        return found
+    return replace(found, interval=replace(found.interval, lower=max(0.0, found.interval.lower)))
 
 
 def of_window(arrivals: ArrivalWindow | None) -> OfWindow:

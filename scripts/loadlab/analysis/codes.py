@@ -78,7 +78,7 @@ MEANING: Mapping[Code, str] = {
     "run_incomplete": "the run ended before all of its blocks were measured",
     "interrupted_blocks": "blocks were interrupted; they are kept, left out, and redone whole",
     "resumed": "the run was interrupted and resumed",
-    "uncalibrated": "the load generator was not calibrated against the golden server on this machine",
+    "uncalibrated": "no calibration shows that the load generator is truthful on this machine",
     "cross_check_missing": "the cluster's own figures were not there to check the services' by",
     "shared_machine": "the service and the load generator shared processor cores",
     "stacks_restarted": "a stack or the upstream ended by itself; all were started again and warmed up anew",

@@ -149,8 +149,9 @@ def _reason(curve: Curve, answer: BracketAnswer, rests_on: Sequence[int]) -> str
         return None
     blocks = max((level.blocks for level in answer.levels), default=0)
     if blocks < MIN_BLOCKS:
-        note = f" ({curve.figures.note})" if curve.figures.note else ""
-        return f"at most {blocks} blocks have a figure for both stacks, and an interval needs {MIN_BLOCKS}{note}"
+        note = f" ({curve.figures.note})" if curve.figures.note and not curve.figures.is_inverse_throughput else ""
+        most = {0: "no block has", 1: "no level has more than 1 block with"}[blocks]
+        return f"{most} a figure for both stacks, and an interval needs {MIN_BLOCKS}{note}"
     known = [
         *([] if answer.upper_users is None else [f"it does by {format_users(answer.upper_users)}"]),
         *([] if answer.lower_users is None else [f"it does not up to {format_users(answer.lower_users)}"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loadlab.analysis.codes import GATE_CODES, MEANING
 from loadlab.errors import EXIT_CONCLUSIVE, EXIT_CONTRARY, EXIT_INCONCLUSIVE, EXIT_INVALID
 from loadlab.model.experiment import ClosedLoad, Expectation, Experiment, Statistic
 from loadlab.model.result import (
@@ -197,13 +198,23 @@ def _doubts(grounds: Grounds) -> tuple[str, ...]:
     if grounds.aa.fired is None:
         found.append("the A/A control could not be judged")
     if grounds.counts.missing_pairs:
-        found.append(f"{_number(grounds.counts.missing_pairs, 'pair of windows is', 'pairs of windows are')} missing")
+        found.append(_missing_words(grounds.counts))
     if grounds.counts.interrupted_blocks:
         left_out = _number(grounds.counts.interrupted_blocks, "interrupted block is", "interrupted blocks are")
         found.append(f"{left_out} left out")
     if not grounds.calibrated:
         found.append("the load generator is uncalibrated")
     return tuple(found)
+
+
+def _missing_words(counts: Counts) -> str:
+    """How many pairs are missing, and what refused most of the windows that failed."""
+    missing = f"{_number(counts.missing_pairs, 'pair of windows is', 'pairs of windows are')} missing"
+    if not counts.reasons:
+        return missing
+    most = max(GATE_CODES, key=lambda code: counts.reasons.get(code, 0))
+    times = _number(counts.reasons.get(most, 0), "time", "times")
+    return f"{missing} (windows were refused most often for {most}, {times}: {MEANING[most]})"
 
 
 def _number(count: int, one: str, several: str) -> str:

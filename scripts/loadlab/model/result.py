@@ -79,8 +79,8 @@ class Comparison:
 class Bracket:
     """N* lies in (lower_users, upper_users]; an absent end is None. no_divergence without ends: at no number.
 
-    estimate_users: isotonic point estimate, approximate. straddling: levels that decide neither way;
-    blocks_needed: to settle them at the noise seen.
+    estimate_users: isotonic point estimate, approximate. straddling: levels below upper_users that decide neither
+    way; blocks_needed: to settle them at the noise seen.
     """
 
     lower_users: int | None

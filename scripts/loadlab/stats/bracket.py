@@ -44,7 +44,9 @@ class LevelDecision:
 class BracketAnswer:
     """Where the threshold lies: in (lower_users, upper_users]; an absent end is None.
 
-    back_under: levels above upper_users that are under the margin again, so that the curve is not rising.
+    straddling: levels below upper_users that decide neither way; whatever those above said, both ends would stay.
+    blocks_needed: to settle them all. back_under: levels above upper_users that are under the margin again, so that
+    the curve is not rising.
     """
 
     kind: BracketKind
@@ -81,7 +83,7 @@ def find_bracket(
     margin_log = math.log1p(margin_ratio)
     low, high = (int(end) for end in bracket_ends(bounds, margin_log))
     levels = _decide(users, table, bounds, margin_log, alpha, stages)
-    undecided = [level for level in levels if level.answer in ("straddles", "unknown")]
+    undecided = [level for level in levels[:high] if level.answer in ("straddles", "unknown")]
     return BracketAnswer(
         kind=_kind(low, high, len(users)),
         lower_users=users[low] if low >= 0 else None,

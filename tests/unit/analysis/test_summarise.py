@@ -116,6 +116,22 @@ def test_levels_are_estimates_over_blocks_with_absent_figures_left_out() -> None
     assert loop.goodput_rps.interval is None
 
 
+def test_few_blocks_that_scatter_give_no_figure_an_interval_below_nothing() -> None:
+    """Two blocks of 0.1 and 0.4 cores: Student's interval alone would begin at -1.66."""
+    windows = make_windows(level(1.0), levels=(30,), blocks=2)
+    used_s = {1: 1.0, 2: 4.0}
+    spent = tuple(
+        replace(w, resources=(make_sample(cpu_s=1.0), make_sample(UNIX_S + 10, cpu_s=1.0 + used_s[w.block])))
+        for w in windows
+    )
+    pool, _ = level_summaries(judge(make_run(spent), goodput_experiment()), goodput_experiment())
+    assert pool.cpu_cores is not None
+    assert pool.cpu_cores.value == pytest.approx(0.25)
+    assert pool.cpu_cores.interval is not None
+    assert pool.cpu_cores.interval.lower == 0.0
+    assert pool.cpu_cores.interval.upper == pytest.approx(0.25 + 12.7062 * 0.15, rel=1e-3)
+
+
 def test_windows_too_short_for_a_p99_have_one_together() -> None:
     """Four blocks of 400 requests at 200 ms; the fourth's take 900 ms: 25 % of all, so that p99 is theirs."""
     windows = tuple(

@@ -116,6 +116,11 @@ def test_blocks_without_spread_and_too_few_blocks_are_pointed_out() -> None:
     single = judge_curve(_curve([1.0, 1.0, 1.0, 2.0, 2.0], blocks=1), RULE)
     assert single.bracket.bracket.kind == "inconclusive"
     assert [f.code for f in single.findings] == ["few_blocks"]
+    needs = "no level has more than 1 block with a figure for both stacks, and an interval needs 2"
+    assert single.bracket.bracket.reason == needs
+    noted = replace(_curve([1.0] * 5, blocks=1).figures, note="prices cancel", is_inverse_throughput=True)
+    priced = judge_curve(replace(_curve([1.0] * 5, blocks=1), figures=noted), RULE)
+    assert priced.bracket.bracket.reason == needs
 
 
 def test_a_statistic_without_figures_says_why() -> None:

@@ -50,6 +50,20 @@ def test_straddling_levels_are_named_with_the_blocks_that_would_settle_them() ->
     assert level.lower_log < math.log(1.1) < level.upper_log
 
 
+def test_a_level_above_the_upper_end_that_decides_nothing_leaves_nothing_open() -> None:
+    """Only 20 users keep the lower end open: what they need is told, whatever the levels past N_U lack."""
+    rows = _rows([1.08, 1.0, 1.0, 1.4, 1.5], sd=0.03)
+    whole = _find(rows)
+    for row in rows[1:]:
+        row[4] = None
+    found = _find(rows)
+    assert (found.kind, found.lower_users, found.upper_users) == ("inconclusive", None, 50)
+    assert found.levels[4].answer == "unknown"
+    assert found.straddling == whole.straddling == (20,)
+    assert found.blocks_needed == whole.blocks_needed == found.levels[0].blocks_needed
+    assert found.blocks_needed is not None
+
+
 def test_a_curve_that_falls_back_is_said_to_do_so() -> None:
     assert _find(_rows([1.0, 1.3, 1.0, 1.0, 1.3])).back_under == (40, 50)
 

@@ -164,11 +164,11 @@ def _bracket_row(results: Results, curve: Results) -> tuple[Cell, ...]:
         words(f"{badge.sign} {badge.word}"),
         words(bracket_text(bracket)),
         figure(users_text(bracket["estimate_users"]), "no crossing between the tested levels"),
-        words("; ".join(_remarks(curve))),
+        words("; ".join(_remarks(results, curve))),
     )
 
 
-def _remarks(curve: Results) -> Iterator[str]:
+def _remarks(results: Results, curve: Results) -> Iterator[str]:
     bracket = curve["bracket"]
     if curve["constant_ratio"] is not None:
         yield bracket["reason"]
@@ -178,19 +178,32 @@ def _remarks(curve: Results) -> Iterator[str]:
     if bracket["kind"] == "invalid" and bracket["reason"]:
         yield bracket["reason"]
     elif bracket["kind"] == "inconclusive":
-        yield undecided_text(bracket) or bracket["reason"] or "undecided"
+        yield _why_absent(results, curve) or undecided_text(bracket) or bracket["reason"] or "undecided"
         if bracket["blocks_needed"] is not None:
             yield f"about {bracket['blocks_needed']} blocks would settle it"
 
 
 def bracket_lines(results: Results) -> tuple[BracketLine, ...]:
-    """Every curve but the decisive one that has points, in one line each."""
+    """Every curve but the decisive one that has points, or says why the declared statistic has none on its list."""
     headline = headline_curve(results)
     return tuple(
-        BracketLine(curve=curve, name=curve_name(curve), answer=_answer(curve))
+        BracketLine(curve=curve, name=curve_name(curve), answer=_answer(results, curve))
         for curve in results["brackets"]
-        if not same_curve(curve, headline) and (curve["constant_ratio"] or comparisons_of(results, curve))
+        if not same_curve(curve, headline)
+        and (
+            _has_points(results, curve) or (curve["statistic"] == headline["statistic"] and _why_absent(results, curve))
+        )
     )
+
+
+def _has_points(results: Results, curve: Results) -> bool:
+    return bool(curve["constant_ratio"] or comparisons_of(results, curve))
+
+
+def _why_absent(results: Results, curve: Results) -> str | None:
+    """What kept a curve without any point from having one, where the analysis knows: no level is to blame then."""
+    note: str | None = curve["note"]
+    return None if curve["is_inverse_throughput"] or _has_points(results, curve) else note
 
 
 def curve_name(curve: Results) -> str:
@@ -204,14 +217,15 @@ def same_curve(one: Results, other: Results) -> bool:
     return all(one[key] == other[key] for key in ("statistic", "list", "billing"))
 
 
-def _answer(curve: Results) -> str:
+def _answer(results: Results, curve: Results) -> str:
     bracket = curve["bracket"]
     badge = BADGES[bracket["kind"]]
     if bracket["kind"] in ("diverges", "diverged_at_first", "no_divergence"):
         constant = curve["constant_ratio"]
         ratio = f" ({format_ratio(constant['value'], 3)} at any)" if constant else ""
         return f"{badge.sign} {bracket_text(bracket)}{ratio}"
-    return f"{badge.sign} {undecided_text(bracket) or bracket['reason'] or 'undecided'}"
+    open_text = _why_absent(results, curve) or undecided_text(bracket) or bracket["reason"] or "undecided"
+    return f"{badge.sign} {open_text}"
 
 
 def absent_lines(results: Results) -> tuple[str, ...]:
@@ -219,7 +233,7 @@ def absent_lines(results: Results) -> tuple[str, ...]:
     lists: dict[tuple[str, str], list[str]] = {}
     declared = results["experiment"]["statistic"]
     for curve in results["brackets"]:
-        if curve["statistic"] != declared and not (curve["constant_ratio"] or comparisons_of(results, curve)):
+        if curve["statistic"] != declared and not _has_points(results, curve):
             reason = curve["note"] or curve["bracket"]["reason"] or "no used pair of windows has a figure"
             lists.setdefault((STATISTICS[curve["statistic"]], reason), []).append(curve["list"] or "")
     return tuple(_absent(name, reason, found) for (name, reason), found in lists.items())

@@ -48,6 +48,19 @@ def test_other_lists_take_one_line_each_and_other_statistics_none(results: dict[
     assert "95th percentile" not in text
 
 
+def test_a_list_on_which_nothing_could_be_billed_says_why_and_blames_no_level(results: dict[str, Any]) -> None:
+    """Demands that were measured while the machine was disturbed bill nothing by the request alone."""
+    why = "flask: the time of a request alone was not measured in a window that passed its gates"
+    (curve,) = (one for one in results["brackets"] if one["constant_ratio"] and one["statistic"].startswith("cost"))
+    curve |= {"constant_ratio": None, "note": why}
+    levels = results["experiment"]["levels"]
+    curve["bracket"] |= {"kind": "inconclusive", "straddling": levels, "reason": f"no block ({why})"}
+    (line,) = [line for line in printed(results, width=160).splitlines() if f"{curve['list']}," in line]
+    assert line.endswith(f"? {why}")
+    (row,) = [row for row in render_files(results)["report.md"].decode().splitlines() if f"| {why} |" in row]
+    assert "undecided at" not in row
+
+
 def test_findings_are_grouped_by_code_with_their_first_places(invalid_results: dict[str, Any]) -> None:
     text = " ".join(printed(invalid_results, width=80).split())
     assert (

@@ -115,10 +115,13 @@ def patched(cluster: Cluster, target: str, item: dict[str, Any]) -> tuple[int, A
 
 
 def handler(respond: Any) -> type[BaseHTTPRequestHandler]:
-    """Answers every GET by ``respond(path)`` and every PATCH by that with its body, which give status and bytes."""
+    """Answers GET and POST by ``respond(path)`` and PATCH by that with its body, which give status and bytes."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self._answer(*respond(self.path))
+
+        def do_POST(self) -> None:
             self._answer(*respond(self.path))
 
         def do_PATCH(self) -> None:

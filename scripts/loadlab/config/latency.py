@@ -1,8 +1,8 @@
 """The grammar of an upstream's latency, checked here so that a slip shows before anything starts.
 
 ``constant(200ms)``, ``lognormal(200ms, 0.5)`` (median, sigma of the logarithm) or ``steps(50ms@0s, 2s@30s)``
-(latency from a time since the start on; times ascend from 0s). ``services/upstream`` reads the same grammar, and a
-test holds the two together: the engine never imports a service.
+(latency from a time since the trial's start on; times ascend from 0s). ``services/upstream`` reads the same grammar,
+and a test holds the two together: the engine never imports a service.
 """
 
 from __future__ import annotations

@@ -46,7 +46,11 @@ class Deployer(Protocol):
         """
 
     def activate(self, stack: Stack) -> Endpoint:
-        """Make this stack the measured one; every other one is idle from here on."""
+        """Make this stack the measured one; every other one is idle from here on, and the upstream's steps begin.
+
+        Raises:
+            LoadError: the upstream does not do so.
+        """
 
     def fallen(self) -> Sequence[str]:
         """One line for each stack or upstream that has ended since it was prepared; empty when all live.

@@ -19,7 +19,7 @@ import pytest
 import urllib3
 
 from builders import make_experiment
-from loadlab.errors import DeployError
+from loadlab.errors import DeployError, LoadError
 from loadlab.execute import local
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.local import LocalDeployer, split_cores
@@ -311,6 +311,38 @@ def test_the_upstream_is_started_again_when_it_fell_and_kept_when_not(deploy: De
     deployer.prepare(2)
     assert deployer.fallen() == []
     assert deployer.upstream_arrivals() == 0
+
+
+@pytest.mark.parametrize(("latency", "resets"), [("steps(1ms@0s, 2ms@30s)", 2), ("constant(1ms)", 0)])
+def test_the_steps_of_the_upstream_begin_whenever_a_stack_is_made_the_measured_one(
+    deploy: Deploy, latency: str, resets: int
+) -> None:
+    deployer = deploy(replace(_pair(mine=_server()), upstream=Upstream(latency=latency)))
+    endpoint = deployer.prepare(1)["mine"]
+    (stack, *_) = deployer._experiment.stacks
+    assert [deployer.activate(stack) for _ in range(2)] == [endpoint] * 2
+    upstream = deployer._upstream
+    assert upstream is not None
+    assert upstream.endpoint.metrics_url is not None
+    told = urllib3.PoolManager(retries=False).request("GET", upstream.endpoint.metrics_url).data.decode()
+    assert f"upstream_schedule_resets_total {resets}\n" in told
+    assert deployer.upstream_arrivals() == 0
+
+
+def test_an_upstream_whose_steps_cannot_begin_loses_the_trial_and_not_the_run(deploy: Deploy) -> None:
+    deployer = deploy(replace(_pair(mine=_server()), upstream=Upstream(latency="steps(1ms@0s, 2ms@30s)")))
+    deployer.prepare(1)
+    upstream = deployer._upstream
+    assert upstream is not None
+    assert upstream.child is not None
+    os.kill(upstream.child.pid, signal.SIGKILL)
+    while upstream.child.fell() is None:
+        time.sleep(0.01)
+    (stack, *_) = deployer._experiment.stacks
+    with pytest.raises(LoadError, match=r"upstream: http\S+/schedule/reset: got NewConnectionError, expected 200"):
+        deployer.activate(stack)
+    deployer.prepare(1)
+    deployer.activate(stack)
 
 
 def test_the_process_tree_fills_in_for_a_service_without_metrics(deploy: Deploy) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from builders import make_experiment
 from cluster_rig import FakeCluster
-from loadlab.errors import ClusterError, DeployError
+from loadlab.errors import ClusterError, DeployError, LoadError
 from loadlab.execute.cluster.applied import RunObjects
 from loadlab.execute.cluster.deployer import KubernetesDeployer
 from loadlab.execute.cluster.replica_probe import ReplicaProbe
@@ -97,6 +97,16 @@ def test_replicas_are_summed_and_their_addresses_all_given_to_the_load(fake: Fak
     assert len({worker.pid for worker in sample.workers}) == 2
     assert deployer.cpu_s(name) == 3.0, "the stand-in's answers cost nothing"
     assert deployer.upstream_arrivals() == 42
+    deployer.close()
+
+
+def test_the_steps_of_the_upstream_are_to_begin_with_each_trial(fake: FakeCluster) -> None:
+    """The stand-in has no schedule, which is told; with a constant latency nobody asks for one."""
+    experiment = replace(make_experiment(), upstream=Upstream(latency="steps(50ms@0s, 2s@30s)"))
+    deployer = _deployer(fake, experiment)
+    deployer.prepare(1)
+    with pytest.raises(LoadError, match=r"upstream: http\S+/schedule/reset: got status 404, expected 200"):
+        deployer.activate(experiment.stacks[0])
     deployer.close()
 
 

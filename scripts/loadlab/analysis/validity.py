@@ -14,7 +14,7 @@ from loadlab.analysis.gates import Gate
 from loadlab.analysis.pairing import units
 from loadlab.analysis.truthful_gate import beyond_calibration
 from loadlab.errors import PROGRAM
-from loadlab.model.experiment import ClosedLoad, CommandService, Experiment, Load, OurService, UrlService
+from loadlab.model.experiment import ClosedLoad, CommandService, Experiment, OurService, UrlService
 from loadlab.model.plan import Trial
 from loadlab.model.result import Finding
 from loadlab.model.run import Provenance, Window
@@ -54,16 +54,19 @@ def window_findings(
     seen = decode(window.load.histogram) if latencies is None else latencies
     idle = (gates.idle_stack,) if len(experiment.stacks) > 1 else ()
     told = (gates.resources,) if _tells(window, experiment) else ()
-    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, *_of_load(experiment.load), *idle, *told))
+    judged = (gate(window, seen, bounds) for gate in (*_ALWAYS, *_of_load(experiment), *idle, *told))
     return tuple(found for found in judged if found is not None)
 
 
-def _of_load(load: Load) -> tuple[Gate, ...]:
-    """Gates that ask for users, or for arrivals."""
+def _of_load(experiment: Experiment) -> tuple[Gate, ...]:
+    """Gates that ask for users, or for arrivals. Where the upstream's latency steps, the halves of a window differ."""
+    load, upstream = experiment.load, experiment.upstream
+    is_even = upstream is None or not upstream.is_stepped
     if isinstance(load, ClosedLoad):
-        return gates.halves_disagree, gates.closed_schedule
+        return (gates.halves_disagree, gates.closed_schedule) if is_even else (gates.closed_schedule,)
     halves = gates.planned_halves if "steps" in load.arrivals else gates.open_halves
-    return halves, gates.open_schedule, dispatch_lag
+    others = (gates.open_schedule, dispatch_lag)
+    return (halves, *others) if is_even else others
 
 
 def _tells(window: Window, experiment: Experiment) -> bool:

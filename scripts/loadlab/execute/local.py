@@ -16,7 +16,7 @@ from loadlab.execute.ports import Clock, Endpoint, Isolation
 from loadlab.execute.processes import Child, ChildProcesses, Command, free_port, process_cpu_s, process_tree
 from loadlab.execute.readiness import PortTaken, Readiness, Running
 from loadlab.execute.scrape_targets import ScrapeTarget, ScrapeTargets
-from loadlab.execute.upstream_schedule import begin_anew, is_stepped
+from loadlab.execute.upstream_schedule import begin_anew
 from loadlab.model.experiment import (
     CommandService,
     Experiment,
@@ -124,7 +124,8 @@ class LocalDeployer:
 
     def activate(self, stack: Stack) -> Endpoint:
         """The stack's endpoint; the other one gets no load, which the idle gate checks in every window."""
-        if self._upstream and is_stepped(self._experiment.upstream):
+        asked = self._experiment.upstream
+        if asked and asked.is_stepped and self._upstream:
             begin_anew(self._http, self._upstream.endpoint.url)
         return self._stacks[stack.name].endpoint
 

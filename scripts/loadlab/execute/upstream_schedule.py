@@ -9,15 +9,8 @@ from __future__ import annotations
 import urllib3
 
 from loadlab.errors import LoadError
-from loadlab.model.experiment import Upstream
 
 RESET = "/schedule/reset"
-STEPPED = "steps("
-
-
-def is_stepped(upstream: Upstream | None) -> bool:
-    """Whether its latency depends on the time at all."""
-    return upstream is not None and upstream.latency.startswith(STEPPED)
 
 
 def begin_anew(http: urllib3.PoolManager, url: str) -> None:

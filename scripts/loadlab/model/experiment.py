@@ -157,6 +157,11 @@ class Upstream:
     quota_rps: float | None = None
     quota_burst: int | None = None
 
+    @property
+    def is_stepped(self) -> bool:
+        """Whether its latency depends on the time since a trial's start."""
+        return self.latency.startswith("steps(")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecisionRule:

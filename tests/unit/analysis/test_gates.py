@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from builders import histogram, make_arrivals, make_experiment, make_open, make_
 from loadlab.analysis.codes import GATE_CODES, MEANING, RUN_CODES
 from loadlab.analysis.validity import is_valid, unjudged, window_findings
 from loadlab.execute.prometheus import absent_sample
-from loadlab.model.experiment import OurService, UrlService
+from loadlab.model.experiment import ClosedLoad, Experiment, OurService, Upstream, UrlService
 from loadlab.model.result import Finding
 from loadlab.model.run import ResourceSample, TrialBooks, Window
 
@@ -177,6 +178,17 @@ def test_an_open_load_is_judged_by_its_arrivals_and_not_by_users(change: Change,
 def test_latencies_of_the_halves_may_differ_where_the_rate_does() -> None:
     stepped = make_open(make_experiment(), 40, arrivals="steps(1@0s, 2@5s)")
     assert window_findings(_open(40, 40, half_latency_mean_s=(0.25, 0.15))(make_window()), stepped) == ()
+
+
+@pytest.mark.parametrize(("latency", "codes"), [("steps(50ms@0s, 2s@30s)", []), ("constant(2s)", ["halves_disagree"])])
+@pytest.mark.parametrize("asked", [make_experiment(), make_open(make_experiment(), 40)], ids=["closed", "open"])
+def test_halves_on_both_sides_of_a_declared_step_of_the_upstream_may_differ(
+    asked: Experiment, latency: str, codes: list[str]
+) -> None:
+    change: Callable[..., Change] = _load if isinstance(asked.load, ClosedLoad) else partial(_open, 40, 40)
+    window = change(half_ok=(430, 300), ok=730)(make_window())
+    found = window_findings(window, replace(asked, upstream=Upstream(latency=latency)))
+    assert [f.code for f in found if f.code == "halves_disagree"] == codes
 
 
 def test_an_open_load_without_books_of_its_arrivals_cannot_be_judged() -> None:

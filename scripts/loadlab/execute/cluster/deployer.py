@@ -19,7 +19,7 @@ from loadlab.execute.cluster.state import NAMESPACE
 from loadlab.execute.cluster.ways import Cluster, Note
 from loadlab.execute.ports import Endpoint, Isolation
 from loadlab.execute.prometheus import Exposition, to_sample
-from loadlab.execute.upstream_schedule import begin_anew, is_stepped
+from loadlab.execute.upstream_schedule import begin_anew
 from loadlab.model.experiment import Experiment, ImageService, OurService, Stack, UrlService
 from loadlab.model.run import ResourceSample
 
@@ -107,8 +107,8 @@ class KubernetesDeployer:
 
     def activate(self, stack: Stack) -> Endpoint:
         """The stack's endpoint; the other one gets no load, which the idle gate checks in every window."""
-        forward = self._upstream.forward
-        if forward is not None and is_stepped(self._experiment.upstream):
+        asked, forward = self._experiment.upstream, self._upstream.forward
+        if asked and asked.is_stepped and forward is not None:
             self._mend(forward)
             begin_anew(self._http, forward.url)
         return self._stacks[stack.name].endpoint

@@ -236,7 +236,8 @@ class Provenance:
     truthful: TruthfulRange | None = None
     """Up to where the load generator is known to be truthful here; None where ``calibration`` says uncalibrated."""
     load: Mapping[str, str | int] | None = None
-    """What an open load's schedules are made of; None for a closed one."""
+    """What an open load's schedules are made of, and options of the scenario that the environment set, by their names
+    there (``LAB_...``); None without either."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,6 +27,7 @@ from loadlab.execute.quietness import watch_cores
 from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Step
 from loadlab.model.experiment import Scenario
 from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.shell import check_shell
 
 SCENARIO = "IoBoundUser"
 WATCH_S = 4.0
@@ -156,7 +157,7 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
     believed is kept all the same, so that runs say so.
 
     Raises:
-        UsageError: this machine cannot be calibrated.
+        UsageError: this machine cannot be calibrated, or settings of Locust lie about.
         LoadError, DeployError: generator or golden server failed.
     """
     clock = SystemClock()
@@ -164,6 +165,7 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
     cores = split_cores(frozenset(os.sched_getaffinity(0)), 1)
     if layout.state is None:
         raise UsageError("calibrate: no folder for states is known; set LOADLAB_STATE")
+    check_shell(os.environ, Path.home(), Path.cwd())
     with open_bench(layout) as bench:
         if others := left_over_processes():
             names = ", ".join(sorted({other.name for other in others}))

@@ -14,6 +14,7 @@ from loadlab.config.prices import load_price_list
 from loadlab.errors import LoadlabError, UsageError
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, Stack
 from loadlab.pipeline.local_rig import cores_for, headers
+from loadlab.pipeline.shell import check_shell
 
 SECRET_OF = {"api_key": "SVC_API_KEY", "jwt": "SVC_JWT_SECRET"}
 """Which variable the lab's own services take their secret from, by their setting ``auth``."""
@@ -23,8 +24,8 @@ def check_local(experiment: Experiment, prices: Path) -> None:
     """Everything that a run on this machine would stumble over later.
 
     Raises:
-        UsageError: a fraction of a core, a header or secret that is not set, a stack that cannot be
-            started here.
+        UsageError: settings of Locust that lie about, a fraction of a core, a header or secret that is not set, a
+            stack that cannot be started here.
         DeployError: more cores are asked for than there are.
         ConfigError: a price list has no size that is large enough.
     """
@@ -44,6 +45,7 @@ def local_findings(experiment: Experiment, prices: Path) -> list[LoadlabError]:
 
 
 def _checks(experiment: Experiment, prices: Path) -> Iterator[Callable[[], object]]:
+    yield lambda: check_shell(os.environ, Path.home(), Path.cwd())
     yield lambda: headers(experiment.load.scenario)
     yield lambda: cores_for(experiment)
     for stack in experiment.stacks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from loadlab.model.cluster import ClusterFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OpenLoad, OurService, Stack, UrlService
 from loadlab.model.run import Provenance
 from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.shell import scenario_options
 
 IN_CLUSTER = "uncalibrated: the load generator ran in a cluster, which `loadlab calibrate` does not measure"
 NOT_YET_KNOWN = Isolation(level="shared", detail="not known yet: the deployer says it when it starts")
@@ -42,15 +44,20 @@ def describe(
         calibration=calibrated.text,
         truthful=calibrated.truthful,
         stack_settings={stack.name: _settings(stack) for stack in experiment.stacks},
-        load=_schedules(experiment),
+        load=_load(experiment, target),
     )
 
 
-def _schedules(experiment: Experiment) -> Mapping[str, str | int] | None:
+def _load(experiment: Experiment, target: str) -> Mapping[str, str | int] | None:
+    """What the load is made of beside the experiment; a cluster's Locust knows nothing of this shell."""
+    return {**_schedules(experiment), **(scenario_options(os.environ) if target == "local" else {})} or None
+
+
+def _schedules(experiment: Experiment) -> Mapping[str, str | int]:
     """What makes the schedules of an open load: block b has the seed and b as its own."""
     load = experiment.load
     if not isinstance(load, OpenLoad):
-        return None
+        return {}
     seed = experiment.blocks.seed if load.seed is None else load.seed
     return {"kind": "open", "arrivals": load.arrivals, "seed": seed, "in_flight_max": load.in_flight_max}
 

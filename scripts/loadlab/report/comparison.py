@@ -153,8 +153,9 @@ def _settings(run: Results) -> Mapping[str, str]:
     cluster = provenance.get("cluster") or {}
     for name in ("server_version", "cpu_limit_cores", "memory_limit"):
         found[f"cluster {name}"] = _plain(cluster.get(name))
+    options = {name: str(value) for name, value in (provenance.get("load") or {}).items() if name.startswith("LAB_")}
     packages = provenance.get("packages") or {}
-    return found | {f"package {name}": str(version) for name, version in packages.items()}
+    return found | options | {f"package {name}": str(version) for name, version in packages.items()}
 
 
 def _plain(value: object) -> str:

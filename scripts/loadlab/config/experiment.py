@@ -24,17 +24,20 @@ from loadlab.model.experiment import (
     Experiment,
     Objective,
     OurService,
+    PriceRef,
     RefinePlan,
     Resources,
     Stack,
     Statistic,
     Upstream,
+    UrlService,
     WindowPlan,
 )
 from loadlab.units import parse_gib
 
 PRICED_STATISTICS = ("cost_per_million_good", "usd_per_hour_at_users")
-STATISTICS = (*PRICED_STATISTICS, "goodput", "p95", "memory", "cpu_per_request")
+USE_STATISTICS = ("memory", "cpu_per_request")
+STATISTICS = (*PRICED_STATISTICS, "goodput", "p95", *USE_STATISTICS)
 EXPECTATIONS = ("conclusive", "diverges", "no_divergence")
 
 _TOP_KEYS = (
@@ -93,6 +96,8 @@ def parse_experiment(
     prices = read_price_refs(top.tables("price", PRICE_KEYS), where.prices)
     if decision.statistic in PRICED_STATISTICS and not prices:
         top.fail(None, f"decides by {decision.statistic} and has no [[price]]; add one or set decision.statistic")
+    if check_files:
+        _check_told(top, decision, stacks, prices)
     return Experiment(
         id=top.required("id", _ID),
         question=top.required("question", text),
@@ -115,6 +120,20 @@ def _check_claim(load: Table, decision: DecisionRule) -> None:
     if decision.claimed_users is not None and load.optional("kind", text, "") == "open":
         load.fail(
             "kind", "is open, whose levels are rates, and decision.claimed_users claims users; remove one of them"
+        )
+
+
+def _check_told(top: Table, decision: DecisionRule, stacks: Sequence[Stack], prices: Sequence[PriceRef]) -> None:
+    """What runs elsewhere and exports nothing tells nobody what it uses: no window would have a figure to decide by."""
+    services = {stack.name: stack.service for stack in stacks}
+    silent = [name for name, one in services.items() if isinstance(one, UrlService) and one.metrics_url is None]
+    by_use = decision.statistic in PRICED_STATISTICS and prices[0].billing == "usage"
+    if silent and (by_use or decision.statistic in USE_STATISTICS):
+        how = f"{decision.statistic} under the billing usage" if by_use else decision.statistic
+        top.table_or_empty("decision", DecisionRule.__slots__).fail(
+            "statistic",
+            f"is {how}, and stack {' and '.join(silent)}, which runs elsewhere, has no metrics_url to tell what it "
+            "uses; add one, or decide by goodput, p95 or a provisioned price",
         )
 
 

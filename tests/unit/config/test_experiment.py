@@ -75,6 +75,37 @@ def test_a_second_stage_is_refused_where_it_could_not_be_judged(read: ReadSmall)
         read((alone, ""), more="[refine]\n")
 
 
+URL = '"fastapi"\nurl = "http://127.0.0.1:8001"'
+OPENCOST = '[[price]]\nlist = "opencost-default"\nbilling = "usage"\n'
+
+
+@pytest.mark.parametrize(
+    ("statistic", "more", "how"),
+    [
+        ("memory", "", "memory"),
+        ("cpu_per_request", PRICED, "cpu_per_request"),
+        ("cost_per_million_good", OPENCOST + PRICED, "cost_per_million_good under the billing usage"),
+    ],
+)
+def test_what_nobody_tells_of_a_service_elsewhere_cannot_decide(
+    read: ReadSmall, statistic: str, more: str, how: str
+) -> None:
+    """Told before a run and not after it; a bundle of before is read all the same."""
+    said = rf"small.toml:4: decision.statistic is {how}, and stack fastapi, which runs elsewhere, has no metrics_url"
+    asked = (('"goodput"', f'"{statistic}"'), ('"fastapi"\nservice = "fastapi_uvicorn"', URL))
+    with pytest.raises(ConfigError, match=said):
+        read(*asked, more=more)
+    told = URL + '\nmetrics_url = "http://127.0.0.1:9101/metrics"'
+    assert read(asked[0], (asked[1][0], told), more=more).decision.statistic == statistic
+    assert read(*asked, more=more, check_files=False).decision.statistic == statistic
+    assert read(asked[1], more=OPENCOST).decision.statistic == "goodput"
+
+
+def test_a_priced_decision_needs_nothing_from_inside_where_its_first_bill_needs_nothing(read: ReadSmall) -> None:
+    asked = (('"goodput"', '"cost_per_million_good"'), ('"fastapi"\nservice = "fastapi_uvicorn"', URL))
+    assert [ref.billing for ref in read(*asked, more=PRICED + OPENCOST).prices] == ["provisioned", "usage"]
+
+
 def test_slots_follow_from_the_settings_of_the_labs_services(read: ReadSmall) -> None:
     flask, fastapi = read(("threads = 16", "workers = 4, threads = 12")).stacks
     assert (flask.workers, flask.slots_per_worker) == (4, 12)

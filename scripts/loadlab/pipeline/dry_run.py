@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from loadlab.analysis.gaps import unknown_pools
 from loadlab.config import check_targets, load_experiment
+from loadlab.config.stack import MAX_STACKS
+from loadlab.design.levels import levels_without_prediction
 from loadlab.design.plan import make_plan
 from loadlab.errors import LoadlabError, UsageError
 from loadlab.execute.local import Cores
@@ -101,7 +104,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         margin_ratio=experiment.decision.margin_ratio,
         alpha=experiment.decision.alpha,
         seed=experiment.blocks.seed,
-        levels=load.levels,
+        levels=load.levels or _levels_without_law(experiment),
         level_count=len(plan.levels),
         blocks=len(plan.blocks),
         windows=sum(len(block.trials) for block in plan.blocks),
@@ -112,6 +115,15 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         obstacles=_obstacles(experiment, request, layout),
         refine=_second(experiment, plan),
     )
+
+
+def _levels_without_law(experiment: Experiment) -> tuple[int, ...] | None:
+    """Those that are left to the law and that it cannot place; None where it may."""
+    stacks = experiment.stacks
+    if len(stacks) == MAX_STACKS and not unknown_pools(stacks):
+        return None
+    pools = [stack.processes * stack.slots_per_worker for stack in stacks if stack.slots_per_worker]
+    return levels_without_prediction(min(pools, default=None), count=experiment.blocks.levels)
 
 
 def _asked(request: Request) -> Experiment:

@@ -240,6 +240,16 @@ def test_a_dry_run_as_json_is_the_plan_with_its_documented_keys(type_: Type) -> 
     assert told == set(plan)
 
 
+def test_levels_that_no_law_can_place_are_told_before_anything_is_loaded_with_them(type_: Type) -> None:
+    """Of a service that runs elsewhere nobody knows the slots; 200 users on it shall be no surprise."""
+    asked = ("own-service-url", "--dry-run", "--set", "load.users=auto")
+    assert "levels 1, 4, 14, 53, 200\n" in type_("run", *asked)[1]
+    pools = ("--set", "stack.0.slots_per_worker=150", "--set", 'stack.1.slots_per_worker="unlimited"')
+    assert "5 levels, placed by the law after the demands are measured" in type_("run", *asked, *pools)[1]
+    (one,) = [line for line in type_("run", *asked, *pools[:2])[1].splitlines() if line.startswith("levels ")]
+    assert one.endswith(", 300")
+
+
 def test_a_dry_run_of_two_stages_says_the_time_of_both(type_: Type) -> None:
     """The bars: 20 minutes at full strength, and half of what the grid of 14 levels takes."""
     code, out, _ = type_("run", "threshold-50-placed", "--dry-run")

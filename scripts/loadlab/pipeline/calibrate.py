@@ -165,7 +165,7 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
     cores = split_cores(frozenset(os.sched_getaffinity(0)), 1)
     if layout.state is None:
         raise UsageError("calibrate: no folder for states is known; set LOADLAB_STATE")
-    check_shell(os.environ, Path.home(), Path.cwd())
+    check_shell(os.environ, Path.cwd())
     with open_bench(layout) as bench:
         if others := left_over_processes():
             names = ", ".join(sorted({other.name for other in others}))

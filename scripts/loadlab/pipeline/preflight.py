@@ -45,7 +45,7 @@ def local_findings(experiment: Experiment, prices: Path) -> list[LoadlabError]:
 
 
 def _checks(experiment: Experiment, prices: Path) -> Iterator[Callable[[], object]]:
-    yield lambda: check_shell(os.environ, Path.home(), Path.cwd())
+    yield lambda: check_shell(os.environ, Path.cwd())
     yield lambda: headers(experiment.load.scenario)
     yield lambda: cores_for(experiment)
     for stack in experiment.stacks:

@@ -16,7 +16,7 @@ SCENARIO_OPTIONS = ("LAB_CPU_N", "LAB_HOLD_S", "LAB_IDLE_S", "LAB_PAYLOAD_RECORD
 """Options of the lab's scenario files; no experiment sets them."""
 
 
-def check_shell(environ: Mapping[str, str], home: Path, here: Path) -> None:
+def check_shell(environ: Mapping[str, str], here: Path) -> None:
     """Raises UsageError for settings of Locust that lie about: they would change a run, and no bundle would tell."""
     found = sorted(name for name in environ if name.startswith(OF_LOCUST))
     if found:
@@ -24,7 +24,7 @@ def check_shell(environ: Mapping[str, str], home: Path, here: Path) -> None:
             f"environment: {', '.join(found)} would change what Locust does in a run, whatever the experiment says; "
             f"expected no {OF_LOCUST}* at all; unset {' '.join(found)} and run again"
         )
-    for path in _config_files(home, here):
+    for path in _config_files(environ.get("HOME"), here):
         raise UsageError(
             f"{path}: Locust reads its settings from it, and would change what a run does, whatever the experiment "
             "says; expected no such file; move it away while the run lasts, or start loadlab from another folder"
@@ -36,11 +36,14 @@ def scenario_options(environ: Mapping[str, str]) -> Mapping[str, str]:
     return {name: environ[name] for name in SCENARIO_OPTIONS if name in environ}
 
 
-def _config_files(home: Path, here: Path) -> Iterator[Path]:
-    own, beside, project = (folder / name for folder, name in zip((home, here, here), CONFIG_FILES, strict=True))
-    yield from (path for path in (own, beside) if path.is_file())
-    if project.is_file() and _speaks_of_locust(project):
-        yield project
+def _config_files(home: str | None, here: Path) -> Iterator[Path]:
+    at_home, beside, project = CONFIG_FILES
+    if home and (own := Path(home) / at_home).is_file():
+        yield own
+    if (here / beside).is_file():
+        yield here / beside
+    if (here / project).is_file() and _speaks_of_locust(here / project):
+        yield here / project
 
 
 def _speaks_of_locust(project: Path) -> bool:

@@ -33,13 +33,14 @@ def test_a_shell_without_settings_of_locust_passes(folders: tuple[Path, Path]) -
     home, here = folders
     (here / ".locust.conf").write_text("users = 3\n")
     (here / "pyproject.toml").write_text('[tool.ruff]\nsrc = ["locust"]\n')
-    check_shell({"LAB_CPU_N": "7", "MY_LOCUST_TAGS": "slow"}, home, here)
+    check_shell({"LAB_CPU_N": "7", "MY_LOCUST_TAGS": "slow", "HOME": str(home)}, here)
+    check_shell({}, here)
 
 
 def test_variables_of_locust_are_refused_with_what_to_type(folders: tuple[Path, Path]) -> None:
     said = r"environment: LOCUST_HEADLESS, LOCUST_TAGS would change .*; unset LOCUST_HEADLESS LOCUST_TAGS and run again"
     with pytest.raises(UsageError, match=said):
-        check_shell({"LOCUST_TAGS": "slow", "PATH": "/bin", "LOCUST_HEADLESS": "true"}, *folders)
+        check_shell({"LOCUST_TAGS": "slow", "PATH": "/bin", "LOCUST_HEADLESS": "true"}, folders[1])
 
 
 @pytest.mark.parametrize(
@@ -56,13 +57,13 @@ def test_files_that_locust_reads_by_itself_are_refused(
     path = folders[place] / name
     path.write_text(text)
     with pytest.raises(UsageError, match=rf"{re.escape(str(path))}: Locust reads its settings from it.*move it away"):
-        check_shell({}, *folders)
+        check_shell({"HOME": str(folders[0])}, folders[1])
 
 
 @pytest.mark.parametrize("text", ["[tool", "tool = 3\n", ""])
 def test_a_project_file_that_tells_nothing_of_locust_is_left_alone(folders: tuple[Path, Path], text: str) -> None:
     (folders[1] / "pyproject.toml").write_text(text)
-    check_shell({}, *folders)
+    check_shell({}, folders[1])
 
 
 def test_a_run_is_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

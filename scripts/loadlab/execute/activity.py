@@ -17,11 +17,15 @@ _LAB_MODULES = ("flask_gunicorn", "fastapi_uvicorn", "upstream", "golden")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BusyProcess:
-    """A process that used the processor; ``cpu_cores`` is processor seconds per second."""
+    """A process that used the processor; ``cpu_cores`` is processor seconds per second.
+
+    contained: it lives in a container, such as a pod of a lab on this machine, which starts it again when it ends.
+    """
 
     pid: int
     name: str
     cpu_cores: float
+    contained: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,10 +74,19 @@ def left_over_processes(processes: Iterable[psutil.Process] | None = None) -> tu
         try:
             words = process.cmdline()
             if process.pid not in ours and is_lab_command(words):
-                found.append(BusyProcess(pid=process.pid, name=_lab_name(words), cpu_cores=0.0))
+                contained = is_contained(process.pid)
+                found.append(BusyProcess(pid=process.pid, name=_lab_name(words), cpu_cores=0.0, contained=contained))
         except psutil.Error:
             continue
     return tuple(sorted(found, key=lambda each: each.pid))
+
+
+def is_contained(pid: int) -> bool:
+    """Whether a process has other process ids for itself than this one has; what cannot be read is taken for ours."""
+    try:
+        return Path(f"/proc/{pid}/ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return False
 
 
 def is_lab_command(words: list[str]) -> bool:

@@ -98,11 +98,17 @@ def check_other_load(activity: Activity) -> Check:
 
 
 def check_left_over(found: Sequence[BusyProcess]) -> Check:
-    """Services and generators of another run."""
-    pids = " ".join(str(each.pid) for each in found)
-    got = ", ".join(f"{each.name} (pid {each.pid})" for each in found[:_SHOWN]) or "none"
-    step = f"wait for the other run to end; if there is none, end them: kill {pids}"
-    return _check("processes of another run", not found, "warn", got, "none", step)
+    """Services and generators of another run, or of a lab on Kubernetes that is up."""
+    got = ", ".join(_left_over_name(each) for each in found[:_SHOWN]) or "none"
+    pids = " ".join(str(each.pid) for each in found if not each.contained)
+    steps = [f"wait for the other run to end; if there is none, end them: kill {pids}"] if pids else []
+    if any(each.contained for each in found):
+        steps.append("in containers they are a lab's, which would start them again: measure there, or make lab-down")
+    return _check("processes of another run", not found, "warn", got, "none", "; ".join(steps))
+
+
+def _left_over_name(process: BusyProcess) -> str:
+    return f"{process.name} (pid {process.pid}{', in a container' if process.contained else ''})"
 
 
 def check_timer(late_s: Sequence[float]) -> Check:

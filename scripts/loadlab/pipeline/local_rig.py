@@ -103,8 +103,9 @@ def _tell_of_disturbance(progress: Progress, cores: Cores) -> None:
     if others := left_over_processes():
         names = ", ".join(f"{each.name} (pid {each.pid})" for each in others[:MOST_NAMED])
         more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        contained = " (in containers: a lab that is up)" if all(each.contained for each in others) else ""
         progress.message(
-            f"not of this run, but of the lab: {names}{more}; two runs at the same time disturb each other"
+            f"not of this run, but of the lab: {names}{more}{contained}; two runs at the same time disturb each other"
         )
 
 

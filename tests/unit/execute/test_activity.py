@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from loadlab.execute import guardian
 from loadlab.execute.activity import (
+    is_contained,
     is_lab_command,
     left_over_processes,
     observe,
@@ -68,6 +70,19 @@ def test_a_process_that_is_not_of_the_family_is_named(
 )
 def test_the_labs_own_commands_are_told_from_others(words: list[str], expected: bool) -> None:
     assert is_lab_command(words) is expected
+
+
+def test_a_process_of_this_namespace_is_in_no_container_and_neither_is_one_that_is_gone(
+    child: subprocess.Popen[bytes],
+) -> None:
+    assert not is_contained(child.pid)
+    assert not is_contained(2**30)
+
+
+def test_a_process_in_a_namespace_of_its_own_is_in_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = {"/proc/7/ns/pid": Path("pid:[4026532222]"), "/proc/self/ns/pid": Path("pid:[4026531836]")}
+    monkeypatch.setattr(Path, "readlink", lambda path: links[str(path)])
+    assert is_contained(7)
 
 
 def test_a_process_that_ends_meanwhile_is_passed_over(child: subprocess.Popen[bytes]) -> None:

@@ -87,6 +87,16 @@ def test_a_low_limit_that_can_be_raised_gives_the_command() -> None:
     assert "hard limit" in (doctor.check_open_files(1_024, 2_048).next_step or "")
 
 
+def test_nobody_is_told_to_kill_the_processes_of_a_lab_that_is_up() -> None:
+    pod = BusyProcess(pid=8, name="upstream", cpu_cores=0.0, contained=True)
+    alone = doctor.check_left_over((pod,))
+    assert alone.got == "upstream (pid 8, in a container)"
+    assert "kill" not in (alone.next_step or "kill")
+    assert "make lab-down" in (alone.next_step or "")
+    both = doctor.check_left_over((*_busy(1).busy, pod))
+    assert "kill 7; in containers" in (both.next_step or "")
+
+
 def test_left_over_processes_are_named_with_the_command_that_ends_them() -> None:
     assert "kill 7" in (doctor.check_left_over(_busy(1).busy).next_step or "")
 

@@ -69,6 +69,18 @@ def test_without_samples_there_are_no_shares() -> None:
     assert shares(make_window(resources=())) == ()
 
 
+def test_a_run_beside_a_lab_that_is_up_is_told_what_it_is_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = BusyProcess(pid=8, name="upstream", cpu_cores=0.0, contained=True)
+    monkeypatch.setattr("loadlab.pipeline.local_rig.left_over_processes", lambda: (pod,))
+    watcher = Watcher()
+    with local_rig(make_experiment(), checkout(tmp_path), BundleStore(tmp_path, SystemClock()), watcher):
+        pass
+    (line,) = [line for line in watcher.messages if "two runs at the same time" in line]
+    assert "upstream (pid 8) (in containers: a lab that is up);" in line
+
+
 @pytest.mark.parametrize("others", [(), (BusyProcess(pid=7, name="flask_gunicorn", cpu_cores=0.0),)])
 def test_a_run_beside_another_one_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: tuple[BusyProcess, ...]

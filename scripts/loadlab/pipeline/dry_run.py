@@ -135,7 +135,7 @@ def _asked(request: Request) -> Experiment:
 
 def plan_text(plan: DryRun) -> str:
     """The plan in a few lines."""
-    cores = f"cores {_list(plan.stack_cores)} for the stack, {_list(plan.other_cores)} for the rest"
+    cores = f"core no. {_list(plan.stack_cores)} for the stack, no. {_list(plan.other_cores)} for the rest"
     placed = f"{plan.level_count} levels, placed by the law after the demands are measured"
     return "\n".join(
         [

@@ -216,6 +216,7 @@ def test_dry_run_shows_the_plan_and_starts_nothing(type_: Type, tmp_path: Path) 
     code, out, _ = type_("run", "quick", "--dry-run", "--set", "blocks.count=6")
     assert code == 0
     assert "6 blocks, 66 windows of 3 s" in out
+    assert re.search(r"; core no\. [\d, ]+ for the stack, no\. [\d, ]+ for the rest\n", out), "numbers, not how many"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -68,8 +68,8 @@ def comparison_sentences(comparison: RunComparison) -> Iterator[str]:
     }
     yield meet[comparison.brackets_overlap]
     judged = [pair for pair in comparison.pairs if pair.overlap is not None]
-    apart = [pair for pair in judged if not pair.overlap]
-    yield f"Intervals overlap at {len(judged) - len(apart)} of {len(judged)} levels that both measured."
+    met = sum(bool(pair.overlap) for pair in judged)
+    yield f"Intervals overlap in {met} of {len(judged)} ratios that both measured (all statistics, lists and levels)."
     if not comparison.differences:
         yield "No declared setting differs."
 

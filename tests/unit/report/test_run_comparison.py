@@ -54,7 +54,7 @@ def test_intervals_that_do_not_meet_are_named(results: dict[str, Any], other: di
     assert found[(64, "aws-fargate-x86")] is None
     assert found[(77, "aws-fargate-x86")] is True
     text = comparison_markdown(compare_runs(results, other))
-    assert "Intervals overlap at 23 of 24 levels that both measured." in text
+    assert "Intervals overlap in 23 of 24 ratios that both measured (all statistics, lists and levels)." in text
     assert "9.000x (8.900x – 9.100x)" in text
 
 

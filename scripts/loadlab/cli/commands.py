@@ -186,7 +186,8 @@ def _show_checks(checks: Sequence[Check]) -> None:
     console = Console(highlight=False)
     colours = {"ok": "green", "warn": "yellow", "fail": "red"}
     for check in checks:
-        console.print(f"[{colours[check.status]}]{check.status:<4}[/] {escape(check.name)}: {escape(check.got)}")
+        head = f"[{colours[check.status]}]{check.status:<4}[/] {escape(check.name)}: {escape(check.got)}"
+        console.print(head, soft_wrap=True)
         if check.status != "ok":
             console.print(f"       expected {escape(check.expected)}", soft_wrap=True)
         if check.status != "ok" and check.next_step:

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from loadlab.errors import Interrupted
+from loadlab.execute.doctor import Check
 from loadlab.pipeline.finish import Report
 from loadlab.pipeline.layout import Layout
 
@@ -118,6 +119,15 @@ def test_every_json_is_json(type_: Type, bundle: Path, words: tuple[str, ...]) -
     found: Any = orjson.loads(out)
     assert found
     assert err == ""
+
+
+def test_a_check_of_the_doctor_is_one_line_however_long(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = ", ".join(f"flask_gunicorn (pid {number})" for number in range(20))
+    check = Check(name="processes of another run", status="warn", got=long, expected="none", next_step="kill them")
+    monkeypatch.setattr("loadlab.cli.commands.run_checks", lambda _: [check])
+    monkeypatch.setattr("loadlab.cli.commands.shutil.which", lambda _: None)
+    _, out, _ = type_("doctor")
+    assert out.splitlines() == [f"warn {check.name}: {long}", "       expected none", "       next: kill them"]
 
 
 def test_the_list_names_experiments_and_runs(type_: Type, bundle: Path) -> None:

@@ -221,7 +221,8 @@ def test_arrivals_of_an_open_load_come_as_planned_and_its_books_balance(start: C
         assert abs(arrivals["planned"] - window["users"] * window["load"]["measure_s"]) <= 1, window["id"]
         assert arrivals["dropped"] == 0
         assert arrivals["started"] > 0
-    assert {level["users"] for level in run.results()["levels"]} == {20, 40}
+    # where other machines take processor time no window may count, and `levels` is empty
+    assert {level["users"] for level in run.results()["tested"]} == {20, 40}
 
 
 def test_images_and_a_locustfile_of_ones_own_need_nothing_of_the_lab_in_them(

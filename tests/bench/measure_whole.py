@@ -10,12 +10,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.arena import Arena, MeasureError, last_line, run
+from bench.decision_tables import NOISES
 from bench.figures import Figure, at_least, at_most
+from bench.staged_coverage import MARK
 
 CONCLUSIVE = ("diverges", "diverged_at_first", "no_divergence")
 VERDICT_CODES = (0, 3, 4, 5)
 QUICK_TIMEOUT_S, TEST_TIMEOUT_S, COVERAGE_TIMEOUT_S = 900.0, 1500.0, 1800.0
 COVERAGE_RUNS, SHORT_COVERAGE_RUNS = 20_000, 1_000
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "usual curves": ("{}, usual curves",),
+    "on the margin": ("{}, on the margin",),
+    "recorded noise": ("{} with recorded noise",),
+    "noise that breaks an assumption": tuple(f"{{}} with {noise} noise" for noise in NOISES),
+    "two stages": (f"{MARK}{{}}, usual curves", f"{MARK}{{}}, on the margin"),
+    "two stages, recorded noise": (f"{MARK}{{}}, recorded noise",),
+    "two stages, noise that breaks an assumption": tuple(f"{MARK}{{}}, {noise} noise" for noise in NOISES),
+}
+"""Kinds of lines of bench_coverage.py, by how their names begin; {} is what is counted."""
 
 
 def measure_quick(arena: Arena) -> Iterator[Figure]:
@@ -70,7 +82,7 @@ def measure_tests(arena: Arena) -> Iterator[Figure]:
 
 
 def measure_coverage(arena: Arena) -> Iterator[Figure]:
-    """The worst of all plans and noise levels, for the usual curves and for those on the margin."""
+    """The worst of all plans and noise levels, for each kind of curves and noise, of one stage and of two."""
     runs = arena.pick(COVERAGE_RUNS, SHORT_COVERAGE_RUNS)
     arena.say(f"coverage: {runs} simulated runs for each curve")
     script = arena.root / "tests" / "bench" / "bench_coverage.py"
@@ -82,21 +94,35 @@ def measure_coverage(arena: Arena) -> Iterator[Figure]:
 
 
 def coverage_figures(lines: Sequence[Mapping[str, Any]], runs: int) -> Iterator[Figure]:
-    """One figure for each kind of line: its worst value against the bar that the line itself names."""
+    """One figure for each kind of line: its worst value against the bar that the lines themselves name.
+
+    Raises:
+        MeasureError: a kind is missing, has two bars, or a line with a bar would be in no figure.
+    """
+    left = {str(line["name"]) for line in lines}
     for kind, sign, words in (("coverage", at_least, ">= "), ("false alarms", at_most, "<= ")):
-        for curves in ("usual curves", "on the margin"):
-            mine = [line for line in lines if line["name"].startswith(f"{kind}, {curves}")]
-            if not mine:
-                raise MeasureError(f"bench_coverage.py printed no line '{kind}, {curves}'")
+        for group, beginnings in GROUPS.items():
+            begin = tuple(text.format(kind) for text in beginnings)
+            mine = [line for line in lines if str(line["name"]).startswith(begin)]
+            bars = {str(line["bar"]) for line in mine}
+            if len(bars) != 1:
+                raise MeasureError(f"bench_coverage.py printed {_missing(begin[0], bars)}")
+            left -= {str(line["name"]) for line in mine}
             worst = (min if kind == "coverage" else max)(mine, key=lambda line: float(line["value"]))
             values = [float(line["value"]) for line in mine]
             yield Figure(
-                name=f"bracket {kind}, {curves}",
+                name=f"bracket {kind}, {group}",
                 value=float(worst["value"]),
                 lower=min(values),
                 upper=max(values),
                 unit="share",
-                bar=sign(float(str(worst["bar"]).removeprefix(words))),
+                bar=sign(float(bars.pop().removeprefix(words))),
                 how=f"worst of {len(mine)} plans and noise levels, {runs} simulated runs for each curve",
                 note=f"{worst['name']}, {worst['curve']}",
             )
+    if left:
+        raise MeasureError(f"bench_coverage.py printed lines that no figure shows: {', '.join(sorted(left)[:3])}")
+
+
+def _missing(begin: str, bars: set[str]) -> str:
+    return f"lines '{begin}' with several bars: {', '.join(sorted(bars))}" if bars else f"no line '{begin}'"

@@ -41,7 +41,7 @@ def staged_lines(runs: int, seed: int, sds_log: tuple[float, ...], recorded: Rec
             yield from _judged(f"{noise} noise, {label}", {**usual, **margin}, broken, runs, seed, broken=True)
         yield from _widths(label, plan, runs, seed)
     real, label = _noisy(shape, sd_log=recorded.sd_log, noise="recorded", recorded=recorded), f"{name}, recorded noise"
-    yield from _judged(f"recorded noise, {label}", {**usual, **margin}, real, runs, seed, broken=True)
+    yield from _judged(f"recorded noise, {label}", {**usual, **margin}, real, runs, seed)
     yield from _widths(label, real, runs, seed)
 
 

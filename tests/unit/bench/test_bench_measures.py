@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from bench.arena import CHILDREN, HOST, Arena, MeasureError, available_cores
 from bench.figures import Figure
 from bench.interleaved import ratio_of_medians, turns
 from bench.measure_scrape import ARMS, Scraped, rate_figure, scrape_interval_s, scraping
-from bench.measure_whole import coverage_figures
+from bench.measure_whole import GROUPS, coverage_figures
 from bench.saturation import Load, Sample, load_once
 from bench.self_contained import foreign_parts
 from loadlab.execute.processes import ChildProcesses, free_port
@@ -85,30 +86,50 @@ def test_a_page_that_stands_alone_has_nothing_to_find() -> None:
     assert foreign_parts(page) == []
 
 
-def _line(name: str, value: float, bar: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "bar": bar, "curve": "kink"}
+def _lines() -> list[dict[str, Any]]:
+    """Two lines of each kind that bench_coverage.py judges."""
+    bars = {"coverage": (">= 0.975", (0.99, 0.97)), "false alarms": ("<= 0.025", (0.001, 0.02))}
+    return [
+        {"name": f"{begin.format(kind)}, plan {plan}", "value": value, "bar": bar, "curve": "kink"}
+        for kind, (bar, values) in bars.items()
+        for beginnings in GROUPS.values()
+        for begin in beginnings
+        for plan, value in enumerate(values)
+    ]
 
 
 def test_of_all_plans_the_worst_is_the_figure_for_its_bar() -> None:
-    lines = [
-        _line(f"{kind}, {curves}, plan {plan}", value, bar)
-        for curves in ("usual curves", "on the margin")
-        for kind, bar, values in (
-            ("coverage", ">= 0.9750", (0.99, 0.97)),
-            ("false alarms", "<= 0.0250", (0.001, 0.02)),
-        )
-        for plan, value in enumerate(values)
-    ]
-    figures = {figure.name: figure for figure in coverage_figures(lines, 1000)}
-    assert figures["bracket coverage, usual curves"].value == 0.97
-    assert figures["bracket coverage, usual curves"].ok is False
-    assert figures["bracket false alarms, on the margin"].value == 0.02
-    assert figures["bracket false alarms, on the margin"].ok is True
+    figures = {figure.name: figure for figure in coverage_figures(_lines(), 1000)}
+    assert len(figures) == 2 * len(GROUPS)
+    for group in ("usual curves", "recorded noise", "two stages, recorded noise"):
+        assert figures[f"bracket coverage, {group}"].value == 0.97
+        assert figures[f"bracket coverage, {group}"].ok is False
+        assert figures[f"bracket false alarms, {group}"].value == 0.02
+        assert figures[f"bracket false alarms, {group}"].ok is True
 
 
-def test_a_coverage_script_that_prints_something_else_is_no_pass() -> None:
-    with pytest.raises(MeasureError, match="no line 'coverage, usual curves'"):
-        list(coverage_figures([], 1000))
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ([], "no line 'coverage, usual curves'"),
+        ([line for line in _lines() if "recorded" not in line["name"]], "no line 'coverage with recorded noise'"),
+        ([*_lines(), {**_lines()[0], "bar": ">= 0.9"}], r"several bars: >= 0\.9, >= 0\.975"),
+        ([*_lines(), {**_lines()[0], "name": "coverage with new noise, plan"}], "no figure shows: coverage with new"),
+    ],
+)
+def test_a_coverage_script_that_prints_something_else_is_no_pass(lines: list[dict[str, Any]], why: str) -> None:
+    with pytest.raises(MeasureError, match=why):
+        list(coverage_figures(lines, 1000))
+
+
+def test_every_line_that_the_script_judges_is_in_a_figure() -> None:
+    """Few runs: the names are what is looked at here."""
+    script = command.ROOT / "tests" / "bench" / "bench_coverage.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--runs", "40"], capture_output=True, text=True, check=False, timeout=120
+    )
+    judged = [line for line in map(json.loads, done.stdout.splitlines()) if line["bar"] is not None]
+    assert len(list(coverage_figures(judged, 40))) == 2 * len(GROUPS), done.stderr
 
 
 def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_for() -> None:

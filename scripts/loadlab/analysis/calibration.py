@@ -148,7 +148,7 @@ def failures(
     two: Doubling | None,
 ) -> tuple[str, ...]:
     """Why the generator cannot be relied on here, the likeliest cause first; empty where it can."""
-    found = [f"{s.order.id}: {s.faults[0]}" for s in steps if s.order.purpose == "latency" and s.faults]
+    found = [f"{s.order.id}: {s.faults[0]}" for s in steps if s.faults and _has_to_hold(s.order, rate)]
     if rate is None:
         found.append("not truthful at the lowest rate that was tried")
     if users is None:
@@ -161,6 +161,13 @@ def failures(
     if found and busiest > QUIET_RATIO:
         found.insert(0, f"the cores had other work for {format_percent(busiest)} of the time: end it, calibrate again")
     return tuple(found)
+
+
+def _has_to_hold(order: Order, rate: Reach | None) -> bool:
+    """Not the rungs of the ladders, which end where one fails, nor a pace at which the ladder of rates failed."""
+    if order.purpose == "pace":
+        return rate is not None and (rate.beyond is None or order.size < rate.beyond)
+    return order.purpose in ("latency", "doubling")
 
 
 def _faults(step: Step, window: LoadWindow) -> Iterator[str]:

@@ -55,7 +55,10 @@ def users_order(per_generator: int, generators: int, attempt: int) -> Order:
 
 
 def doubling_users(rate_rps: float) -> int:
-    """As many as are in flight at a rate of short answers, and even; at 50 ms they ask for two fifths of that rate."""
+    """As many as are in flight at a rate of short answers, and even; at 50 ms they ask for two fifths of that rate.
+
+    rate_rps: what one generator was found truthful at, since one has to do it alone.
+    """
     return max(2, 2 * (round(rate_rps * RATE_DELAY_S) // 2))
 
 

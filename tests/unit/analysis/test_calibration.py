@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders_calibration import make_calibration, make_logs, make_order, make_step
+from builders_calibration import make_calibration, make_logs, make_open_step, make_order, make_step
 from loadlab.analysis.calibration import (
     FLOOR_S,
     doubling,
@@ -134,3 +134,27 @@ def test_failures_name_the_other_work_first_where_there_is_some() -> None:
     assert found[1] == "latency-10: p50: recorded 2 ms, truth 1 ms"
     assert len(found) == 4
     assert len(failures([off], good.cores, good.rate, good.users, good.doubling)) == 1
+
+
+def test_a_pace_that_fails_within_the_reach_of_rates_is_a_failure_and_one_beyond_it_is_not() -> None:
+    good = make_calibration()
+    off = make_open_step(purpose="pace", rate_rps=1000, faults=("990 of 1000 planned arrivals begun",))
+    for rate, expected in (
+        (Reach(most=4100.0, beyond=5000.0), ("pace-1000: 990 of 1000 planned arrivals begun",)),
+        (Reach(most=1030.0, beyond=None), ("pace-1000: 990 of 1000 planned arrivals begun",)),
+        (Reach(most=510.0, beyond=1000.0), ()),
+    ):
+        assert failures([off], good.cores, rate, good.users, good.doubling) == expected
+
+
+def test_two_generators_that_agree_but_lose_requests_are_a_failure() -> None:
+    good = make_calibration()
+    lossy = make_step(purpose="doubling", generators=2, faults=("3 requests failed",))
+    found = failures([lossy], good.cores, good.rate, good.users, good.doubling)
+    assert found == ("doubling-10: 3 requests failed",)
+
+
+def test_a_rung_that_fails_ends_its_ladder_and_nothing_more() -> None:
+    good = make_calibration()
+    rungs = [make_open_step(faults=("p99",)), make_step(purpose="users", faults=("p99",))]
+    assert failures(rungs, good.cores, good.rate, good.users, good.doubling) == ()

@@ -17,7 +17,7 @@ p99.9 where the machine can."""
 
 PACE_ORDERS: tuple[Order, ...] = (
     Order(
-        id="pace-100", purpose="pace", delay_s=0.05, users=0, measure_s=5.0, settle_s=1.0,
+        id="pace-100", purpose="pace", delay_s=0.05, users=0, measure_s=10.5, settle_s=1.0,
         rate_rps=100, pattern="constant",
     ),
     Order(
@@ -26,6 +26,9 @@ PACE_ORDERS: tuple[Order, ...] = (
     ),
 )  # fmt: skip
 """Evenly spaced arrivals, so that every count has one right answer. An open load begins 0.5 s after it was ordered."""
+
+ENOUGH_REQUESTS = 1050
+"""A step is long enough for so many, that its p99, which takes 1 000, is judged."""
 
 RATE_DELAY_S = 0.02
 RATES_RPS = (500, 1000, 1500, 2000, 2500, 3000, 3600, 4300, 5200, 6200)
@@ -49,8 +52,8 @@ def users_order(per_generator: int, generators: int, attempt: int) -> Order:
     """A rung of the ladder of concurrency: long answers, many users. A turn passes before the window opens."""
     users = per_generator * generators
     return Order(
-        id=f"users-{users}-{attempt}", purpose="users", delay_s=USERS_DELAY_S, users=users, measure_s=2.0, settle_s=1.8,
-        generators=generators,
+        id=f"users-{users}-{attempt}", purpose="users", delay_s=USERS_DELAY_S, users=users,
+        measure_s=_long_enough_s(2.0, users / USERS_DELAY_S), settle_s=1.8, generators=generators,
     )  # fmt: skip
 
 
@@ -66,9 +69,13 @@ def doubling_orders(users: int) -> tuple[Order, Order]:
     """One generator with all users, and two with half of them each."""
     one, two = (
         Order(
-            id=f"doubling-{n}", purpose="doubling", delay_s=DOUBLING_DELAY_S, users=users, measure_s=4.0, settle_s=0.7,
-            generators=n,
+            id=f"doubling-{n}", purpose="doubling", delay_s=DOUBLING_DELAY_S, users=users,
+            measure_s=_long_enough_s(4.0, users / DOUBLING_DELAY_S), settle_s=0.7, generators=n,
         )
         for n in (1, 2)
     )  # fmt: skip
     return one, two
+
+
+def _long_enough_s(least_s: float, rate_rps: float) -> float:
+    return max(least_s, ENOUGH_REQUESTS / rate_rps)

@@ -3,7 +3,8 @@
     python tests/bench/controls.py [--aa 30] [--injected 20] [--folder runs/controls] [--docs docs/controls.md]
 
 Resumable: a run that is finished is not made again, one that was interrupted is resumed. Each is one level and eight
-blocks, about three minutes, so all of them take four and a half hours; any number of them makes a table.
+blocks, about three minutes, so all of them take four and a half hours; any number of them makes a table. Exit codes:
+0 no bar missed by the runs there are, 1 one missed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ from loadlab.stats.student import t_quantile_of
 ROOT = Path(__file__).resolve().parents[2]
 EFFECTS = (0.0, 0.05, 0.10, 0.20)
 RUN_TIMEOUT_S = 1200
+MISSED = "MISSED"
+AA_RUNS, AA_MOST_95, AA_MOST_99 = 30, 4, 2
+"""Of so many runs of a stack against itself so many at most may leave 1 outside of their interval."""
+FOUND_EFFECT, FOUND_RUNS, FOUND_LEAST = 0.10, 20, 19
+"""Of so many runs with that effect so many at least have to call stack one dearer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,9 +78,10 @@ def main() -> int:
         if not _make(folder, effect, number):
             print(f"{folder.name}: no result, left out", flush=True)
     controls, failed = _read_all(asked.folder)
-    write_marked(asked.docs, "controls", table(controls, failed))
-    print(table(controls, failed))
-    return 0
+    text = table(controls, failed)
+    write_marked(asked.docs, "controls", text)
+    print(text)
+    return 1 if MISSED in text else 0
 
 
 def _wanted(aa: int, injected: int) -> Iterator[tuple[float, int]]:
@@ -104,10 +111,16 @@ def _make(folder: Path, effect: float, number: int) -> bool:
     ]
     env_path = str(ROOT / "scripts")
     print(f"{folder.name}: running", flush=True)
-    subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": env_path}, check=False, timeout=RUN_TIMEOUT_S,
-        capture_output=True,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": env_path}, check=False, timeout=RUN_TIMEOUT_S,
+            capture_output=True, text=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        print(f"{folder.name}: not over after {RUN_TIMEOUT_S} s; the next call resumes it", flush=True)
+        return _results(folder) is not None
+    if _results(folder) is None:
+        print(f"{folder.name}: exit code {done.returncode}: {done.stderr.strip()[-500:]}", flush=True)
     return _results(folder) is not None
 
 
@@ -155,8 +168,8 @@ def read_control(path: Path, effect_ratio: float) -> Control | None:
 def table(controls: Sequence[Control], failed: int) -> str:
     """What was found, by what was put there."""
     lines = [
-        "| injected | runs | mean ratio | SD of runs | 95 % interval leaves out 1 | 99 % | called dearer at margin 0 |",
-        "|---|---|---|---|---|---|---|",
+        "| injected | runs | mean ratio | SD of runs | 95 % interval leaves out 1 | 99 % | called dearer | bar |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for effect in EFFECTS:
         mine = [control for control in controls if control.effect_ratio == effect]
@@ -168,7 +181,7 @@ def table(controls: Sequence[Control], failed: int) -> str:
             )
             shares = " | ".join(f"{count} of {len(mine)}" for count in counts)
             name = f"+{effect:.0%}" if effect else "A/A"
-            lines.append(f"| {name} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} |")
+            lines.append(f"| {name} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} | {_bar(effect, mine)} |")
     facts = Machine().facts()
     told = ", ".join(f"{key} {facts[key]}" for key in ("cpu_model", "cores", "kernel") if facts.get(key))
     invalid = sum(control.invalid_windows for control in controls)
@@ -177,6 +190,30 @@ def table(controls: Sequence[Control], failed: int) -> str:
         f"Machine: {told}. {invalid} windows were refused by gates; {failed} further runs had no valid level.",
     ]
     return "\n".join(lines)
+
+
+def _bar(effect: float, mine: Sequence[Control]) -> str:
+    """What the bar of an effect says of these runs: met or missed by as many as it asks for, else how many are to come.
+
+    Missed as soon as no further run can mend it.
+    """
+    if effect == 0:
+        outside_95, outside_99 = (sum(c.outside_95 for c in mine), sum(c.outside_99 for c in mine))
+        broken = outside_95 > AA_MOST_95 * _share(mine, AA_RUNS) or outside_99 > AA_MOST_99 * _share(mine, AA_RUNS)
+        text, wanted = f"at most {AA_MOST_95} and {AA_MOST_99} of {AA_RUNS}", AA_RUNS
+    elif effect == FOUND_EFFECT:
+        lost = sum(not c.over for c in mine)
+        broken = lost > (FOUND_RUNS - FOUND_LEAST) * _share(mine, FOUND_RUNS)
+        text, wanted = f"dearer in at least {FOUND_LEAST} of {FOUND_RUNS}", FOUND_RUNS
+    else:
+        return "none"
+    to_come = wanted - len(mine)
+    return f"{text}: {MISSED if broken else f'{to_come} runs to come' if to_come > 0 else 'met'}"
+
+
+def _share(mine: Sequence[Control], wanted: int) -> float:
+    """Bars are for so many runs; more of them may err in proportion."""
+    return max(1.0, len(mine) / wanted)
 
 
 if __name__ == "__main__":

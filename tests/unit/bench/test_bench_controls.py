@@ -50,14 +50,34 @@ def test_a_run_without_a_valid_level_says_nothing(tmp_path: Path) -> None:
     assert read_control(results(tmp_path, LOGS, valid=False), 0.0) is None
 
 
-def test_the_table_counts_runs_by_what_was_injected() -> None:
-    def control(effect: float, ratio: float, *, over: bool) -> Control:
-        ends = (ratio * math.exp(-0.02), ratio * math.exp(0.02))
-        return Control(
-            effect_ratio=effect, ratio=ratio, blocks=8, lower_95=ends[0], upper_95=ends[1], over=over, invalid_windows=1
-        )
+def control(effect: float, ratio: float, *, over: bool = False, half: float = 0.02) -> Control:
+    """One run; half: of its 95 % interval, as a log."""
+    ends = (ratio * math.exp(-half), ratio * math.exp(half))
+    return Control(
+        effect_ratio=effect, ratio=ratio, blocks=8, lower_95=ends[0], upper_95=ends[1], over=over, invalid_windows=1
+    )
 
-    text = table([control(0.0, 1.0, over=False), control(0.0, 1.04, over=True), control(0.1, 1.1, over=True)], 2)
+
+def test_the_table_counts_runs_by_what_was_injected() -> None:
+    text = table([control(0.0, 1.0), control(0.0, 1.04, over=True), control(0.1, 1.1, over=True)], 2)
     assert "| A/A | 2 | 1.0200 | 0.0283 | 1 of 2 | 1 of 2 | 1 of 2 |" in text
     assert "| +10% | 1 | 1.1000 | - | 1 of 1 | 1 of 1 | 1 of 1 |" in text
     assert "3 windows were refused by gates; 2 further runs had no valid level" in text
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        ([control(0.0, 1.0)] * 26 + [control(0.0, 1.021)] * 4, "at most 4 and 2 of 30: met"),
+        ([control(0.0, 1.0)] * 25 + [control(0.0, 1.021)] * 5, "at most 4 and 2 of 30: MISSED"),
+        ([control(0.0, 1.0)] * 27 + [control(0.0, 1.1)] * 3, "at most 4 and 2 of 30: MISSED"),
+        ([control(0.0, 1.0)] * 12, "at most 4 and 2 of 30: 18 runs to come"),
+        ([control(0.0, 1.1)] * 3, "at most 4 and 2 of 30: MISSED"),
+        ([control(0.1, 1.1, over=True)] * 19 + [control(0.1, 1.0)], "dearer in at least 19 of 20: met"),
+        ([control(0.1, 1.1, over=True)] * 18 + [control(0.1, 1.0)] * 2, "dearer in at least 19 of 20: MISSED"),
+        ([control(0.1, 1.1, over=True)] * 38 + [control(0.1, 1.0)] * 2, "dearer in at least 19 of 20: met"),
+        ([control(0.05, 1.05)], "| none |"),
+    ],
+)
+def test_the_table_says_whether_the_bars_are_met(runs: list[Control], said: str) -> None:
+    assert said in table(runs, 0)

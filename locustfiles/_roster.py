@@ -8,12 +8,15 @@ from 0, thus has the users r, r + w, r + 2 w ... of the fleet. With n hosts user
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 BETWEEN_HOSTS = re.compile(r"\s*,\s*(?=https?://)")
 
@@ -24,12 +27,22 @@ def hosts_of(host: str) -> list[str]:
 
 
 def deal_ranks(environment: Any, **_: Any) -> None:
-    """Listener of test_start on a master: the order in which it deals users out goes to the workers as an option."""
-    runner = environment.runner
+    """Listener of test_start on a master: the order in which it deals users out goes to the workers as an option.
+
+    Of an open load one user on each worker leads the arrivals; a warning says where there are fewer.
+    """
+    runner, options = environment.runner, environment.parsed_options
     order = getattr(runner._users_dispatcher, "_worker_nodes", None) or sorted(
         runner.clients.all, key=lambda node: str(node.id)
     )
-    environment.parsed_options.lab_ranks = {node.id: rank for rank, node in enumerate(order)}
+    options.lab_ranks = {node.id: rank for rank, node in enumerate(order)}
+    users, workers = runner.target_user_count, len(options.lab_ranks)
+    if options.rate_rps and users < workers:
+        logger.warning(
+            "open load: got %d users for %d workers, expected one on each to lead its arrivals; what is due on %d "
+            "workers is not sent: start with -u %d -r %d",
+            *(users, workers, workers - users, workers, workers),
+        )
 
 
 class Roster:

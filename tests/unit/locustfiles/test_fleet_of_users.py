@@ -14,8 +14,8 @@ from _roster import Roster, deal_ranks, hosts_of, randomness
 
 
 def environment(worker: str = "local", seed: int = 0, **options: Any) -> Any:
-    runner = SimpleNamespace(client_id=worker, worker_index=0)
-    return SimpleNamespace(runner=runner, parsed_options=SimpleNamespace(lab_seed=seed, **options))
+    runner = SimpleNamespace(client_id=worker, worker_index=0, target_user_count=0)
+    return SimpleNamespace(runner=runner, parsed_options=SimpleNamespace(lab_seed=seed, **{"rate_rps": 0.0, **options}))
 
 
 def enrolled(roster: Roster, count: int, host: str = "http://one") -> list[Any]:
@@ -56,6 +56,17 @@ def test_ranks_are_in_the_order_in_which_locust_deals_users_out() -> None:
     master.runner._users_dispatcher = SimpleNamespace(_worker_nodes=nodes)
     deal_ranks(master)
     assert master.parsed_options.lab_ranks == {"b": 0, "c": 1, "a": 2}
+
+
+@pytest.mark.parametrize(("users", "rate_rps", "warned"), [(1, 100.0, True), (3, 100.0, False), (1, 0.0, False)])
+def test_a_master_warns_when_some_of_its_workers_get_no_user_to_lead_their_arrivals(
+    users: int, rate_rps: float, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    master = environment(rate_rps=rate_rps)
+    master.runner.target_user_count = users
+    master.runner._users_dispatcher = SimpleNamespace(_worker_nodes=[SimpleNamespace(id=name) for name in "abc"])
+    deal_ranks(master)
+    assert ("what is due on 2 workers is not sent: start with -u 3 -r 3" in caplog.text) is warned
 
 
 def test_each_swarm_counts_its_users_anew() -> None:

@@ -111,7 +111,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         warmup_s=experiment.window.warmup_s,
         measure_s=experiment.window.measure_s,
         least_s=least_s(experiment, plan),
-        outlook=_outlook(experiment, plan, layout),
+        outlook=_outlook(experiment, plan, request.target, layout),
         obstacles=_obstacles(experiment, request, layout),
         refine=_second(experiment, plan),
     )
@@ -196,7 +196,7 @@ def _second(experiment: Experiment, first: Plan) -> SecondStage | None:
     )
 
 
-def _outlook(experiment: Experiment, plan: Plan, layout: Layout) -> tuple[str, ...]:
+def _outlook(experiment: Experiment, plan: Plan, target: str, layout: Layout) -> tuple[str, ...]:
     rule = replace(experiment.decision, alpha=experiment.stage_alpha)
     if len(experiment.stacks) != 2:
         return ()  # one stack has no ratio to see
@@ -205,7 +205,7 @@ def _outlook(experiment: Experiment, plan: Plan, layout: Layout) -> tuple[str, .
             rule,
             blocks=len(plan.blocks),
             levels=len(plan.levels),
-            scatter=known_scatter(layout.runs, experiment.id, rule.statistic),
+            scatter=known_scatter(layout.runs, experiment.id, rule.statistic, target),
             seconds_of=lambda blocks: least_s(experiment, plan_before_demands(experiment, blocks)),
         )
     )

@@ -35,15 +35,16 @@ class Scatter:
     @property
     def words(self) -> str:
         """Such as "1.2 %, as in run quick-..."."""
-        origin = f"as in {self.run}" if self.run else "assumed: no finished run of this experiment is here"
+        origin = f"as in {self.run}" if self.run else "assumed: no finished run of it on this target is here"
         return f"{format_percent(self.sd_log)} ({origin})"
 
 
-def known_scatter(runs: Path, experiment_id: str, statistic: str) -> Scatter:
-    """The median scatter over the valid levels of the newest run of an experiment; assumed where there is none."""
+def known_scatter(runs: Path, experiment_id: str, statistic: str, target: str) -> Scatter:
+    """The median scatter over the valid levels of the newest run of an experiment on a target; assumed without one."""
     finished = [path for path in runs.glob("*/results.json") if not path.parent.is_symlink()]
     for results in sorted(finished, key=lambda path: path.stat().st_mtime, reverse=True):
-        found = _scatter_of(_read(results), experiment_id, statistic)
+        told = _read(results)
+        found = _scatter_of(told, experiment_id, statistic) if _target_of(told) == target else None
         if found is not None:
             return Scatter(sd_log=found, run=results.parent.name)
     return Scatter(sd_log=ASSUMED_SD_LOG, run=None)
@@ -100,6 +101,12 @@ def _scatter_of(results: dict[str, Any], experiment_id: str, statistic: str) -> 
     decisive = [level for level in mine if _price(level) == _price(mine[0])]
     found = [sd for level in decisive if (sd := _sd_log(level)) is not None]
     return median(found) if found else None
+
+
+def _target_of(results: Mapping[str, Any]) -> object:
+    """Pods scatter otherwise than pinned processes do."""
+    provenance = results.get("provenance")
+    return provenance.get("target") if isinstance(provenance, dict) else None
 
 
 def _price(level: Mapping[str, Any]) -> tuple[Any, Any]:

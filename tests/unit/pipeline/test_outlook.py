@@ -20,7 +20,12 @@ LOGS = (0.10, 0.13, 0.11, 0.16)
 
 
 def results(
-    experiment: str = "quick", *, valid: bool = True, logs: tuple[float, ...] = LOGS, other: tuple[float, ...] = ()
+    experiment: str = "quick",
+    *,
+    valid: bool = True,
+    logs: tuple[float, ...] = LOGS,
+    other: tuple[float, ...] = (),
+    target: str = "local",
 ) -> str:
     """results.json of one level, with the interval that the real code gives these blocks.
 
@@ -28,7 +33,7 @@ def results(
     """
     levels = [level(logs, "aws-fargate-x86", valid=valid)]
     levels += [level(other, "cloud-run-request", valid=valid)] * 3 if other else []
-    return json.dumps({"experiment": {"id": experiment}, "comparisons": levels})
+    return json.dumps({"experiment": {"id": experiment}, "comparisons": levels, "provenance": {"target": target}})
 
 
 def level(logs: tuple[float, ...], price: str, *, valid: bool) -> dict[str, object]:
@@ -57,14 +62,14 @@ def bundle(runs: Path, name: str, text: str, age_s: int = 0) -> None:
 
 def test_the_scatter_of_the_blocks_is_read_back_out_of_a_finished_run(tmp_path: Path) -> None:
     bundle(tmp_path, "quick-1", results())
-    seen = known_scatter(tmp_path, "quick", "cost_per_million_good")
+    seen = known_scatter(tmp_path, "quick", "cost_per_million_good", "local")
     assert seen.run == "quick-1"
     assert seen.sd_log == pytest.approx(stdev(LOGS))
 
 
 def test_only_the_curve_that_decides_tells_the_scatter(tmp_path: Path) -> None:
     bundle(tmp_path, "quick-1", results(other=(0.1, 0.9, 0.5)))
-    assert known_scatter(tmp_path, "quick", "cost_per_million_good").sd_log == pytest.approx(stdev(LOGS))
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local").sd_log == pytest.approx(stdev(LOGS))
 
 
 @pytest.mark.parametrize(("blocks", "says"), [(8, "8 are enough"), (4, "4 are too few: --set blocks.count=8")])
@@ -80,13 +85,20 @@ def test_the_newest_run_of_the_same_experiment_is_asked(tmp_path: Path) -> None:
     bundle(tmp_path, "old", results(logs=(0.1, 0.9, 0.2)), age_s=60)
     bundle(tmp_path, "new", results())
     bundle(tmp_path, "other", results("threshold-50"), age_s=-60)
-    assert known_scatter(tmp_path, "quick", "cost_per_million_good").run == "new"
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local").run == "new"
+
+
+def test_a_run_on_another_target_tells_nothing_of_this_one(tmp_path: Path) -> None:
+    bundle(tmp_path, "here", results(), age_s=60)
+    bundle(tmp_path, "cluster", results(logs=(0.1, 0.9, 0.2), target="kubernetes"))
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local").run == "here"
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "kubernetes").run == "cluster"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"experiment": 3}', results(valid=False), results("x"), "{}"])
 def test_where_no_run_tells_the_scatter_is_assumed_and_said_to_be(tmp_path: Path, text: str) -> None:
     bundle(tmp_path, "run", text)
-    seen = known_scatter(tmp_path, "quick", "cost_per_million_good")
+    seen = known_scatter(tmp_path, "quick", "cost_per_million_good", "local")
     assert (seen.sd_log, seen.run) == (ASSUMED_SD_LOG, None)
     assert "assumed" in seen.words
 

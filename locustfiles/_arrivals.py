@@ -27,7 +27,7 @@ from _arrival_tally import DROPPED, STARTED
 from _connections import close_connections
 from _recorder import Recorder
 from _roster import Roster
-from _schedule import Ledger, Schedule, parse_pattern, share_of
+from _schedule import START_LEAD_S, Ledger, Schedule, parse_pattern, share_of
 from gevent import Greenlet, getcurrent
 from locust import SequentialTaskSet, TaskSet
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopUser
@@ -35,8 +35,6 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST
 
 logger = logging.getLogger(__name__)
 
-START_LEAD_S = 0.5
-"""The schedule starts so long after the swarm was ordered, when every worker has heard of it."""
 BREATH = 64
 """A dispatcher that is behind lets others run after so many arrivals."""
 

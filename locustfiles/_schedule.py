@@ -18,6 +18,8 @@ import numpy as np
 from _histogram import Floats
 
 CHUNK = 4096
+START_LEAD_S = 0.5
+"""A schedule starts so long after its swarm was ordered, when every worker has heard of it."""
 SYNTAX = "poisson, constant, steps(1@0s, 3@30s) or constant steps(1@0s, 3@30s)"
 _SHAPE = re.compile(r"(?:(poisson|constant)\s*)?(?:steps\(([^()]*)\))?")
 _STEP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*@\s*(\d+(?:\.\d+)?)s\s*")

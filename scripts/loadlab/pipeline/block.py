@@ -138,11 +138,11 @@ def level_text(trial: Trial) -> str:
 
 
 def timing(rig: Rig, trial: Trial, demands: tuple[Demand, ...]) -> Timing:
-    """Warm-up, window and start spread of a trial, from the stack's measured demand."""
+    """Warm-up, window and start spread of a trial, from the measured demands."""
     demand = next(d for d in demands if d.stack == trial.stack)
     think_s = demand.think_time_s(rig.load.think_s) or 0.0
     return Timing(
-        warmup_s=settling_s(demand, trial.users, think_s) if trial.kind == "closed" else open_settling_s(demand),
+        warmup_s=settling_s(demand, trial.users, think_s) if trial.kind == "closed" else open_settling_s(demands),
         measure_s=rig.experiment.window.measure_s,
         phase_s=demand.service_s + think_s,
         scrape_cpu_s=demand.scrape_cpu_s,

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from loadlab.design.plan import make_plan
 from loadlab.design.replication import Overhead, estimated_duration_s
-from loadlab.model.experiment import Experiment
+from loadlab.design.warmup import OPEN_LEAD_S
+from loadlab.model.experiment import Experiment, OpenLoad
 from loadlab.model.plan import Block, Plan
 from loadlab.model.run import Demand
 from loadlab.pipeline.block import timing
@@ -25,8 +26,9 @@ def plan_before_demands(experiment: Experiment, blocks: int) -> Plan:
 
 def least_s(experiment: Experiment, plan: Plan) -> float:
     """What the windows take if every answer comes at once and none is repeated."""
-    think_s = experiment.load.think_s
-    return estimated_duration_s(plan, experiment.window, OVERHEAD, response_s=0.0, think_s=think_s)
+    is_open = isinstance(experiment.load, OpenLoad)
+    overhead = replace(OVERHEAD, per_window_s=OVERHEAD.per_window_s + OPEN_LEAD_S) if is_open else OVERHEAD
+    return estimated_duration_s(plan, experiment.window, overhead, response_s=0.0, think_s=experiment.load.think_s)
 
 
 def expected_s(rig: Rig, blocks: Sequence[Block], demands: tuple[Demand, ...]) -> tuple[float, ...]:

@@ -9,9 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
-from builders import make_experiment, make_open
+from builders import make_demand, make_experiment, make_open
 from loadlab.design.plan import make_plan
+from loadlab.design.warmup import OPEN_LEAD_S
 from loadlab.model.experiment import Experiment
+from loadlab.pipeline.block import timing
 from loadlab.pipeline.finish import analyse_bundle
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.listing import listing
@@ -51,6 +53,17 @@ def test_every_trial_of_the_sweep_is_open_and_the_demands_are_closed(lab: Lab) -
     windows = [orjson.loads(path.read_bytes()) for path in sorted((lab.folder / "windows").glob("*.json"))]
     arrivals = {window["id"].startswith("demand"): window["load"]["arrivals"] is None for window in windows}
     assert arrivals == {True: True, False: False}
+
+
+def test_both_windows_of_a_pair_see_the_same_part_of_their_schedule(tmp_path: Path) -> None:
+    """Steps of the rate count from the start of each trial: stacks of unlike speed wait alike."""
+    lab = make_lab(_experiment(), tmp_path / "unit-run")
+    demands = (make_demand("pool", service_s=0.9), make_demand("loop", service_s=0.2))
+    trials = make_plan(_experiment(), RATES, seed=7).blocks[0].trials
+    with lab.opened() as store:
+        rig = lab.rig(store)
+        waited_s = {timing(rig, trial, demands).warmup_s for trial in trials}
+    assert waited_s == {OPEN_LEAD_S + 4.5}
 
 
 def test_the_stacks_are_compared_at_each_rate(results: dict[str, Any]) -> None:

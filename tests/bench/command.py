@@ -28,7 +28,7 @@ from bench.measure_scrape import measure_scrape
 from bench.measure_services import measure_services
 from bench.measure_side_by_side import measure_side_by_side
 from bench.measure_upstream import measure_upstream
-from bench.measure_whole import measure_coverage, measure_quick, measure_tests
+from bench.measure_whole import measure_coverage, measure_placed, measure_quick, measure_tests
 from bench.record import Measured, RecordError, read_bench, write_bench
 from bench.surroundings import Watch
 from bench.table import table_text
@@ -51,11 +51,12 @@ MEASURES: dict[str, Measure] = {
     "garbage": measure_garbage,
     "clients": measure_clients,
     "quick": measure_quick,
+    "placed": measure_placed,
     "lab": measure_lab,
     "faults": measure_faults,
     "tests": measure_tests,
 }
-LONG = ("quick", "lab", "faults")
+LONG = ("quick", "placed", "lab", "faults")
 """Left out by --quick unless asked for by name."""
 
 
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="bench", description="The lab's measures with their bars, as ratios in one run."
     )
     parser.add_argument("--only", action="append", choices=tuple(MEASURES), help="this measure alone; repeatable")
-    parser.add_argument("--quick", action="store_true", help="short windows and few repeats, no `make quick`")
+    parser.add_argument("--quick", action="store_true", help="short windows and few repeats, no whole runs")
     parser.add_argument("--with-tests", action="store_true", help="also time `make test`")
     parser.add_argument("--profile", action="store_true", help="say where each stack's time goes (cProfile)")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), metavar="FILE", help="default: bench.json")

@@ -1,4 +1,4 @@
-"""The long ones: `make quick`, `make test`, and the coverage of the bracket in simulated runs."""
+"""The long ones: `make quick`, two stages, `make test`, and the coverage of the bracket in simulated runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from bench.staged_coverage import MARK
 
 CONCLUSIVE = ("diverges", "diverged_at_first", "no_divergence")
 VERDICT_CODES = (0, 3, 4, 5)
-QUICK_TIMEOUT_S, TEST_TIMEOUT_S, COVERAGE_TIMEOUT_S = 900.0, 1500.0, 1800.0
+QUICK_TIMEOUT_S, PLACED_TIMEOUT_S, TEST_TIMEOUT_S, COVERAGE_TIMEOUT_S = 900.0, 3600.0, 1500.0, 1800.0
+PLACED, GRID = "threshold-50-placed", "threshold-50"
 COVERAGE_RUNS, SHORT_COVERAGE_RUNS = 20_000, 1_000
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "usual curves": ("{}, usual curves",),
@@ -33,31 +34,85 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 def measure_quick(arena: Arena) -> Iterator[Figure]:
     """One real `make quick` from a ready environment."""
     arena.say("quick: a real run, about five minutes")
-    runs = arena.folder / "runs"
-    began = time.perf_counter()
-    done = run(
-        [arena.loadlab, "run", "quick", "--json", "--runs", str(runs)], cwd=arena.root, timeout_s=QUICK_TIMEOUT_S
-    )
-    took_s = time.perf_counter() - began
-    if done.returncode not in VERDICT_CODES:
-        raise MeasureError(f"loadlab run quick: exit code {done.returncode}: {last_line(done.stderr)}")
-    results: Mapping[str, Any] = json.loads(done.stdout)
-    verdict, bracket = results["verdict"], results["bracket"]
+    took_s, results = _whole_run(arena, "quick", QUICK_TIMEOUT_S)
     yield Figure(
         name="make quick",
         value=took_s,
         unit="s",
         bar=at_most(300.0),
         how="`loadlab run quick`, wall time from a ready environment, once",
-        note=f"verdict {verdict['kind']}, bracket ({bracket['lower_users']}, {bracket['upper_users']}]",
+        note=_answer(results),
+    )
+    yield _conclusive("make quick", results)
+
+
+def measure_placed(arena: Arena) -> Iterator[Figure]:
+    """The claim of 50 users at full strength, in two stages at levels that the law places."""
+    arena.say(f"placed: a real run of {PLACED}, ten to twenty minutes")
+    took_s, results = _whole_run(arena, PLACED, PLACED_TIMEOUT_S)
+    grid = run([arena.loadlab, "run", GRID, "--dry-run", "--json"], cwd=arena.root, timeout_s=60.0)
+    if grid.returncode:
+        raise MeasureError(f"loadlab run {GRID} --dry-run: exit code {grid.returncode}: {last_line(grid.stderr)}")
+    yield from placed_figures(took_s, results, float(json.loads(grid.stdout)["least_s"]))
+
+
+def placed_figures(took_s: float, results: Mapping[str, Any], grid_s: float) -> Iterator[Figure]:
+    """What a run of two stages took, how wide its bracket is, and what the grid takes at least.
+
+    grid_s: of the 14-level grid, by its dry run.
+    """
+    lower, upper = results["bracket"]["lower_users"], results["bracket"]["upper_users"]
+    yield Figure(
+        name=PLACED,
+        value=took_s,
+        unit="s",
+        bar=at_most(1200.0),
+        how=f"`loadlab run {PLACED}`, wall time from a ready environment, once",
+        note=_answer(results),
     )
     yield Figure(
-        name="make quick, conclusive",
-        value=float(verdict["kind"] in CONCLUSIVE),
+        name=f"{PLACED}, width of its bracket",
+        value=upper / lower if lower and upper else None,
+        unit="ratio",
+        bar=at_most(1.5),
+        how="upper over lower end of that run's bracket",
+        note="" if lower and upper else "an end is open",
+    )
+    yield Figure(
+        name=f"{GRID} over {PLACED}",
+        value=grid_s / took_s,
+        unit="ratio",
+        bar=at_least(2.0),
+        how=f"what the 14 levels of {GRID} take at least, by --dry-run, over what that run took",
+    )
+    yield _conclusive(PLACED, results)
+
+
+def _whole_run(arena: Arena, experiment: str, timeout_s: float) -> tuple[float, Mapping[str, Any]]:
+    """Wall time and results of one run. Raises MeasureError when it comes to no verdict."""
+    argv = [arena.loadlab, "run", experiment, "--json", "--runs", str(arena.folder / "runs")]
+    began = time.perf_counter()
+    done = run(argv, cwd=arena.root, timeout_s=timeout_s)
+    took_s = time.perf_counter() - began
+    if done.returncode not in VERDICT_CODES:
+        raise MeasureError(f"loadlab run {experiment}: exit code {done.returncode}: {last_line(done.stderr)}")
+    results: Mapping[str, Any] = json.loads(done.stdout)
+    return took_s, results
+
+
+def _answer(results: Mapping[str, Any]) -> str:
+    bracket = results["bracket"]
+    return f"verdict {results['verdict']['kind']}, bracket ({bracket['lower_users']}, {bracket['upper_users']}]"
+
+
+def _conclusive(name: str, results: Mapping[str, Any]) -> Figure:
+    return Figure(
+        name=f"{name}, conclusive",
+        value=float(results["verdict"]["kind"] in CONCLUSIVE),
         unit="of 1",
         bar=at_least(1.0),
         how="1 when the verdict of that run is conclusive, on a quiet machine",
-        note=str(verdict["sentence"]),
+        note=str(results["verdict"]["sentence"]),
     )
 
 

@@ -20,7 +20,7 @@ from bench.arena import CHILDREN, HOST, Arena, MeasureError, available_cores
 from bench.figures import Figure
 from bench.interleaved import ratio_of_medians, turns
 from bench.measure_scrape import ARMS, Scraped, rate_figure, scrape_interval_s, scraping
-from bench.measure_whole import GROUPS, coverage_figures
+from bench.measure_whole import GROUPS, coverage_figures, placed_figures
 from bench.saturation import Load, Sample, load_once
 from bench.self_contained import foreign_parts
 from loadlab.execute.processes import ChildProcesses, free_port
@@ -132,11 +132,33 @@ def test_every_line_that_the_script_judges_is_in_a_figure() -> None:
     assert len(list(coverage_figures(judged, 40))) == 2 * len(GROUPS), done.stderr
 
 
+def _run(lower: int | None, upper: int | None) -> dict[str, Any]:
+    kind = "diverges" if lower and upper else "inconclusive"
+    return {"bracket": {"lower_users": lower, "upper_users": upper}, "verdict": {"kind": kind, "sentence": "So it is."}}
+
+
+@pytest.mark.parametrize(
+    ("took_s", "ends", "met"),
+    [
+        (1100.0, (45, 63), (True, True, True, True)),
+        (1250.0, (45, 63), (False, True, True, True)),
+        (1100.0, (45, 88), (True, False, True, True)),
+        (1100.0, (45, None), (True, False, True, False)),
+    ],
+)
+def test_a_run_of_two_stages_is_held_to_its_time_and_its_width(
+    took_s: float, ends: tuple[int, int | None], met: tuple[bool, ...]
+) -> None:
+    assert tuple(figure.ok for figure in placed_figures(took_s, _run(*ends), grid_s=2900.0)) == met
+    assert [f.ok for f in placed_figures(took_s, _run(*ends), grid_s=2000.0)][2] is False
+
+
 def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_for() -> None:
     everything = tuple(command.MEASURES)
     assert command.wanted(None, quick=False, with_tests=True) == everything
     assert set(everything) - set(command.wanted(None, quick=True, with_tests=False)) == {
         "quick",
+        "placed",
         "lab",
         "faults",
         "tests",

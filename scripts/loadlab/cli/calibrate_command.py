@@ -24,28 +24,31 @@ WIDTH = 120
 
 
 def calibrate_command(*, show: bool, as_json: bool) -> None:
-    """Measure, or show what is there. Exit code 0: truthful; 4: not."""
+    """Measure, or show what is there. Exit code 0: truthful, and what is shown holds; 4: not."""
     layout = checkout()
     try:
         found = _known(layout) if show else calibrate(layout, lambda line: typer.echo(f"calibrate: {line}", err=True))
     except KeyboardInterrupt:
         raise Interrupted("calibrate: interrupted; the calibration that was there stays as it was") from None
+    says = standing(found, identity(Machine()), SystemClock().unix_s())
+    is_void = show and says.truthful is None
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     else:
+        if is_void and not found.failures:
+            typer.echo(f"this one does not hold here and now, calibrate again ({says.text}):\n")
         print_calibration(found, Console(highlight=False, width=max(WIDTH, Console().width)))
-        _tell_standing(layout, found)
-    raise typer.Exit(EXIT_INVALID if found.failures else EXIT_CONCLUSIVE)
+        typer.echo(f"\nruns say: {says.text}\nkept in {layout.state}/{NAME}")
+    raise typer.Exit(EXIT_INVALID if found.failures or is_void else EXIT_CONCLUSIVE)
 
 
 def _known(layout: Layout) -> Calibration:
     found = read_calibration(layout.state)
     if found is None:
-        raise BundleError(f"{layout.state}/{NAME}: no calibration there; make one: {PROGRAM} calibrate")
+        what = "got a calibration of another version, or a damaged one" if _is_there(layout) else "no calibration there"
+        raise BundleError(f"{layout.state}/{NAME}: {what}; make one: {PROGRAM} calibrate")
     return found
 
 
-def _tell_standing(layout: Layout, found: Calibration) -> None:
-    """What a run would say now."""
-    text = standing(found, identity(Machine()), SystemClock().unix_s()).text
-    typer.echo(f"\nruns say: {text}\nkept in {layout.state}/{NAME}")
+def _is_there(layout: Layout) -> bool:
+    return layout.state is not None and (layout.state / NAME).exists()

@@ -67,6 +67,30 @@ def test_one_that_found_the_generator_untruthful_ends_with_4(type_: Type, state:
     assert "NOT truthful: latency-1ms: p50" in out
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"kernel": "1.0"}, "calibrated with kernel 1.0, now"), ({"machine": "another"}, "was made on another machine")],
+)
+def test_one_that_does_not_hold_is_shown_as_such_and_ends_with_4(
+    type_: Type, state: Path, changes: dict[str, str], why: str
+) -> None:
+    made_with = {**identity(Machine()), **changes}
+    write_calibration(state, make_calibration(identity=made_with, made_unix_s=SystemClock().unix_s()))
+    code, out, _ = type_("calibrate", "--show")
+    assert code == 4
+    assert out.startswith("this one does not hold here and now, calibrate again (uncalibrated: ")
+    assert why in out.splitlines()[0]
+    assert type_("calibrate", "--show", "--json")[0] == 4
+
+
+@pytest.mark.parametrize("text", ["{", '{"format": 1, "calibration": {}}', '{"format": 2, "calibration": {}}'])
+def test_one_that_cannot_be_read_is_not_called_absent(type_: Type, state: Path, text: str) -> None:
+    (state / NAME).write_text(text, encoding="utf-8")
+    code, _, err = type_("calibrate", "--show")
+    assert code == 2
+    assert "got a calibration of another version, or a damaged one; make one: " in err
+
+
 def test_an_interrupt_leaves_the_calibration_that_was_there(
     type_: Type, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

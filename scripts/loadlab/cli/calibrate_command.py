@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from loadlab.analysis.calibration_use import standing
+from loadlab.cli.destinations import check_state
 from loadlab.errors import EXIT_CONCLUSIVE, EXIT_INVALID, PROGRAM, BundleError, Interrupted
 from loadlab.execute.calibration_file import NAME, identity, read_calibration
 from loadlab.execute.clock import SystemClock
@@ -26,6 +27,8 @@ WIDTH = 120
 def calibrate_command(*, show: bool, as_json: bool) -> None:
     """Measure, or show what is there. Exit code 0: truthful, and what is shown holds; 4: not."""
     layout = checkout()
+    if not show and layout.state is not None:
+        check_state(layout.state)
     try:
         found = _known(layout) if show else calibrate(layout, lambda line: typer.echo(f"calibrate: {line}", err=True))
     except KeyboardInterrupt:

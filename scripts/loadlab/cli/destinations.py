@@ -37,11 +37,20 @@ def check_file(option: str, path: Path) -> None:
 
 def check_runs(runs: Path, *, written: bool) -> None:
     """Raises UsageError when runs is no folder, or, where it is written to, cannot be made or written."""
-    with _told(f"--runs {runs}"):
-        nearest = next(p for p in (runs.absolute(), *runs.absolute().parents) if _is_there(p))
-        _check_folder(f"--runs {runs}", nearest)
+    _check_place(f"--runs {runs}", runs, written=written)
+
+
+def check_state(state: Path) -> None:
+    """Raises UsageError when a calibration could not be kept in this folder in the end."""
+    _check_place(f"LOADLAB_STATE, the folder of calibrations, {state}", state, written=True)
+
+
+def _check_place(said: str, folder: Path, *, written: bool) -> None:
+    with _told(said):
+        nearest = next(p for p in (folder.absolute(), *folder.absolute().parents) if _is_there(p))
+        _check_folder(said, nearest)
         if written:
-            _check_writable(f"--runs {runs}", nearest)
+            _check_writable(said, nearest)
 
 
 def _is_there(path: Path) -> bool:

@@ -115,6 +115,25 @@ def test_a_machine_with_one_core_cannot_be_calibrated(
     assert "got 1 core, expected 2 or more" in err
 
 
+@pytest.mark.parametrize(
+    ("folder", "why"), [("/proc/nobody/state", "cannot be written"), ("a-file/state", "is a file, expected a folder")]
+)
+def test_a_folder_that_cannot_keep_it_is_told_before_anything_is_measured(
+    type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, why: str
+) -> None:
+    def measured(*_: object) -> None:
+        raise AssertionError("measured in vain")
+
+    (tmp_path / "a-file").touch()
+    monkeypatch.setenv("LOADLAB_STATE", str(tmp_path / folder))
+    monkeypatch.setattr(calibrate_command, "calibrate", measured)
+    code, _, err = type_("calibrate")
+    assert code == 2
+    assert err.startswith("loadlab: LOADLAB_STATE, the folder of calibrations, ")
+    assert why in err
+    assert err.count("\n") == 1
+
+
 def test_the_command_keeps_what_it_measured(type_: Type, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = make_calibration(made_unix_s=5.0)
 

@@ -18,6 +18,8 @@ import numpy as np
 from _histogram import Floats
 
 CHUNK = 4096
+MAX_FACTOR = 1000.0
+"""Of a step. What no machine can send would only keep a worker from ever coming to the end of what was due."""
 START_LEAD_S = 0.5
 """A schedule starts so long after its swarm was ordered, when every worker has heard of it."""
 SYNTAX = "poisson, constant, steps(1@0s, 3@30s) or constant steps(1@0s, 3@30s)"
@@ -46,8 +48,11 @@ def parse_pattern(text: str) -> Pattern:
     found = [_STEP.fullmatch(step) for step in shape[2].split(",")]
     steps = tuple((float(step[2]), float(step[1])) for step in found if step is not None)
     times = [at_s for at_s, _ in steps]
-    if len(steps) < len(found) or times[0] != 0 or times != sorted(set(times)) or min(f for _, f in steps) <= 0:
-        raise ValueError(f"got {text!r}, expected {SYNTAX}: factors above 0, times that ascend from 0s")
+    factors = sorted(factor for _, factor in steps)
+    if len(steps) < len(found) or times[0] != 0 or times != sorted(set(times)):
+        raise ValueError(f"got {text!r}, expected {SYNTAX}: times that ascend from 0s")
+    if factors[0] <= 0 or factors[-1] > MAX_FACTOR:
+        raise ValueError(f"got {text!r}, expected {SYNTAX}: factors above 0 and up to {MAX_FACTOR:g}")
     return Pattern(process=process, steps=steps)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _EXPECTED = "expected poisson, constant, steps(1@0s, 3@30s) or constant steps(1@0s, 3@30s)"
+MAX_FACTOR = 1000.0
+_STEPS_EXPECTED = f"{_EXPECTED}: factors of the rate above 0 and up to {MAX_FACTOR:g}, times that ascend from 0s"
 _SHAPE = re.compile(r"(?:(poisson|constant)\s*)?(?:steps\(([^()]*)\))?")
 _STEP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*@\s*(\d+(?:\.\d+)?)s\s*")
 
@@ -20,9 +22,16 @@ def check_arrivals(value: str) -> str:
     return wanted
 
 
+def largest_factor(arrivals: str) -> float:
+    """By how much the rate is multiplied at most, of a text that was checked."""
+    return max((float(factor) for factor, _ in _STEP.findall(arrivals)), default=1.0)
+
+
 def _check_steps(inner: str) -> None:
     found = [_STEP.fullmatch(step) for step in inner.split(",")]
     times = [float(step[2]) for step in found if step]
     factors = [float(step[1]) for step in found if step]
-    if len(times) < len(found) or times[0] != 0 or times != sorted(set(times)) or min(factors) <= 0:
-        raise ValueError(f"{_EXPECTED}: factors of the rate above 0, times that ascend from 0s")
+    if len(times) < len(found) or times[0] != 0 or times != sorted(set(times)):
+        raise ValueError(_STEPS_EXPECTED)
+    if not 0 < min(factors) <= max(factors) <= MAX_FACTOR:
+        raise ValueError(_STEPS_EXPECTED)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from loadlab.config.arrivals import check_arrivals
+from loadlab.config.arrivals import check_arrivals, largest_factor
 from loadlab.config.scenario import SCENARIO_KEYS, read_scenario
 from loadlab.config.table import Table
 from loadlab.config.values import Unfit, checked, choice, integer, number, sequence, text
@@ -40,10 +40,15 @@ def read_load(table: Table, folder: Path, lab_locustfiles: Path, *, check_files:
     if kind == "closed":
         users = table.required("users", _users)
         return ClosedLoad(scenario=scenario, users=users, think_s=table.optional("think_s", number("0", "3600"), 0.0))
+    rates = table.required("rate_rps", _rates)
+    arrivals = table.optional("arrivals", checked(text, check_arrivals), "poisson")
+    if rates[-1] * largest_factor(arrivals) > MAX_RATE_RPS:
+        most = f"multiplies {rates[-1]} arrivals per second by up to {largest_factor(arrivals):g}"
+        table.fail("arrivals", f"{most}; expected at most {MAX_RATE_RPS} a second; lower the factor or rate_rps")
     return OpenLoad(
         scenario=scenario,
-        rate_rps=table.required("rate_rps", _rates),
-        arrivals=table.optional("arrivals", checked(text, check_arrivals), "poisson"),
+        rate_rps=rates,
+        arrivals=arrivals,
         in_flight_max=table.optional("in_flight_max", integer(1, MAX_USERS), 2000),
         seed=table.optional("seed", integer(0, MAX_SEED), None),
     )

@@ -146,6 +146,11 @@ def test_an_open_load_is_read(read: ReadSmall) -> None:
         ("rate_rps = 5\nthink_s = 1", "load.think_s counts only in an closed load, and kind is open"),
         ('rate_rps = 5\narrivals = "uniform"', r"load.arrivals is \"uniform\"; expected poisson, constant, steps"),
         ('rate_rps = 5\narrivals = "steps(1@5s)"', "times that ascend from 0s"),
+        ('rate_rps = 5\narrivals = "steps(1@0s, 1001@5s)"', "factors of the rate above 0 and up to 1000, times"),
+        (
+            'rate_rps = [5, 2000]\narrivals = "steps(1@0s, 51@5s)"',
+            "load.arrivals multiplies 2000 arrivals per second by up to 51; expected at most 100000 a second; lower",
+        ),
         ("rate_rps = 5\nin_flight = 3", "load.in_flight is not a known key; the nearest known key is in_flight_max"),
         ("rate_rps = 5\nin_flight_max = 0", "load.in_flight_max is 0; expected a whole number from 1"),
         ("rate_rps = 5\nseed = -1", "load.seed is -1; expected a whole number from 0"),
@@ -169,6 +174,7 @@ def test_a_claim_of_users_is_refused_in_an_open_load(read: ReadSmall) -> None:
         *("poisson", "constant", " poisson ", "steps(1@0s)", "poisson steps(1@0s, 2@5s)", "constant steps(0.5@0s)"),
         *("constantsteps(1@0s)", "steps", "steps(1@0s,)", "steps(1@0s, 2@0s)", "steps(0@0s)", "steps(1@1s)", "Poisson"),
         *("steps(1@0s) constant", "steps((1@0s))", "", "  ", "steps(1@0)", "steps(1@0s, -2@5s)", "steps(1e3@0s)"),
+        *("steps(1000@0s)", "steps(1@0s, 1000.5@5s)", f"steps({'9' * 400}@0s)", f"steps(1@0s, 2@{'9' * 400}s)"),
     ],
 )
 def test_engine_and_locust_read_the_same_patterns(text: str) -> None:

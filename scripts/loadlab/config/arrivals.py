@@ -27,6 +27,11 @@ def largest_factor(arrivals: str) -> float:
     return max((float(factor) for factor, _ in _STEP.findall(arrivals)), default=1.0)
 
 
+def step_times_s(arrivals: str) -> tuple[float, ...]:
+    """When the steps of the rate begin, ascending, of a text that was checked; none where the rate stays."""
+    return tuple(float(at_s) for _, at_s in _STEP.findall(arrivals))
+
+
 def _check_steps(inner: str) -> None:
     found = [_STEP.fullmatch(step) for step in inner.split(",")]
     times = [float(step[2]) for step in found if step]

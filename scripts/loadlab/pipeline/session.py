@@ -21,6 +21,7 @@ from loadlab.pipeline.demand import measure_demands
 from loadlab.pipeline.duration import expected_s, least_s, plan_before_demands
 from loadlab.pipeline.phase import tell
 from loadlab.pipeline.rig import Rig
+from loadlab.pipeline.steps import check_steps
 from loadlab.units import as_rates
 
 
@@ -114,6 +115,7 @@ def _windows(blocks: Sequence[Block]) -> int:
 
 def _demands(rig: Rig) -> tuple[Demand, ...]:
     demands = measure_demands(rig)
+    check_steps(rig.experiment, demands)
     rig.store.put_demands(demands)
     return demands
 

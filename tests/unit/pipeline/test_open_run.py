@@ -12,6 +12,7 @@ import pytest
 from builders import make_demand, make_experiment, make_open
 from loadlab.design.plan import make_plan
 from loadlab.design.warmup import OPEN_LEAD_S
+from loadlab.errors import UsageError
 from loadlab.model.experiment import Experiment
 from loadlab.pipeline.block import timing
 from loadlab.pipeline.finish import analyse_bundle
@@ -64,6 +65,31 @@ def test_both_windows_of_a_pair_see_the_same_part_of_their_schedule(tmp_path: Pa
         rig = lab.rig(store)
         waited_s = {timing(rig, trial, demands).warmup_s for trial in trials}
     assert waited_s == {OPEN_LEAD_S + 4.5}
+
+
+def _stepped(arrivals: str) -> Experiment:
+    return make_open(make_experiment(blocks=2, measure_s=8.0), 20, arrivals=arrivals)
+
+
+def test_a_step_that_no_window_would_see_is_refused_before_the_first_block(tmp_path: Path) -> None:
+    """One second to settle and eight of window: the report would speak of a rate that was never sent."""
+    lab = make_lab(_stepped("constant steps(1@0s, 2@3s, 3@30s)"), tmp_path / "unit-run")
+    said = (
+        r"its step at 30 s never comes: a trial ends 9\.00 s after its schedule began \(1\.00 s to settle, 8\.00 s of"
+    )
+    with pytest.raises(UsageError, match=said):
+        lab.run()
+    with lab.opened() as store:
+        assert not store.progress().demands
+
+
+def test_steps_that_windows_see_are_run(tmp_path: Path) -> None:
+    lab = make_lab(_stepped("steps(1@0s, 2@8.9s)"), tmp_path / "unit-run")
+    lab.run()
+    with lab.opened() as store:
+        progress = store.progress()
+        assert progress.plan is not None
+        assert not progress.remaining(progress.plan)
 
 
 def test_the_stacks_are_compared_at_each_rate(results: dict[str, Any]) -> None:

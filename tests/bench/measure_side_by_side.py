@@ -16,7 +16,7 @@ from bench.figures import Figure, at_least
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.golden import Golden
 from loadlab.model.calibration import Order, Quantiles, Step
-from loadlab.pipeline.calibrate import open_bench
+from loadlab.pipeline.calibrate import WATCH_MS, open_bench
 from loadlab.pipeline.layout import Layout
 
 RATE_RPS = 500
@@ -80,7 +80,7 @@ def _bare(arena: Arena, case: _Case, measure_s: float) -> dict[str, float]:
     golden = Golden(
         children=arena.children, services=services, folder=arena.folder, cpus=arena.cores.sut, clock=SystemClock()
     )
-    url, out = golden.start(case.program), arena.folder / f"bare-{case.name}"
+    url, out = golden.start({"watch_ms": WATCH_MS, **case.program}), arena.folder / f"bare-{case.name}"
     argv = [sys.executable, "-m", "locust", "-f", str(CHILDREN / "paced_user.py"), "--host", url, "--headless"]
     argv += ["--users", str(BARE_USERS), "--spawn-rate", str(10 * BARE_USERS), "--run-time", f"{measure_s:.0f}s"]
     argv += ["--csv", str(out), "--stop-timeout", "10", "--loglevel", "WARNING"]

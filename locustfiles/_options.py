@@ -8,6 +8,9 @@ from typing import Any
 
 from _schedule import SYNTAX, parse_pattern
 
+MAX_RATE_RPS = 100_000.0
+"""More is beyond any process, which would never come to the end of what was due."""
+
 
 def pattern(text: str) -> str:
     """How the arrivals of an open load come, kept as it was written."""
@@ -24,8 +27,11 @@ def seconds(text: str) -> float:
 
 
 def rate(text: str) -> float:
-    """A finite number of arrivals per second, zero or more."""
-    return _number(text, "arrivals per second")
+    """A number of arrivals per second, from zero to MAX_RATE_RPS."""
+    value = _number(text, "arrivals per second")
+    if value > MAX_RATE_RPS:
+        raise argparse.ArgumentTypeError(f"got {text}, expected at most {MAX_RATE_RPS:g} arrivals per second")
+    return value
 
 
 def _number(text: str, what: str) -> float:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bench import measure_golden as module
-from bench.arena import Arena, MeasureError, available_cores
-from bench.command import ROOT
+from bench.arena import Arena, MeasureError
 from bench.figures import Figure
 from bench.measure_golden import golden_lateness, measure_golden
 from builders_calibration import make_open_step, make_step
-from loadlab.execute.processes import ChildProcesses
 from loadlab.model.calibration import Order, Quantiles, Step
 
 
@@ -48,32 +45,22 @@ class ScriptedBench:
         return replace(made, order=order, failed=int(lost), faults=("1 requests failed",) if lost else ())
 
 
-def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lossy: str = "") -> list[Figure]:
+def measured(arena: Arena, monkeypatch: pytest.MonkeyPatch, lossy: str = "") -> list[Figure]:
     @contextmanager
     def opened(_layout: object) -> Iterator[ScriptedBench]:
         yield ScriptedBench(lossy)
 
     monkeypatch.setattr(module, "open_bench", opened)
-    with ChildProcesses() as children:
-        arena = Arena(
-            root=ROOT,
-            folder=tmp_path,
-            cores=available_cores(),
-            children=children,
-            quick=True,
-            profile=False,
-            say=lambda _: None,
-        )
-        return list(measure_golden(arena))
+    return list(measure_golden(arena))
 
 
-def test_a_whole_measure_has_the_reference_beside_the_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = {figure.name: figure for figure in measured(tmp_path, monkeypatch)}
+def test_a_whole_measure_has_the_reference_beside_the_errors(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = {figure.name: figure for figure in measured(arena, monkeypatch)}
     assert figures["golden server late, p99"].ok
     assert {"stall, closed: service time p99", "stall, open: response time p99", "error p99 at 1 ms"} <= figures.keys()
 
 
 @pytest.mark.parametrize("lossy", ["bench-0.01", "bench-stall-closed", "bench-stall-open"])
-def test_a_step_that_lost_requests_is_no_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lossy: str) -> None:
+def test_a_step_that_lost_requests_is_no_measure(arena: Arena, monkeypatch: pytest.MonkeyPatch, lossy: str) -> None:
     with pytest.raises(MeasureError, match="1 requests failed"):
-        measured(tmp_path, monkeypatch, lossy)
+        measured(arena, monkeypatch, lossy)

@@ -16,29 +16,14 @@ import pytest
 import urllib3
 
 from bench import command
-from bench.arena import CHILDREN, HOST, Arena, MeasureError, available_cores
+from bench.arena import CHILDREN, HOST, Arena, MeasureError
 from bench.figures import Figure
 from bench.interleaved import ratio_of_medians, turns
 from bench.measure_scrape import ARMS, Scraped, rate_figure, scrape_interval_s, scraping
 from bench.measure_whole import GROUPS, coverage_figures, placed_figures
 from bench.saturation import Load, Sample, load_once
 from bench.self_contained import foreign_parts
-from loadlab.execute.processes import ChildProcesses, free_port
-
-
-@pytest.fixture
-def arena(tmp_path: Path) -> Iterator[Arena]:
-    """A bench's surroundings, whose children end with the test."""
-    with ChildProcesses() as children:
-        yield Arena(
-            root=command.ROOT,
-            folder=tmp_path,
-            cores=available_cores(),
-            children=children,
-            quick=True,
-            profile=False,
-            say=lambda _: None,
-        )
+from loadlab.execute.processes import free_port
 
 
 def test_turns_go_to_and_fro_so_that_a_drift_meets_both_arms_alike() -> None:

@@ -111,6 +111,8 @@ class World:
     """Stacks whose metrics nobody can reach, while they go on serving."""
     hanging: set[str] = field(default_factory=set)
     """Trials of which no request is ever answered."""
+    stolen: dict[str, int] = field(default_factory=dict)
+    """Planned window to how many of its tries, from the first on, other machines take processor time from."""
     abandoned: list[str] = field(default_factory=list)
     closed_early: list[str] = field(default_factory=list)
     error_ratio: float = 0.0
@@ -126,6 +128,13 @@ class World:
 
     def kill(self, stack: str) -> None:
         self.fallen[stack] = f"{stack} was killed by SIGKILL; its log is empty"
+
+    def steal_ratio(self, window: str) -> float:
+        """What is taken from this window, which is 0 when nobody said otherwise."""
+        planned = window.partition("-r")[0]
+        left = self.stolen.get(planned, 0)
+        self.stolen[planned] = max(left - 1, 0)
+        return 0.05 if left else 0.0
 
     def lose_worker(self) -> None:
         self.lost_workers += 1
@@ -269,7 +278,8 @@ class SimulatedGenerator:
         if swarm.arrivals:
             planned = round(swarm.arrivals.rate_rps * self._measure_s)
             load = replace(load, arrivals=make_arrivals(load, planned=planned))
-        load = truth.waited(replace(load, health=replace(load.health, workers=2, workers_expected=2, cores=2)))
+        health = replace(load.health, workers=2, workers_expected=2, cores=2)
+        load = truth.waited(replace(load, health=replace(health, steal_ratio=self._world.steal_ratio(window))))
         if self._world.lost_workers:
             return replace(load, state="partial", holes=("worker 0 disappeared",))
         return load

@@ -1,7 +1,7 @@
 """Experiments on a real cluster: a verdict, and what is left when something breaks in the middle of a window.
 
-The runs are short and their machine is shared, so nothing here asserts on what a verdict says; books must balance to
-the last request, and whatever broke must stand in the bundle.
+The runs are short and their machine is shared, so their gates bear noise and nothing here asserts on what a verdict
+says; books must balance to the last request, and whatever broke must stand in the bundle.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from engine_process import BRIEF
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
 from loadlab.execute.cluster.state import LabFolder
 from short_experiment import write_short
@@ -80,7 +81,8 @@ class Run:
 
     def __init__(self, runs: Path, *words: str) -> None:
         self._runs = runs
-        command = [str(Path(sys.executable).parent / "loadlab"), "run", *words, "--runs", str(runs)]
+        script = f"{BRIEF}\nfrom loadlab.cli import main\nmain()"
+        command = [sys.executable, "-c", script, "run", *words, "--runs", str(runs)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     @property

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Literal
 
 from loadlab.model.run import Window
 
 UnitKind = Literal["sweep", "aa"]
+Tries = Mapping[tuple[str, int], str]
+"""Ids by the planned window's id and the round: 0 for the planned window itself, then its repeats from 1."""
+_ROUND = re.compile(r"-r(\d+)$")
 MAX_MISSING_RATIO = 0.25
 """A level with a larger share of its pairs missing is invalid."""
 
@@ -27,10 +32,15 @@ class Unit:
     members: tuple[Window, ...]
     complete: bool
 
+    def rounds(self, tries: Tries) -> list[tuple[str, ...]]:
+        """The ids of each round in which all members were measured, up to the first in which one was not."""
+        rounds = (tuple(tries[m.id, n] for m in self.members if (m.id, n) in tries) for n in count())
+        return list(takewhile(lambda ids: ids and len(ids) == len(self.members), rounds))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
-    """What is left of a unit: the ids that count (None: missing), and whether they are its repeats."""
+    """What is left of a unit: the ids that count (None: missing), and whether they are repeats of its windows."""
 
     kind: UnitKind
     block: int
@@ -65,14 +75,26 @@ def units(windows: Sequence[Window], stacks: Sequence[str]) -> tuple[Unit, ...]:
 def resolve(
     windows: Sequence[Window], valid_ids: Collection[str], stacks: Sequence[str], stage: int = 1
 ) -> tuple[Pair, ...]:
-    """Say for each unit what counts: the originals where all are valid, else all repeats where valid, else none.
+    """Say for each unit what counts: the first round in which all of its windows are valid, or none.
 
     ``windows``: of one stage, all of whose blocks visit the same levels.
 
-    An original is never paired with a repeat: they were not measured next to each other.
+    Windows of two rounds are never paired: they were not measured next to each other.
     """
-    repeats = {w.repeats: w.id for w in windows if w.repeats is not None}
-    return tuple(_resolve(unit, valid_ids, repeats, stage) for unit in units(windows, stacks))
+    tries = tries_of(windows)
+    return tuple(_resolve(unit, valid_ids, tries, stage) for unit in units(windows, stacks))
+
+
+def tries_of(windows: Sequence[Window]) -> Tries:
+    """Every window by what it is a try of."""
+    return {(w.repeats or w.id, _round(w)): w.id for w in windows}
+
+
+def _round(window: Window) -> int:
+    if window.repeats is None:
+        return 0
+    found = _ROUND.search(window.id)
+    return int(found[1]) if found else 1
 
 
 def missing_by_level(pairs: Sequence[Pair]) -> dict[int, tuple[int, int]]:
@@ -94,20 +116,16 @@ def _unit(kind: UnitKind, block: int, users: int, members: tuple[Window, ...], s
     return Unit(kind=kind, block=block, users=users, members=members, complete=len(members) == size)
 
 
-def _resolve(unit: Unit, valid_ids: Collection[str], repeats: dict[str, str], stage: int) -> Pair:
+def _resolve(unit: Unit, valid_ids: Collection[str], tries: Tries, stage: int) -> Pair:
     planned = tuple(member.id for member in unit.members)
-    again = tuple(repeats[i] for i in planned if i in repeats)
-    chosen: tuple[str, ...] | None = None
-    if unit.complete and all(i in valid_ids for i in planned):
-        chosen = planned
-    elif unit.complete and len(again) == len(planned) and all(i in valid_ids for i in again):
-        chosen = again
+    rounds = unit.rounds(tries) if unit.complete else []
+    chosen = next((ids for ids in rounds if all(i in valid_ids for i in ids)), None)
     return Pair(
         kind=unit.kind,
         block=unit.block,
         users=unit.users,
         ids=chosen,
         planned_ids=planned,
-        repeated=chosen is not None and chosen == again,
+        repeated=chosen is not None and chosen != planned,
         stage=stage,
     )

@@ -1,4 +1,4 @@
-"""Which windows are believed, and which must be measured again. A failed gate makes its window invalid."""
+"""Which windows are believed. A failed gate makes its window invalid."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from loadlab.analysis.codes import GATE_CODES, GateCode, finding
 from loadlab.analysis.dispatch_gate import dispatch_lag
 from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.analysis.gates import Gate
-from loadlab.analysis.pairing import units
 from loadlab.analysis.truthful_gate import beyond_calibration
 from loadlab.errors import PROGRAM
 from loadlab.model.experiment import ClosedLoad, CommandService, Experiment, OurService, UrlService
-from loadlab.model.plan import Trial
 from loadlab.model.result import Finding
 from loadlab.model.run import Provenance, Window
 from loadlab.stats.histogram import Latencies, decode
@@ -87,26 +85,6 @@ def is_valid(findings: Iterable[Finding]) -> bool:
     return all(found.level != "invalid" for found in findings)
 
 
-def needs_repeat(
-    windows: Sequence[Window], experiment: Experiment, bounds: GateBounds = DEFAULT_BOUNDS
-) -> tuple[Trial, ...]:
-    """Return the trials of one block to repeat now, in the order they ran; empty when there is nothing left.
-
-    ``windows``: all of the block so far, repeats included. A pair with a failed window is repeated whole, once:
-    both stacks of the level, or the A/A window with its twin. What was repeated already never comes back.
-    """
-    valid = {w.id for w in windows if is_valid(window_findings(w, experiment, bounds))}
-    repeated = {w.repeats for w in windows if w.repeats is not None}
-    stacks = tuple(stack.name for stack in experiment.stacks)
-    wanted = {
-        member.id
-        for unit in units(windows, stacks)
-        for member in unit.members
-        if any(m.id not in valid for m in unit.members) and not any(m.id in repeated for m in unit.members)
-    }
-    return tuple(_trial(w) for w in windows if w.id in wanted)
-
-
 def unjudged(findings: Sequence[Finding], windows: int) -> tuple[Finding, ...]:
     """One finding per gate that could not be judged, instead of one per window."""
     counted = Counter(found.code for found in findings if found.level == "not_available")
@@ -121,16 +99,4 @@ def _unjudged(code: GateCode, count: int, windows: int) -> Finding:
         got=f"not judged in {count} of {windows} windows",
         expected="judged in every window",
         next_step=f"{PROGRAM} doctor says what this machine cannot tell",
-    )
-
-
-def _trial(window: Window) -> Trial:
-    return Trial(
-        id=window.id,
-        block=window.block,
-        stack=window.stack,
-        users=window.users,
-        role=window.role,
-        repeats=None,
-        kind="closed" if window.load.arrivals is None else "open",
     )

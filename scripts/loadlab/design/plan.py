@@ -72,17 +72,17 @@ def _trial(block: int, stack: str, users: int, role: Role, width: int) -> Trial:
     return Trial(id=trial_id, block=block, stack=stack, users=users, role=role)
 
 
-def make_repeat(trial: Trial) -> Trial:
-    """The one repeat of a trial, to be run at the end of its block; a repeat is never repeated."""
-    if trial.repeats is not None:
-        raise ValueError(f"{trial.id} is a repeat of {trial.repeats}; a trial is repeated once")
-    return replace(trial, id=f"{trial.id}-r1", role="repeat", repeats=trial.id)
+def make_repeat(trial: Trial, number: int) -> Trial:
+    """The repeat of a planned trial, to be run at the end of its block. number: 1 for the first."""
+    if trial.repeats is not None or number < 1:
+        raise ValueError(f"{trial.id}: repeat {number} of a trial that repeats {trial.repeats}; only planned ones are")
+    return replace(trial, id=f"{trial.id}-r{number}", role="repeat", repeats=trial.id)
 
 
 def owed_repeats(trials: Sequence[Trial], failed: Collection[str]) -> frozenset[str]:
-    """Which of a block's planned trials are to be repeated at its end, as far as is known while it runs.
+    """Which of these planned trials are to be repeated, as far as is known while they (or their repeats) run.
 
-    failed: ids of windows that a gate refused so far. A level's pair is repeated whole, the A/A trial with its twin.
+    failed: ids of those that a gate refused so far. A level's pair is repeated whole, the A/A trial with its twin.
     """
     pairs = [{t.id for t in trials if t.role == "sweep" and t.users == users} for users in {t.users for t in trials}]
     twins = [

@@ -1,11 +1,11 @@
-"""One block: both stacks started fresh, every trial once in its drawn order, failed pairs repeated once."""
+"""One block: both stacks started fresh, every trial once in its drawn order, failed pairs repeated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from loadlab.analysis.repeats import may_repeat, needs_repeat
 from loadlab.analysis.summarise import summarise_window
-from loadlab.analysis.validity import needs_repeat
 from loadlab.design.plan import make_repeat, owed_repeats
 from loadlab.design.warmup import open_settling_s, settling_s
 from loadlab.model.plan import Block, Trial
@@ -44,11 +44,11 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
     rig.deployer.prepare(block.number)
     running = _Running(rig, block, demands, attempt, counter)
     windows: list[Window] = []
-    queue = list(running.trials)
-    while queue:
-        windows += [running.window(trial) for trial in queue]
-        queue = [make_repeat(trial) for trial in needs_repeat(tuple(windows), rig.experiment, rig.bounds)]
-        counter.total, counter.owed = counter.total + len(queue), 0
+    planned = running.trials
+    while planned:
+        windows += running.round(planned)
+        planned = needs_repeat(tuple(windows), rig.experiment, rig.bounds)
+        counter.total, counter.owed = counter.total + len(planned), 0
     rig.deployer.release()
     rig.store.event("block_spent", running.spent(began_s))
     rig.store.event("block_finished", {"block": block.number, "attempt": attempt, "windows": [w.id for w in windows]})
@@ -71,6 +71,8 @@ class _Running:
         self._attempt = attempt
         self._counter = counter
         self.trials = tuple(marked(trial, attempt) for trial in block.trials)
+        self._rounds = 0
+        self._planned: tuple[Trial, ...] = ()
         self._failed: set[str] = set()
         self._cold: list[str] = []
         self._useful_s = 0.0
@@ -81,7 +83,14 @@ class _Running:
         whole_s = self._rig.clock.monotonic_s() - began_s
         return {"block": self._block.number, "whole_s": whole_s, "useful_s": self._useful_s}
 
-    def window(self, trial: Trial) -> Window:
+    def round(self, planned: tuple[Trial, ...]) -> list[Window]:
+        """Measure these trials; after the first round, their repeats."""
+        self._planned, self._failed = planned, set()
+        again = self._rounds
+        self._rounds += 1
+        return [self._window(make_repeat(trial, again) if again else trial) for trial in planned]
+
+    def _window(self, trial: Trial) -> Window:
         """Measure one window and put it into the bundle."""
         rig, counter = self._rig, self._counter
         counter.done += 1
@@ -93,16 +102,16 @@ class _Running:
         rig.store.event("window_finished", {"window": window.id, "invalid": list(summary.reasons)})
         rig.levels.add(window, is_valid=summary.valid)
         tell(rig)
-        self._expect_repeats(trial, failed=not summary.valid)
+        if not summary.valid and may_repeat(summary.reasons, self._rounds - 1):
+            self._failed.add(trial.repeats or trial.id)
+        self._expect_repeats()
         rig.progress.window_finished(label, summary)
         heal(rig, trial.block, self._all_cold)
         return window
 
-    def _expect_repeats(self, trial: Trial, *, failed: bool) -> None:
+    def _expect_repeats(self) -> None:
         """Tell at once how many windows there will be now, not when the repeats begin."""
-        if failed and trial.repeats is None:
-            self._failed.add(trial.id)
-            self._counter.owed = len(owed_repeats(self.trials, self._failed))
+        self._counter.owed = len(owed_repeats(self._planned, self._failed))
         self._rig.progress.windows_expected(self._counter.expected)
 
     def _measured(self, trial: Trial, label: str) -> Measured:

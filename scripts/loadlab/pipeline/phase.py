@@ -5,6 +5,7 @@ Telling is a courtesy: one that fails is an event in the bundle, and neither end
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -16,7 +17,7 @@ from loadlab.model.run import Window
 from loadlab.pipeline.rig import Rig
 
 PhaseRole = Role | Literal["warmup", "demand", ""]
-CONTROL = "-aa-r1"
+CONTROL = re.compile(r"-aa-r\d+$")
 """End of the id of a control that is repeated: it stays a control."""
 
 
@@ -84,4 +85,4 @@ def role_of(trial: Trial | Window) -> PhaseRole:
     """A trial's role as boards see it: one before the first block measures a demand."""
     if trial.block == 0:
         return "demand"
-    return "aa" if trial.id.endswith(CONTROL) else trial.role
+    return "aa" if CONTROL.search(trial.id) else trial.role

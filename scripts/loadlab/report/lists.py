@@ -127,7 +127,7 @@ def count_items(results: Results) -> tuple[Item, ...]:
         "valid": "Valid",
         "invalid": "Invalid",
         "repeated": "Repeated",
-        "missing_pairs": "Pairs missing after the repeat",
+        "missing_pairs": "Pairs missing after the repeats",
         "blocks": "Blocks",
         "interrupted_blocks": "Interrupted blocks, left out and redone",
         "requests": "Requests that ended in a window",

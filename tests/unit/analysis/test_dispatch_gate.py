@@ -10,7 +10,8 @@ from hdrh.histogram import HdrHistogram
 from builders import HDR_DIGITS, HDR_HIGHEST_US, HDR_LOWEST_US, make_arrivals, make_experiment, make_open, make_window
 from loadlab.analysis.dispatch_gate import dispatch_lag
 from loadlab.analysis.gate_bounds import GateBounds
-from loadlab.analysis.validity import is_valid, needs_repeat, window_findings
+from loadlab.analysis.repeats import needs_repeat
+from loadlab.analysis.validity import is_valid, window_findings
 from loadlab.errors import BundleError
 from loadlab.model.result import Finding
 from loadlab.model.run import Window

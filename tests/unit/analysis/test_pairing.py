@@ -1,4 +1,4 @@
-"""Failed windows are repeated once, in whole pairs; what is still missing is counted."""
+"""Failed windows are repeated in whole pairs, once or while the host spoils them; what is missing is counted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from builders_stats import ANSWERED, LOOP, POOL, goodput_experiment, level, make_windows, window_of
 from loadlab.analysis.pairing import missing_by_level, resolve, too_many_missing
-from loadlab.analysis.validity import needs_repeat
+from loadlab.analysis.repeats import needs_repeat
 from loadlab.model.run import Window
 
 EXPERIMENT = goodput_experiment()
@@ -17,10 +17,15 @@ def _spoil(windows: tuple[Window, ...], *ids: str) -> tuple[Window, ...]:
     return tuple(replace(w, notes=("spoilt",)) if w.id in ids else w for w in windows)
 
 
-def _again(window_id: str, windows: tuple[Window, ...]) -> Window:
+def _stolen(windows: tuple[Window, ...], *ids: str) -> tuple[Window, ...]:
+    health = {w.id: replace(w.load.health, steal_ratio=0.05) for w in windows if w.id in ids}
+    return tuple(replace(w, load=replace(w.load, health=health[w.id])) if w.id in ids else w for w in windows)
+
+
+def _again(window_id: str, windows: tuple[Window, ...], number: int = 1) -> Window:
     first = next(w for w in windows if w.id == window_id)
     repeat = window_of(first.block, first.stack, first.users, ANSWERED, "repeat", window_id)
-    return replace(repeat, id=f"{window_id}-r1")
+    return replace(repeat, id=f"{window_id}-r{number}")
 
 
 def _wanted(windows: tuple[Window, ...]) -> list[str]:
@@ -47,6 +52,38 @@ def test_nothing_is_repeated_twice_even_when_the_repeat_fails() -> None:
     spoilt = _spoil(BLOCK, "b01-036-loop")
     repeats = (_again("b01-036-pool", spoilt), replace(_again("b01-036-loop", spoilt), notes=("again",)))
     assert _wanted((*spoilt, *repeats)) == []
+
+
+def test_a_pair_that_the_host_spoils_comes_back_three_times() -> None:
+    run = _stolen(BLOCK, "b01-036-loop")
+    for number in (1, 2, 3):
+        assert _wanted(run) == ["b01-036-pool", "b01-036-loop"], number
+        loop = f"b01-036-loop-r{number}"
+        run = (*run, _again("b01-036-pool", run, number), *_stolen((_again("b01-036-loop", run, number),), loop))
+    assert _wanted(run) == []
+
+
+def test_a_repeat_that_counts_ends_the_tries_of_its_pair_alone() -> None:
+    run = _stolen(BLOCK, "b01-030-loop", "b01-036-loop")
+    good = tuple(_again(f"b01-030-{stack}", run) for stack in (POOL, LOOP))
+    bad = _stolen(tuple(_again(f"b01-036-{stack}", run) for stack in (POOL, LOOP)), "b01-036-pool-r1")
+    run = (*run, *good, *bad)
+    assert _wanted(run) == ["b01-036-pool", "b01-036-loop"]
+    again = tuple(_again(f"b01-036-{stack}", run, 2) for stack in (POOL, LOOP))
+    assert _wanted((*run, *again)) == []
+    spoilt = {"b01-030-loop", "b01-036-loop", "b01-036-pool-r1"}
+    pairs = resolve((*run, *again), {w.id for w in (*run, *again)} - spoilt, [POOL, LOOP])
+    sweep = {p.users: p.ids for p in pairs if p.kind == "sweep"}
+    assert sweep == {30: ("b01-030-pool-r1", "b01-030-loop-r1"), 36: ("b01-036-pool-r2", "b01-036-loop-r2")}
+
+
+def test_windows_of_two_rounds_are_never_paired() -> None:
+    """The pool counts in the first round and the loop in the second: they were not measured side by side."""
+    run = _stolen(BLOCK, "b01-036-loop")
+    first = tuple(_again(f"b01-036-{stack}", run) for stack in (POOL, LOOP))
+    run = (*run, *first)
+    pairs = resolve(run, {w.id for w in run} - {"b01-036-loop", "b01-036-pool-r1"}, [POOL, LOOP])
+    assert next(p for p in pairs if p.users == 36).ids is None
 
 
 def test_trials_to_repeat_are_originals_that_can_be_repeated() -> None:

@@ -126,13 +126,19 @@ def test_levels_out_of_order_are_refused(levels: tuple[int, ...]) -> None:
         make_plan(experiment(), levels, seed=1)
 
 
-def test_a_repeat_names_its_origin_and_is_never_repeated() -> None:
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_repeat_names_its_origin_and_is_never_repeated(number: int) -> None:
     trial = plan().blocks[0].trials[0]
-    repeat = make_repeat(trial)
-    assert (repeat.id, repeat.role, repeat.repeats) == (f"{trial.id}-r1", "repeat", trial.id)
+    repeat = make_repeat(trial, number)
+    assert (repeat.id, repeat.role, repeat.repeats) == (f"{trial.id}-r{number}", "repeat", trial.id)
     assert (repeat.block, repeat.stack, repeat.users) == (trial.block, trial.stack, trial.users)
-    with pytest.raises(ValueError, match="a trial is repeated once"):
-        make_repeat(repeat)
+    with pytest.raises(ValueError, match="only planned ones are"):
+        make_repeat(repeat, number + 1)
+
+
+def test_repeats_are_counted_from_one() -> None:
+    with pytest.raises(ValueError, match="repeat 0 of a trial"):
+        make_repeat(plan().blocks[0].trials[0], 0)
 
 
 @pytest.mark.parametrize(

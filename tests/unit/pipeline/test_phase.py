@@ -61,7 +61,7 @@ def test_the_load_generators_metrics_lie_beside_the_services(lab: Lab) -> None:
 def test_a_demand_a_control_and_its_repeat_go_by_their_roles() -> None:
     assert role_of(Trial(id="demand-pool-cpu", block=0, stack="pool", users=2)) == "demand"
     assert role_of(Trial(id="b01-008-pool-aa", block=1, stack="pool", users=8, role="aa")) == "aa"
-    assert role_of(Trial(id="b01-008-pool-aa-r1", block=1, stack="pool", users=8, role="repeat")) == "aa"
+    assert role_of(Trial(id="b01-008-pool-aa-r2", block=1, stack="pool", users=8, role="repeat")) == "aa"
     assert role_of(Trial(id="b01-008-pool-r1", block=1, stack="pool", users=8, role="repeat")) == "repeat"
 
 

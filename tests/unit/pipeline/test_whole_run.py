@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from builders import make_experiment, make_load_window, make_plan
+from loadlab.analysis.assessment import count
 from loadlab.analysis.summarise import judge
 from loadlab.analysis.use import window_use
 from loadlab.errors import AbortedByRule, DeployError, LoadError
@@ -262,6 +263,33 @@ def test_repeats_are_counted_as_soon_as_they_are_owed(lab: Lab) -> None:
 def test_a_window_that_fails_twice_is_not_repeated_again(lab: Lab) -> None:
     for trial in ("b01-008-loop", "b01-008-loop-r1"):
         lab.world.during[trial] = lambda: lab.world.kill("loop")
+    lab.run()
+    ids = [w.id for w in _measured(lab).windows if w.block == 1 and w.users == 8 and w.stack == "loop"]
+    assert ids == ["b01-008-loop", "b01-008-loop-r1"]
+
+
+@pytest.mark.parametrize(("stolen", "tries", "missing"), [(1, 2, 0), (3, 4, 0), (4, 4, 1)])
+def test_a_pair_that_the_host_spoils_is_repeated_three_times_and_no_more(
+    lab: Lab, stolen: int, tries: int, missing: int
+) -> None:
+    lab.world.stolen["b01-008-loop"] = stolen
+    lab.run()
+    windows = [w for w in _measured(lab).windows if (w.block, w.users) == (1, 8) and w.role != "aa"]
+    rounds = ("", "-r1", "-r2", "-r3")[:tries]
+    assert {w.id for w in windows} == {f"b01-008-{stack}{end}" for stack in ("pool", "loop") for end in rounds}
+    assert {w.repeats for w in windows if w.role == "repeat"} == {"b01-008-pool", "b01-008-loop"}
+    judged = judge(_measured(lab), lab.experiment)
+    counted = {w.id for w in judged.windows if w.used and (w.block, w.users) == (1, 8)}
+    assert counted == (set() if missing else {f"b01-008-{stack}{rounds[-1]}" for stack in ("pool", "loop")})
+    counts = count(_measured(lab), judged)
+    assert (counts.repeated, counts.missing_pairs) == (2 * (tries - 1), missing)
+    assert sorted(set(lab.watcher.expected)) == [lab.watcher.total + 2 * number for number in range(1, tries)]
+
+
+def test_what_failed_for_another_reason_in_between_is_not_tried_for_longer(lab: Lab) -> None:
+    """One window of the repeat is stolen from, and the other one falls: that is not the host's doing alone."""
+    lab.world.stolen["b01-008-loop"] = 4
+    lab.world.during["b01-008-pool-r1"] = lambda: lab.world.kill("pool")
     lab.run()
     ids = [w.id for w in _measured(lab).windows if w.block == 1 and w.users == 8 and w.stack == "loop"]
     assert ids == ["b01-008-loop", "b01-008-loop-r1"]

@@ -151,7 +151,7 @@ def doctor_command(*, with_lab: bool, as_json: bool, runs: Path) -> None:
     from loadlab.pipeline.lab_doctor import lab_doctor
 
     layout = _layout(runs)
-    checks = run_checks(layout.root)
+    checks = run_checks(layout.root, state=layout.state)
     of_lab = lab_doctor(layout, os.environ) if with_lab or shutil.which("docker") else []
     if as_json:
         _print_json([*checks, *of_lab])

@@ -6,18 +6,23 @@ import os
 import re
 import resource
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from loadlab.analysis.calibration_use import Standing, is_uncalibrated, standing
 from loadlab.execute.activity import Activity, BusyProcess, left_over_processes, observe, timer_overshoot_s
+from loadlab.execute.calibration_file import identity, read_calibration
 from loadlab.execute.machine import Machine, core_list, normalised, package_versions
+from loadlab.execute.strain import strained_steal_ratio
 from loadlab.units import format_bytes, format_cores, format_count, format_percent, format_s
 
 Status = Literal["ok", "warn", "fail"]
 
 OBSERVE_S = 1.0
+STRAIN_S = 2.0
 CORES_NEEDED = 2
 OPEN_FILES_WANTED = 8_192
 OPEN_FILES_NEEDED = 1_024
@@ -46,13 +51,25 @@ class Check:
     """What to do; None where nothing is to be done."""
 
 
-def run_checks(root: Path, *, machine: Machine | None = None, observe_s: float = OBSERVE_S) -> list[Check]:
-    """Look at the machine for about ``observe_s`` seconds. ``root`` is the checkout, where runs are kept too."""
+def run_checks(
+    root: Path,
+    *,
+    state: Path | None = None,
+    machine: Machine | None = None,
+    observe_s: float = OBSERVE_S,
+    strain_s: float = STRAIN_S,
+) -> list[Check]:
+    """Look at the machine as it is for ``observe_s`` seconds, then keep all its cores busy for ``strain_s``.
+
+    root: the checkout, where runs are kept too. state: where a calibration would be. strain_s: 0 where something runs
+    that must not be disturbed.
+    """
     seen = Machine() if machine is None else machine
     activity = observe(observe_s)
+    steal_ratio = strained_steal_ratio(strain_s) if strain_s else activity.steal_ratio
     return [
         check_cores(os.sched_getaffinity(0), seen.cpu_quota_cores()),
-        check_steal(activity.steal_ratio),
+        check_steal(steal_ratio),
         check_other_load(activity),
         check_left_over(left_over_processes()),
         check_timer(timer_overshoot_s()),
@@ -64,6 +81,7 @@ def run_checks(root: Path, *, machine: Machine | None = None, observe_s: float =
         check_open_files(*resource.getrlimit(resource.RLIMIT_NOFILE)),
         check_ports(seen),
         check_packages(root / "requirements.lock", package_versions()),
+        check_calibration(standing(read_calibration(state), identity(seen), time.time())),
     ]
 
 
@@ -79,11 +97,11 @@ def check_cores(allowed: set[int], quota_cores: float | None) -> Check:
 
 
 def check_steal(ratio: float | None) -> Check:
-    """Time that the host gave to others."""
+    """Time that the host gave to others while this machine wanted it."""
     expected = f"below {format_percent(STEAL_MOST_RATIO)}"
     if ratio is None:
         return _unseen("stolen processor time", expected)
-    step = "the host is shared and busy now: run again at a quieter time, or on a machine of your own"
+    step = "the host is shared and busy now: runs repeat what it spoils; a quieter time or host is better"
     return _check("stolen processor time", ratio < STEAL_MOST_RATIO, "warn", format_percent(ratio), expected, step)
 
 
@@ -194,6 +212,13 @@ def check_packages(lock: Path, installed: Mapping[str, str]) -> Check:
     ]
     got = ", ".join(different[:_SHOWN]) + (f" and {len(different) - _SHOWN} more" if len(different) > _SHOWN else "")
     return _check("packages", not different, "warn", got or "as locked", expected, "make venv")
+
+
+def check_calibration(held: Standing) -> Check:
+    """Whether the load generator was shown to be truthful here, and up to what."""
+    expected = "a calibration of this machine that holds"
+    step = "loadlab calibrate, about three minutes; without it runs work, with stated bounds, and say uncalibrated"
+    return _check("calibration", not is_uncalibrated(held.text), "warn", held.text, expected, step)
 
 
 def _locked_versions(content: str) -> Mapping[str, set[str]]:

@@ -35,7 +35,7 @@ def lab_logs(site: Site, out: Path) -> None:
 
 def _sources(site: Site) -> Iterator[Source]:
     yield "status.json", lambda: _json(lab_status(site))
-    yield "doctor.json", lambda: _json(run_checks(site.layout.root))
+    yield "doctor.json", lambda: _json(run_checks(site.layout.root, state=site.layout.state, strain_s=0.0))
     for name in KEPT:
         path = site.lab.root / name
         if path.exists():

@@ -124,7 +124,7 @@ def test_every_json_is_json(type_: Type, bundle: Path, words: tuple[str, ...]) -
 def test_a_check_of_the_doctor_is_one_line_however_long(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
     long = ", ".join(f"flask_gunicorn (pid {number})" for number in range(20))
     check = Check(name="processes of another run", status="warn", got=long, expected="none", next_step="kill them")
-    monkeypatch.setattr("loadlab.cli.commands.run_checks", lambda _: [check])
+    monkeypatch.setattr("loadlab.cli.commands.run_checks", lambda *_, **__: [check])
     monkeypatch.setattr("loadlab.cli.commands.shutil.which", lambda _: None)
     _, out, _ = type_("doctor")
     assert out.splitlines() == [f"warn {check.name}: {long}", "       expected none", "       next: kill them"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from loadlab.analysis.calibration_use import Standing
 from loadlab.execute import doctor
 from loadlab.execute.activity import Activity, BusyProcess
 from loadlab.execute.doctor import Check, run_checks
@@ -48,6 +49,8 @@ def _ports(root: Path, span: str, closing: int) -> Machine:
         (doctor.check_steal(0.0), "ok", "0 %"),
         (doctor.check_steal(0.02), "warn", "2.0 %"),
         (doctor.check_steal(None), "ok", "not readable"),
+        (doctor.check_calibration(Standing(text="calibrated today on this machine", truthful=None)), "ok", "today"),
+        (doctor.check_calibration(Standing(text="uncalibrated: 40 days", truthful=None)), "warn", "uncalibrated: 40 d"),
         (doctor.check_other_load(_busy(0.05)), "ok", "0.05 cores$"),
         (doctor.check_other_load(_busy(0.8)), "warn", r"0.80 cores \(compiler 0.80\)"),
         (doctor.check_left_over(()), "ok", "none"),
@@ -137,7 +140,19 @@ def test_a_folder_without_a_lock_is_no_checkout(tmp_path: Path) -> None:
 
 
 def test_this_machine_gets_every_check_once() -> None:
-    checks = run_checks(Path(__file__).parents[3], observe_s=0.05)
+    checks = run_checks(Path(__file__).parents[3], observe_s=0.05, strain_s=0.05)
     names = [check.name for check in checks]
-    assert len(names) == len(set(names)) == 13
-    assert next(check for check in checks if check.name == "packages").status == "ok"
+    assert len(names) == len(set(names)) == 14
+    found = {check.name: check for check in checks}
+    assert found["packages"].status == "ok"
+    assert (found["calibration"].status, found["calibration"].got) == ("warn", "uncalibrated")
+
+
+@pytest.mark.parametrize(("strain_s", "got"), [(0.0, "0 %"), (0.1, "30 %")])
+def test_stolen_time_is_looked_for_under_load_unless_something_runs_that_must_not_be_disturbed(
+    monkeypatch: pytest.MonkeyPatch, strain_s: float, got: str
+) -> None:
+    monkeypatch.setattr("loadlab.execute.doctor.observe", lambda _: _busy(0.0))
+    monkeypatch.setattr("loadlab.execute.doctor.strained_steal_ratio", lambda seconds: 3 * seconds)
+    checks = run_checks(Path(__file__).parents[3], strain_s=strain_s)
+    assert next(check.got for check in checks if check.name == "stolen processor time") == got

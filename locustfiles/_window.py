@@ -25,6 +25,7 @@ from _headers import headers_from_environment, sent_by_fast_session, sent_by_ses
 from _life import Life
 from _master_watch import MasterWatch
 from _options import add_options
+from _prompt import answer_at_once
 from _recorder import Recorder
 from _redirects import counted_sends, followed_by_fast_session, followed_by_session
 from _request_log import RequestLog, log_from_environment
@@ -99,6 +100,7 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
         windows = Windows(runner, fleet)
         fleet.on_join += [trials.greet, windows.greet]
         if web_ui is not None:
+            answer_at_once()
             add_routes(web_ui, Lab(runner, fleet, trials, windows))
     if not isinstance(runner, MasterRunner):
         environment.events.test_start.add_listener(ROSTER.begin)

@@ -28,7 +28,10 @@ BEARS = dict(lag_p99_s=0.1, lag_p50_s=0.02, steal_ratio=0.5, generator_cpu_ratio
 GateBounds.__init__.__kwdefaults__.update(BEARS)
 import loadlab.design.replication as replication
 import loadlab.pipeline.demand as demand
-demand.CPU_WINDOW_S = demand.PEEK_S = 0.5
+demand.PEEK_S = 0.5
+demand.LEAST_S = demand.CPU_WINDOW_S = 0.3
+demand.ONE_USER_WARMUP_S = demand.CPU_WARMUP_S = demand.IDLE_S = 0.1
+demand.SCRAPES = 2
 replication._WARMUP_LEAST_S = 0.3
 """
 """What a test does not look at is measured briefly.
@@ -132,13 +135,19 @@ def running_engines(
 ) -> Iterator[Callable[..., Engine]]:
     """Start `loadlab run ...`; whatever still runs at the end is killed, and nothing may be left behind.
 
-    prelude, env: of every engine, unless a call says otherwise.
+    prelude, env: of every engine, unless a call says otherwise. keeps_queries: what the boards show of it is kept.
     """
     engines: list[Engine] = []
     usual_prelude, usual_env = prelude, env
 
-    def run(*words: str, prelude: str = usual_prelude, env: Mapping[str, str] | None = usual_env) -> Engine:
-        engines.append(Engine(folder, "run", *words, "--no-queries", prelude=prelude, env=env))
+    def run(
+        *words: str,
+        prelude: str = usual_prelude,
+        env: Mapping[str, str] | None = usual_env,
+        keeps_queries: bool = False,
+    ) -> Engine:
+        asked = words if keeps_queries else (*words, "--no-queries")
+        engines.append(Engine(folder, "run", *asked, prelude=prelude, env=env))
         return engines[-1]
 
     yield run

@@ -17,7 +17,8 @@ import orjson
 
 from engine_process import BRIEF, Engine, none_left
 from loadlab.model.run import RunData
-from tiny_experiment import FASTAPI, FLASK, write_tiny
+from resumed_run import ResumedRun
+from tiny_experiment import FASTAPI, write_tiny
 
 KILLS_THE_SERVICE = """
 import psutil
@@ -47,33 +48,26 @@ def _books_balance(run: RunData) -> None:
         assert window.load.ok > 0
 
 
-def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(start: Start, tmp_path: Path) -> None:
-    engine = start(write_tiny(tmp_path, FLASK + FASTAPI, measure_s=0.5, blocks=1), prelude=BRIEF)
-    engine.until_event("window_finished", 2)
-    tree = engine.tree()
-    assert len(tree) >= 6, "upstream, gunicorn and its worker, uvicorn, Locust's master and worker, their guardians"
-    engine.process.send_signal(signal.SIGKILL)
-    assert engine.ended() == -signal.SIGKILL
-    none_left(tree)
-    before = engine.measured()
-    assert before.windows == (), "the block was not finished"
-    assert len(before.demands) == 2
-    resumed = start("--resume", str(engine.bundle), prelude=BRIEF)
-    code = resumed.ended()
+def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(resumed_run: ResumedRun) -> None:
+    """That none is left is asserted between the kill and the resume (tests/resumed_run.py)."""
+    seen, run, bundle = resumed_run, resumed_run.run, resumed_run.bundle
+    assert seen.processes >= 6, "upstream, gunicorn and its worker, uvicorn, Locust's master and worker, guardians"
+    assert seen.killed_code == -signal.SIGKILL
+    assert seen.before.windows == (), "the block was not finished"
+    assert len(seen.before.demands) == 2
     # levels of windows that the machine disturbed may be invalid; that the run was carried through is what counts
-    assert code in (0, 4, 5), resumed.output
-    run = resumed.measured()
+    assert seen.code in (0, 4, 5), seen.output
     assert run.complete
     assert run.interrupted_blocks == (1,)
-    assert run.demands == before.demands
+    assert run.demands == seen.before.demands
     assert {w.stack for w in run.windows} == {"flask", "fastapi"}
     assert all("-t2" in w.id for w in run.windows)
     _books_balance(run)
-    results = orjson.loads((engine.bundle / "results.json").read_bytes())
+    results = orjson.loads((bundle / "results.json").read_bytes())
     assert results["counts"]["interrupted_blocks"] == 1
     assert results["provenance"]["isolation"] in ("pinned", "shared")
     assert len(results["provenance"]["resumed"]) == 1
-    assert (engine.bundle / "report.html").stat().st_size > 10_000
+    assert (bundle / "report.html").stat().st_size > 10_000
     again = subprocess.run(
         [
             sys.executable,
@@ -82,7 +76,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_to_its_report(sta
             "run",
             "--no-queries",
             "--resume",
-            str(engine.bundle),
+            str(bundle),
         ],
         capture_output=True,
         text=True,

@@ -19,7 +19,12 @@ from loadlab.stats.histogram import decode
 REQUESTS_AT_ONE_USER = 24
 LEAST_REQUESTS = 20
 PEEK_S = 1.0
+LEAST_S = 1.0
+"""Of a window of one user."""
 CPU_WINDOW_S = 3.0
+ONE_USER_WARMUP_S = 0.3
+CPU_WARMUP_S = 0.5
+IDLE_S = 0.5
 SCRAPES = 10
 SPREAD_PROBES = 6
 SPREAD_S = 0.6
@@ -56,7 +61,7 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
     phase_s = service_s + (waits([alone]).mean_s or rig.load.think_s)
     idle = _idle_cores(rig, stack)
     scrape_s = _scrape_cpu_s(rig, stack, idle)
-    timing = Timing(warmup_s=0.5, measure_s=CPU_WINDOW_S, phase_s=phase_s, scrape_cpu_s=scrape_s)
+    timing = Timing(warmup_s=CPU_WARMUP_S, measure_s=CPU_WINDOW_S, phase_s=phase_s, scrape_cpu_s=scrape_s)
     busy = _window(rig, stack, users, "cpu", timing)
     waited = waits([alone, busy])
     return Demand(
@@ -106,12 +111,12 @@ def waits(windows: Sequence[Window]) -> OwnWaits:
 def _one_user(rig: Rig, stack: Stack) -> Window:
     """A window of one user that holds LEAST_REQUESTS, or as many as fit into LONGEST_S."""
     seconds = insist(rig, f"demand-{stack.name}-peek", 0, lambda: _seconds_for_one_user(rig, stack))
-    window = _window(rig, stack, 1, "s", Timing(warmup_s=0.3, measure_s=seconds, phase_s=0.0))
+    window = _window(rig, stack, 1, "s", Timing(warmup_s=ONE_USER_WARMUP_S, measure_s=seconds, phase_s=0.0))
     ended = window.load.ok + window.load.failed
     if ended >= LEAST_REQUESTS or seconds >= LONGEST_S:
         return window
     longer_s = min(LONGEST_S, seconds * REQUESTS_AT_ONE_USER / max(1, ended))
-    return _window(rig, stack, 1, "s-longer", Timing(warmup_s=0.3, measure_s=longer_s, phase_s=0.0))
+    return _window(rig, stack, 1, "s-longer", Timing(warmup_s=ONE_USER_WARMUP_S, measure_s=longer_s, phase_s=0.0))
 
 
 def _slots(rig: Rig) -> int:
@@ -126,7 +131,7 @@ def _seconds_for_one_user(rig: Rig, stack: Stack) -> float:
     if p50_s is None and books.answered == 0:
         raise LoadError(f"{stack.name}: one user got no answer; see the service's log in the bundle")
     cycle_s = (p50_s or PEEK_S) + rig.load.think_s
-    return min(LONGEST_S, max(1.0, REQUESTS_AT_ONE_USER * cycle_s))
+    return min(LONGEST_S, max(LEAST_S, REQUESTS_AT_ONE_USER * cycle_s))
 
 
 def _window(rig: Rig, stack: Stack, users: int, what: str, timing: Timing) -> Window:
@@ -162,7 +167,7 @@ def _doubts(rig: Rig, window: Window) -> tuple[str, ...]:
 def _idle_cores(rig: Rig, stack: Stack) -> float | None:
     """Processor seconds per second of the stack without load, scrapes excluded."""
     before, began_s = rig.deployer.cpu_s(stack.name), rig.clock.monotonic_s()
-    rig.clock.sleep(0.5)
+    rig.clock.sleep(IDLE_S)
     after, seconds = rig.deployer.cpu_s(stack.name), rig.clock.monotonic_s() - began_s
     return None if before is None or after is None else max(0.0, after - before) / seconds
 

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -56,21 +56,27 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[LocalLocust]:
+def on_cores(tmp_path: Path) -> Iterator[Callable[[int], LocalLocust]]:
+    """Locust with a worker on each of so many cores, where there are as many."""
     with ChildProcesses() as children:
-        yield LocalLocust(
-            files=[LOCUSTFILES / "io_bound.py"],
-            cpus=frozenset(sorted(os.sched_getaffinity(0))[:2]),
-            env={"PYTHONWARNINGS": "ignore"},
-            children=children,
-            logs=tmp_path,
-            targets=ScrapeTargets(tmp_path / "targets.json"),
-        )
+
+        def host(cores: int) -> LocalLocust:
+            return LocalLocust(
+                files=[LOCUSTFILES / "io_bound.py"],
+                cpus=frozenset(sorted(os.sched_getaffinity(0))[:cores]),
+                env={"PYTHONWARNINGS": "ignore"},
+                children=children,
+                logs=tmp_path,
+                targets=ScrapeTargets(tmp_path / "targets.json"),
+            )
+
+        yield host
 
 
 def test_a_web_port_that_is_taken_in_the_last_moment_is_given_up_for_another(
-    host: LocalLocust, monkeypatch: pytest.MonkeyPatch
+    on_cores: Callable[[int], LocalLocust], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    host = on_cores(1)
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
@@ -96,8 +102,9 @@ def _swarm(url: str) -> Swarm:
 
 
 def test_a_killed_worker_leaves_a_hole_is_replaced_and_the_trial_can_be_tried_again(
-    host: LocalLocust, url: str
+    on_cores: Callable[[int], LocalLocust], url: str
 ) -> None:
+    host = on_cores(2)
     generator = LocustGenerator(host, SystemClock())
     generator.start()
     generator.swarm(_swarm(url))

@@ -25,7 +25,7 @@ MARK = "LOADLAB_TEST_MARK"
 BRIEF = """
 from loadlab.analysis.gate_bounds import GateBounds
 BEARS = dict(lag_p99_s=0.1, lag_p50_s=0.02, steal_ratio=0.5, generator_cpu_ratio=0.95)
-GateBounds.__init__.__kwdefaults__.update(BEARS)
+GateBounds.__init__.__kwdefaults__.update(BEARS, dispatch_lag_s=0.1, dispatch_lag_p50_s=0.02)
 import loadlab.design.replication as replication
 import loadlab.pipeline.demand as demand
 demand.PEEK_S = 0.5

@@ -18,12 +18,14 @@ ONE_AT_A_TIME = {
     "tests/integration/test_engine_": "engine",
     "tests/integration/test_locust_": "locust",
     "tests/integration/test_calibration_bench": "calibration",
+    "tests/contract/": "contract",
     "tests/dashboards/test_replay": "replay",
     "tests/e2e/": "cluster",
 }
 """Runs of the engine pin what they start, so that two of them would crowd one core; Locust's clusters come beside.
 
-The bench of a calibration and the replayed sessions are set up once for a module, which is once for each worker.
+The bench of a calibration, the services of the contract and the replayed sessions are set up once for a module or a
+session, which is once for each worker.
 What needs Docker has one engine and one cluster, which files raise, break and remove: never two at a time.
 """
 

@@ -29,11 +29,11 @@ REQUESTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
-@pytest.fixture(params=["flask_gunicorn", "fastapi_uvicorn"])
-def four_workers(request: pytest.FixtureRequest, launch: Callable[..., Any]) -> Any:
-    """Either stack, with four worker processes where it has any."""
+@pytest.fixture(scope="module", params=["flask_gunicorn", "fastapi_uvicorn"])
+def four_workers(request: pytest.FixtureRequest, launch_for_session: Callable[..., Any]) -> Any:
+    """Either stack, with four worker processes where it has any; series only join, in whichever order it is asked."""
     name = str(request.param)
-    return launch(name, **({"SVC_WORKERS": WORKERS} if name == "flask_gunicorn" else {}))
+    return launch_for_session(name, **({"SVC_WORKERS": WORKERS} if name == "flask_gunicorn" else {}))
 
 
 def _series(service: Any) -> set[tuple[str, tuple[tuple[str, str], ...]]]:

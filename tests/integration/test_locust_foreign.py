@@ -96,24 +96,43 @@ def stub() -> Iterator[Stub]:
     server.close()
 
 
-@pytest.fixture
-def theirs(tmp_path: Path) -> Path:
-    file = tmp_path / "theirs.py"
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("theirs") / "theirs.py"
     file.write_text(THEIRS)
     return file
 
 
-@pytest.fixture
-def generator(tmp_path: Path, theirs: Path) -> Iterator[LocustGenerator]:
+@pytest.fixture(scope="module")
+def alone(theirs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One plain process, with secrets to send along."""
+    files = f"{theirs},{LOCUSTFILES / 'lab_plugin.py'}"
+    locust = Cluster(files, tmp_path_factory.mktemp("alone"), workers=0, headers=SECRET)
+    yield locust
+    locust.close()
+
+
+@pytest.fixture(scope="module")
+def pair(theirs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers, with a scenario of the lab beside the foreign ones."""
+    files = f"{theirs},{LOCUSTFILES / 'lab_plugin.py'},{LOCUSTFILES / 'io_bound.py'}"
+    locust = Cluster(files, tmp_path_factory.mktemp("pair"), workers=2)
+    yield locust
+    locust.close()
+
+
+@pytest.fixture(scope="module")
+def generator(theirs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocustGenerator]:
     """The engine's adapter with one worker, as a run with ``locustfile`` and ``headers_from_env`` starts it."""
+    folder = tmp_path_factory.mktemp("generator")
     with ChildProcesses() as children:
         host = LocalLocust(
             files=[theirs, LOCUSTFILES / "lab_plugin.py"],
             cpus=frozenset({min(os.sched_getaffinity(0))}),
             env={"PYTHONWARNINGS": "ignore", "LAB_HEADERS_JSON": json.dumps(SECRET)},
             children=children,
-            logs=tmp_path,
-            targets=ScrapeTargets(tmp_path / "targets.json"),
+            logs=folder,
+            targets=ScrapeTargets(folder / "targets.json"),
         )
         generator = LocustGenerator(host, SystemClock())
         generator.start()
@@ -168,22 +187,18 @@ def test_headers_think_time_and_seeded_phase_reach_users_that_know_nothing_of_th
 
 @pytest.mark.parametrize("user_class", ["Patient", "PatientInside"])
 def test_a_wait_time_of_ones_own_rules_only_where_no_think_time_is_asked_for_and_says_so(
-    stub: Stub, theirs: Path, tmp_path: Path, user_class: str
+    alone: Cluster, stub: Stub, user_class: str
 ) -> None:
-    locust = Cluster(f"{theirs},{LOCUSTFILES / 'lab_plugin.py'}", tmp_path, workers=0)
-    try:
-        gaps_s, own = {}, {}
-        for think_s in (0.0, THINK_S):
-            key = f"t{think_s}"
-            begun = len(stub.log())
-            locust.post("trials", {"id": key})
-            locust.swarm(stub.url, user_class, 1, think_s=think_s)
-            locust.post("windows", {"id": key, "opens_in_s": 0.0, "measure_s": 1.0})
-            own[think_s] = locust.window(key)
-            locust.drained(key)
-            gaps_s[think_s] = [b["at_s"] - a["at_s"] for a, b in pairwise(stub.log()[begun:])]
-    finally:
-        locust.close()
+    gaps_s, own = {}, {}
+    for think_s in (0.0, THINK_S):
+        key = f"{user_class}-{think_s}"
+        begun = len(stub.log())
+        alone.post("trials", {"id": key})
+        alone.swarm(stub.url, user_class, 1, think_s=think_s)
+        alone.post("windows", {"id": key, "opens_in_s": 0.0, "measure_s": 1.0})
+        own[think_s] = alone.window(key)
+        alone.drained(key)
+        gaps_s[think_s] = [b["at_s"] - a["at_s"] for a, b in pairwise(stub.log()[begun:])]
     assert own[0.0]["own_waits"] == [user_class]
     assert f"{user_class} waits as its own wait_time says" in own[0.0]["notes"][0]
     assert 0.02 <= min(gaps_s[0.0]) < THINK_S
@@ -193,17 +208,13 @@ def test_a_wait_time_of_ones_own_rules_only_where_no_think_time_is_asked_for_and
 
 @pytest.mark.parametrize("user_class", ["Follower", "SlowFollower"])
 def test_followed_redirects_are_requests_in_the_books_and_keep_secrets_at_home(
-    stub: Stub, theirs: Path, tmp_path: Path, user_class: str
+    alone: Cluster, stub: Stub, user_class: str
 ) -> None:
     """Two hops, a chain that is longer than the client follows, another origin, and none: sent = served."""
-    locust = Cluster(f"{theirs},{LOCUSTFILES / 'lab_plugin.py'}", tmp_path, workers=0, headers=SECRET)
-    try:
-        locust.post("trials", {"id": "t"})
-        locust.swarm(stub.url, user_class, 2, think_s=0.01)
-        locust.post("windows", {"id": "w", "opens_in_s": 0.0, "measure_s": 1.0})
-        window, books = locust.window("w"), locust.drained("t")
-    finally:
-        locust.close()
+    alone.post("trials", {"id": user_class})
+    alone.swarm(stub.url, user_class, 2, think_s=0.01)
+    alone.post("windows", {"id": user_class, "opens_in_s": 0.0, "measure_s": 1.0})
+    window, books = alone.window(user_class), alone.drained(user_class)
     log = stub.log()
     arrived = Counter(entry["path"] for entry in log)
     assert books["sent"] == books["answered"] + books["failed"] == len(log) == stub.counters()["served"]
@@ -219,33 +230,27 @@ def test_followed_redirects_are_requests_in_the_books_and_keep_secrets_at_home(
         assert is_home == ("authorization" in entry) == ("x-api-key" in entry), entry
 
 
-def test_users_are_spread_exactly_over_several_hosts_whichever_worker_they_are_on(
-    stub: Stub, theirs: Path, tmp_path: Path
-) -> None:
+def test_users_are_spread_exactly_over_several_hosts_whichever_worker_they_are_on(pair: Cluster, stub: Stub) -> None:
     """Seven users, two workers, three hosts: user i asks host i mod 3, so three, two and two."""
-    locust = Cluster(f"{theirs},{LOCUSTFILES / 'lab_plugin.py'},{LOCUSTFILES / 'io_bound.py'}", tmp_path, workers=2)
     hosts = [f"http://127.0.0.{number}:{stub.port}" for number in (1, 2, 3)]
-    try:
-        for round_number, user_class in enumerate(("Reader", "SlowReader", "Reader")):
-            key, begun = f"t{round_number}", len(stub.log())
-            locust.post("trials", {"id": key})
-            locust.swarm(", ".join(hosts), user_class, 7, think_s=0.02, phase_s=0.1)
-            locust.post("windows", {"id": key, "opens_in_s": 0.2, "measure_s": 0.5})
-            locust.window(key)
-            books = locust.drained(key)
-            log = stub.log()[begun:]
-            assert books["sent"] == len(log)
-            asked = {entry["x-user"]: entry["host"] for entry in log}
-            assert Counter(asked.values()) == {f"127.0.0.{n}:{stub.port}": 3 if n == 1 else 2 for n in (1, 2, 3)}
-            assert all(asked[entry["x-user"]] == entry["host"] for entry in log), "a user stays with its host"
-            assert len({user.split("-")[1] for user in asked}) == 2, "both workers have users"
-        locust.post("trials", {"id": "lab"})
-        locust.swarm(",".join(hosts), "IoBoundUser", 6, phase_s=0.1)
-        locust.post("windows", {"id": "lab", "opens_in_s": 0.1, "measure_s": 0.5})
-        assert locust.window("lab")["ok"] > 0
-        assert locust.drained("lab")["failed"] == 0
-    finally:
-        locust.close()
+    for round_number, user_class in enumerate(("Reader", "SlowReader", "Reader")):
+        key, begun = f"t{round_number}", len(stub.log())
+        pair.post("trials", {"id": key})
+        pair.swarm(", ".join(hosts), user_class, 7, think_s=0.02, phase_s=0.1)
+        pair.post("windows", {"id": key, "opens_in_s": 0.2, "measure_s": 0.5})
+        pair.window(key)
+        books = pair.drained(key)
+        log = stub.log()[begun:]
+        assert books["sent"] == len(log)
+        asked = {entry["x-user"]: entry["host"] for entry in log}
+        assert Counter(asked.values()) == {f"127.0.0.{n}:{stub.port}": 3 if n == 1 else 2 for n in (1, 2, 3)}
+        assert all(asked[entry["x-user"]] == entry["host"] for entry in log), "a user stays with its host"
+        assert len({user.split("-")[1] for user in asked}) == 2, "both workers have users"
+    pair.post("trials", {"id": "lab"})
+    pair.swarm(",".join(hosts), "IoBoundUser", 6, phase_s=0.1)
+    pair.post("windows", {"id": "lab", "opens_in_s": 0.1, "measure_s": 0.5})
+    assert pair.window("lab")["ok"] > 0
+    assert pair.drained("lab")["failed"] == 0
 
 
 def test_a_worker_ends_when_its_master_is_gone_and_when_another_has_taken_its_place(
@@ -275,15 +280,11 @@ def test_a_worker_ends_when_its_master_is_gone_and_when_another_has_taken_its_pl
         locust.close()
 
 
-def test_workers_are_known_by_the_name_of_their_host(theirs: Path, tmp_path: Path) -> None:
+def test_workers_are_known_by_the_name_of_their_host(pair: Cluster) -> None:
     """In a cluster that is the pod, where each has process id 1."""
-    locust = Cluster(f"{theirs},{LOCUSTFILES / 'lab_plugin.py'}", tmp_path, workers=2)
-    try:
-        assert locust.status()["worker_names"] == [socket.gethostname()] * 2
-        locust.post("windows", {"id": "w", "opens_in_s": 0.0, "measure_s": 0.2})
-        assert locust.window("w")["workers_from_first_to_last"] == [socket.gethostname()] * 2
-    finally:
-        locust.close()
+    assert pair.status()["worker_names"] == [socket.gethostname()] * 2
+    pair.post("windows", {"id": "names", "opens_in_s": 0.0, "measure_s": 0.2})
+    assert pair.window("names")["workers_from_first_to_last"] == [socket.gethostname()] * 2
 
 
 def test_a_request_is_sent_after_the_generator_has_given_way_and_its_clock_runs_from_then() -> None:

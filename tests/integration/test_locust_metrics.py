@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,9 +22,9 @@ def stub() -> Iterator[Stub]:
     server.close()
 
 
-@pytest.fixture
-def locust(tmp_path: Path) -> Iterator[Cluster]:
-    cluster = Cluster(str(LOCUSTFILES / "io_bound.py"), tmp_path, workers=2)
+@pytest.fixture(scope="module")
+def locust(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(str(LOCUSTFILES / "io_bound.py"), tmp_path_factory.mktemp("metrics"), workers=2)
     yield cluster
     cluster.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -19,10 +18,10 @@ SEED = 20261126
 OURS = re.compile(r'File ".*(locustfiles|flask|werkzeug)/')
 
 
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[Cluster]:
-    """One Locust process with the lab's routes."""
-    locust = Cluster(str(LOCUSTFILES / "io_bound.py"), tmp_path, workers=0)
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One Locust process with the lab's routes, which outlives every siege."""
+    locust = Cluster(str(LOCUSTFILES / "io_bound.py"), tmp_path_factory.mktemp("alone"), workers=0)
     yield locust
     locust.close()
 

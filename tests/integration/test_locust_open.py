@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from _schedule import Schedule, parse_pattern
 from hdrh.histogram import HdrHistogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from locust_rig import LOCUSTFILES, TESTS, Cluster, Stub, free_port, wait_until
+from locust_rig import LOCUSTFILES, PATIENCE_S, TESTS, Cluster, Stub, free_port, wait_until
+
+MARKED = Path(__file__).with_name("locust_open_user.py")
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +35,28 @@ def stub() -> Iterator[Stub]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     files = ",".join(str(LOCUSTFILES / f"{name}.py") for name in ("io_bound", "read_heavy", "connections"))
-    locust = Cluster(files, tmp_path_factory.mktemp("open"), workers=2)
+    locust = Cluster(f"{files},{MARKED}", tmp_path_factory.mktemp("open"), workers=2)
     yield locust
     locust.close()
 
 
-MARKED = Path(__file__).with_name("locust_open_user.py")
+@contextmanager
+def having(workers: int, cluster: Cluster, folder: Path) -> Iterator[Cluster]:
+    """Locust with so many workers: the cluster, with a third one for as long as it is wanted, or one plain process."""
+    if workers == 0:
+        plain = Cluster(str(MARKED), folder, workers=0)
+        try:
+            yield plain
+        finally:
+            plain.close()
+        return
+    more = [cluster.worker() for _ in range(workers - len(cluster.workers))]
+    wait_until(lambda: cluster.status()["workers"] == workers, "the workers")
+    yield cluster
+    for process in more:
+        process.terminate()
+        process.wait(PATIENCE_S)
+    wait_until(lambda: cluster.status()["worker_pids"] == sorted(cluster.workers), "two workers")
 
 
 def due(*, rate_rps: float, pattern: str, seed: int) -> Any:
@@ -141,32 +160,28 @@ def test_a_lost_worker_leaves_a_hole_and_its_share_is_not_sent_by_others(cluster
     wait_until(lambda: cluster.status()["worker_pids"] == sorted(cluster.workers), "two workers")
 
 
-def numbered(stub: Stub, name: str) -> dict[int, list[dict[str, Any]]]:
-    """What the server heard of one test, by the number of the arrival."""
+def numbered(log: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """What the server heard, by the number of the arrival."""
     heard: dict[int, list[dict[str, Any]]] = {}
-    for entry in stub.log():
-        if entry["x-user"] == name:
-            heard.setdefault(int(entry["x-arrival"]), []).append(entry)
+    for entry in log:
+        heard.setdefault(int(entry["x-arrival"]), []).append(entry)
     return heard
 
 
 @pytest.mark.parametrize("workers", [0, 2, 3])
 def test_the_server_sees_the_one_schedule_whatever_the_number_of_workers(
-    workers: int, stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: int, cluster: Cluster, stub: Stub, tmp_path: Path
 ) -> None:
     """By the server's own log every arrival comes once, at its time, and each of two hosts gets every other one."""
-    name = f"open-{workers}"
-    monkeypatch.setenv("LAB_TEST_NAME", name)
-    locust = Cluster(str(MARKED), tmp_path, workers=workers)
-    try:
-        hosts = f"http://127.0.0.1:{stub.port},http://127.0.0.2:{stub.port}"
+    name, before, begun = f"open-{workers}", stub.counters()["served"], len(stub.log())
+    load = {"rate_rps": 150, "arrivals": "steps(1@0s, 2@1s)", "lab_seed": 11, "in_flight_max": 2000}
+    with having(workers, cluster, tmp_path) as locust:
         locust.post("trials", {"id": name})
-        locust.swarm(hosts, "MarkedUser", max(1, workers), rate_rps=150, arrivals="steps(1@0s, 2@1s)", lab_seed=11)
-        wait_until(lambda: len(numbered(stub, name)) >= 400, "400 arrivals")
+        hosts = f"http://127.0.0.1:{stub.port},http://127.0.0.2:{stub.port}"
+        locust.swarm(hosts, "MarkedUser", max(1, workers), **load)
+        wait_until(lambda: stub.counters()["served"] - before >= 400, "400 arrivals")
         books = locust.drained(name)
-    finally:
-        locust.close()
-    heard = numbered(stub, name)
+    heard = numbered(stub.log()[begun:])
     assert books["sent"] == books["answered"] == len(heard)
     assert all(len(entries) == 1 for entries in heard.values())
     assert set(range(350)) <= heard.keys(), "workers may end a little apart, so only the last ones have gaps"
@@ -201,25 +216,23 @@ def test_the_shape_without_a_rate_says_what_is_missing(stub: Stub) -> None:
     assert "--rate-rps: got none, expected arrivals per second" in done.stderr
 
 
-def test_a_stall_is_charged_to_everybody_who_would_have_waited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stall_is_charged_to_everybody_who_would_have_waited(cluster: Cluster) -> None:
     """A server that freezes 0.5 s in every 2 s: p95 and p99 from the intended start are those of its own log.
 
     The truth of an arrival: when that log says that it was answered, less when the schedule had planned it.
     """
     port = free_port()
-    monkeypatch.setenv("LAB_TEST_NAME", "stall")
+    load = {"rate_rps": 100, "arrivals": "poisson", "lab_seed": 5, "in_flight_max": 2000}
     script = Path(__file__).with_name("locust_freezing_server.py")
     server = subprocess.Popen([sys.executable, str(script), str(port), "0.5", "2.0"], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
-    locust = Cluster(str(MARKED), tmp_path, workers=2)
     try:
-        locust.post("trials", {"id": "stall", "good_within_s": 0.1})
-        locust.swarm(f"http://127.0.0.1:{port}", "MarkedUser", 2, rate_rps=100, arrivals="poisson", lab_seed=5)
-        locust.post("windows", {"id": "stall", "opens_in_s": 1.0, "measure_s": 8.0})
-        window, books = locust.window("stall"), locust.drained("stall")
+        cluster.post("trials", {"id": "stall", "good_within_s": 0.1})
+        cluster.swarm(f"http://127.0.0.1:{port}", "MarkedUser", 2, **load)
+        cluster.post("windows", {"id": "stall", "opens_in_s": 1.0, "measure_s": 8.0})
+        window, books = cluster.window("stall"), cluster.drained("stall")
     finally:
-        locust.close()
         server.terminate()
         log = np.array([line.split() for line in server.communicate()[0].splitlines()], dtype=float)
     assert books["sent"] == books["answered"] == len(log)

@@ -46,25 +46,30 @@ def stub() -> Iterator[Stub]:
     server.close()
 
 
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One plain process with somebody else's locustfile."""
+    folder = tmp_path_factory.mktemp("foreign")
+    theirs = folder / "theirs.py"
+    theirs.write_text(FOREIGN)
+    locust = Cluster(f"{theirs},{LOCUSTFILES / 'lab_plugin.py'}", folder, workers=0)
+    yield locust
+    locust.close()
+
+
 @pytest.mark.parametrize(
     ("user_class", "round_of_outcomes"),
     [("ForeignUser", {"200": 2, "503": 1}), ("ForeignFastUser", {"200": 2, "503": 2})],
 )
 def test_a_foreign_locustfile_is_recorded_in_one_plain_process(
-    tmp_path: Path, stub: Stub, user_class: str, round_of_outcomes: dict[str, int]
+    foreign: Cluster, stub: Stub, user_class: str, round_of_outcomes: dict[str, int]
 ) -> None:
     """Also what its scenario judges itself, a broken connection, and a verdict that never comes."""
-    theirs = tmp_path / "theirs.py"
-    theirs.write_text(FOREIGN)
-    locust = Cluster(f"{theirs},{LOCUSTFILES / 'lab_plugin.py'}", tmp_path, workers=0)
-    try:
-        before = stub.counters()
-        locust.post("trials", {"id": "t"})
-        locust.post("windows", {"id": "w", "opens_in_s": 0.0, "measure_s": 1.0})
-        locust.swarm(stub.url, user_class, 2)
-        window, books = locust.window("w"), locust.drained("t")
-    finally:
-        locust.close()
+    before = stub.counters()
+    foreign.post("trials", {"id": user_class})
+    foreign.post("windows", {"id": user_class, "opens_in_s": 0.0, "measure_s": 1.0})
+    foreign.swarm(stub.url, user_class, 2)
+    window, books = foreign.window(user_class), foreign.drained(user_class)
     outcomes = books["outcomes"]
     rounds = outcomes["200"] // 2
     drops = sum(count for name, count in outcomes.items() if name.startswith("error:"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,9 @@ Type = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def type_(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Type:
-    """Run the command line in this process: exit code, standard output, standard error."""
+    """Run the command line in this process: exit code, standard output, standard error. Doctor strains nothing."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("loadlab.execute.doctor.strained_steal_ratio", lambda _: 0.0)
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["loadlab", *words])
@@ -32,13 +34,20 @@ def type_(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
     return run
 
 
+@pytest.fixture(scope="session")
+def _reported_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is simulated and reported once, for tests that each get a copy."""
+    runs = tmp_path_factory.mktemp("reported")
+    lab = make_lab(make_experiment(blocks=4, measure_s=8.0), runs / "unit-run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        lab.run()
+        analyse_bundle(lab.folder, checkout(runs))
+    return lab.folder
+
+
 @pytest.fixture
-def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bundle(_reported_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reported run in runs/."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    lab = make_lab(make_experiment(blocks=4, measure_s=8.0), runs / "unit-run")
-    lab.run()
-    analyse_bundle(lab.folder, checkout(runs))
-    return lab.folder
+    return shutil.copytree(_reported_run, tmp_path / "runs" / _reported_run.name)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from builders_session import make_session
 from loadlab.config import dump_experiment
 from loadlab.errors import BundleError, DeployError
 from loadlab.execute.clock import SystemClock
@@ -24,6 +23,7 @@ from loadlab.pipeline.layout import Layout, checkout
 from loadlab.pipeline.replay import keep_replayed_queries, write_queries
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.run import Request, run
+from session_copies import copy_session
 from simulated_lab import Lab
 
 
@@ -125,7 +125,7 @@ def test_a_complete_run_that_is_resumed_leaves_no_secrets_behind(ending: Ending)
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
     folder = tmp_path / "session"
-    make_session(folder)
+    copy_session(folder)
     return folder
 
 

@@ -15,13 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import pytest
 
-from builders_session import make_session
 from loadlab.errors import DeployError
 from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.execute.replay.history import History
 from loadlab.pipeline.bundle import begin_again
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.replay import board_files, keep_live_queries, keep_replayed_queries
+from session_copies import copy_session
 from simulated_lab import Lab
 
 VERSION = "2.54.0"
@@ -117,7 +117,7 @@ def test_a_query_that_is_refused_is_an_event_that_names_it(lab: Lab, prometheus:
 def session(tmp_path: Path) -> Path:
     """A finished run on one machine, which no Prometheus scraped."""
     folder = tmp_path / "session"
-    make_session(folder)
+    copy_session(folder)
     return folder
 
 

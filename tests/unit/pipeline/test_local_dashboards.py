@@ -14,7 +14,6 @@ import psutil
 import pytest
 import yaml
 
-from builders_session import make_session
 from loadlab.errors import DeployError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.grafana import find_grafana
@@ -26,6 +25,7 @@ from loadlab.pipeline import local_dashboards, session_dashboards
 from loadlab.pipeline.layout import Layout, checkout
 from loadlab.pipeline.local_dashboards import show_dashboards
 from loadlab.pipeline.session_dashboards import show_session
+from session_copies import copy_session
 
 GRAFANA = """#!{python}
 import http.server, json, os, sys
@@ -142,7 +142,7 @@ TOLD = {"users": "max(locust_users)", "price": 'max(loadlab:level_usd_per_millio
 def test_a_past_run_is_in_prometheus_with_its_rules_and_in_grafana_at_its_time(desk: Desk) -> None:
     bundle = desk.folder / "runs" / "session"
     asked: dict[str, dict[str, set[float]]] = {}
-    make_session(bundle)
+    copy_session(bundle)
     before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
     desk.with_grafana()
 
@@ -166,7 +166,7 @@ def test_a_past_run_is_in_prometheus_with_its_rules_and_in_grafana_at_its_time(d
 
 
 def test_a_past_run_without_grafana_is_in_prometheus_and_what_is_missing_is_said(desk: Desk) -> None:
-    make_session(desk.folder / "session")
+    copy_session(desk.folder / "session")
     bundle = desk.folder / "session"
     show_session(bundle, desk.layout, environ=desk.environ, say=desk.said.append, clock=SystemClock(), rounds=0)
     assert any(re.match(r"Prometheus  http://127\.0\.0\.1:\d+ .*from=\d+&to=\d+", line) for line in desk.said)
@@ -187,7 +187,7 @@ def _words(process: psutil.Process) -> str:
 
 
 def test_a_prometheus_that_ends_while_a_past_run_is_shown_is_noticed(desk: Desk) -> None:
-    make_session(desk.folder / "session")
+    copy_session(desk.folder / "session")
 
     def say(line: str) -> None:
         desk.said.append(line)

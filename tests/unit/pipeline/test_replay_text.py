@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from builders_session import make_session
 from loadlab.errors import BundleError
 from loadlab.execute.durable import write_whole
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.replay_text import openmetrics_of, write_openmetrics
 from loadlab.pipeline.span import MOST_POINTS, Span, span_of
+from session_copies import copy_session
 
 LINE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+) (?P<at>\S+)$")
 
@@ -20,7 +20,7 @@ LINE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+) 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text") / "session"
-    make_session(folder)
+    copy_session(folder)
     return folder
 
 
@@ -28,7 +28,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def old_bundle(tmp_path: Path) -> Path:
     """As they were before Locust's metrics were kept."""
     folder = tmp_path / "session"
-    make_session(folder)
+    copy_session(folder)
     for path in (folder / "scrapes").glob("*.om"):
         path.unlink()
     return folder

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from builders_report import Shape, build_analysis, without_measures
@@ -12,16 +13,29 @@ RUNS = {"all_invalid": all_invalid, "capacity": capacity_run, "incomplete": inco
 FULL_STRENGTH = Shape(levels=(10, 20, 30, 37, 40, 44, 48, 53, 58, 64, 70, 77, 85, 94), blocks=8, workers=4)
 
 
+@pytest.fixture(scope="session")
+def _quick_run() -> bytes:
+    """As it was read and checked once, to be parsed anew for each test."""
+    return orjson.dumps(from_json(to_json(build_analysis())))
+
+
 @pytest.fixture
-def results() -> dict[str, Any]:
+def results(_quick_run: bytes) -> dict[str, Any]:
     """A quick run that diverges between two levels."""
-    return from_json(to_json(build_analysis()))
+    found: dict[str, Any] = orjson.loads(_quick_run)
+    return found
+
+
+@pytest.fixture(scope="session")
+def _bare_run() -> bytes:
+    return orjson.dumps(from_json(to_json(without_measures(build_analysis()))))
 
 
 @pytest.fixture
-def bare_results() -> dict[str, Any]:
+def bare_results(_bare_run: bytes) -> dict[str, Any]:
     """A run that could measure little and decided nothing."""
-    return from_json(to_json(without_measures(build_analysis())))
+    found: dict[str, Any] = orjson.loads(_bare_run)
+    return found
 
 
 @pytest.fixture(scope="session")

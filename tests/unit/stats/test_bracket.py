@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -138,6 +139,12 @@ TABLES = st.tuples(st.integers(2, 6), st.integers(1, 5)).flatmap(
 )
 
 
+@cache
+def _quantile(probability: float, df: int) -> float:
+    """Student's, by scipy, which takes its time."""
+    return float(stats.t.ppf(probability, df))
+
+
 def _naive(rows: Rows, margin_ratio: float, alpha: float = 0.025) -> tuple[int, int] | None:
     """The method read aloud, one level after the other. None where a sum of squares is too small to judge."""
     levels = len(rows[0])
@@ -155,7 +162,7 @@ def _naive(rows: Rows, margin_ratio: float, alpha: float = 0.025) -> tuple[int, 
             return None
         mean, n = float(np.mean(column)), len(column)
         down, up = (
-            max(stats.t.ppf(1 - error, f) * math.sqrt(v / n) for v, f in ((own, n - 1), (pooled, df)))
+            max(_quantile(1 - error, f) * math.sqrt(v / n) for v, f in ((own, n - 1), (pooled, df)))
             for error in (alpha / levels, alpha)
         )
         bounds.append((mean - down, mean + up))

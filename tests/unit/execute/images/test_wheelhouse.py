@@ -32,6 +32,13 @@ def _requirements(tmp_path: Path, *wheels: Path) -> tuple[Requirement, ...]:
     return read_lock(lock)
 
 
+def _program(path: Path, lines: str) -> Path:
+    """What is run in place of pip."""
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(0o755)
+    return path
+
+
 @pytest.mark.parametrize(
     ("tag", "usable"),
     [
@@ -48,13 +55,16 @@ def _requirements(tmp_path: Path, *wheels: Path) -> tuple[Requirement, ...]:
         ("cp312-cp312-win_amd64", False),
     ],
 )
-def test_a_wheel_is_taken_only_when_the_bases_python_can_use_it(tmp_path: Path, tag: str, usable: bool) -> None:
+def test_a_wheel_is_taken_only_when_the_bases_python_can_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str, usable: bool
+) -> None:
     wheel = make_wheel(tmp_path / "house", "thing", tag=tag)
     wanted = _requirements(tmp_path, wheel)
     if usable:
         assert [one.path for one in _house(tmp_path).choose(wanted)] == [wheel]
         return
-    with pytest.raises(ImageError, match=r"could not fetch thing==1\.0 for cp312-glibc2\.36-x86_64"):
+    monkeypatch.setattr("sys.executable", str(_program(tmp_path / "pip", "echo 'no other one' >&2; exit 1")))
+    with pytest.raises(ImageError, match=r"could not fetch thing==1\.0 for cp312-glibc2\.36-x86_64: no other one"):
         _house(tmp_path).choose(wanted)
 
 
@@ -99,11 +109,8 @@ def test_a_package_that_is_not_to_be_had_names_itself_the_python_and_the_next_st
 
 def test_what_pip_brings_is_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = _requirements(tmp_path, make_wheel(tmp_path / "elsewhere", "thing"))
-    careless = tmp_path / "careless"
-    careless.write_text("#!/bin/sh\nexit 0\n")
-    careless.chmod(0o755)
     make_wheel(tmp_path / "house", "thing", tag="cp311-cp311-manylinux_2_17_x86_64")
-    monkeypatch.setattr("sys.executable", str(careless))
+    monkeypatch.setattr("sys.executable", str(_program(tmp_path / "careless", "exit 0")))
     with pytest.raises(ImageError, match=r"got thing-1\.0-cp311-cp311-manylinux_2_17_x86_64\.whl, expected one with a"):
         _house(tmp_path).choose(wanted)
 

@@ -17,12 +17,15 @@ ONE_AT_A_TIME = {
     "tests/integration/test_engine_real_locust": "locust",
     "tests/integration/test_engine_": "engine",
     "tests/integration/test_locust_": "locust",
-    "tests/integration/test_calibration_bench": "calibration",
     "tests/contract/": "contract",
     "tests/dashboards/test_replay": "replay",
+    "tests/integration/test_calibration_bench": "calibration",
     "tests/e2e/": "cluster",
 }
-"""Runs of the engine pin what they start, so that two of them would crowd one core; Locust's clusters come beside.
+"""The beginnings of node ids, and the group of each; the longest groups come first, for one that began late would keep
+one worker busy when the others have ended.
+
+Runs of the engine pin what they start, so that two of them would crowd one core; Locust's clusters come beside.
 
 The bench of a calibration, the services of the contract and the replayed sessions are set up once for a module or a
 session, which is once for each worker.
@@ -31,18 +34,31 @@ What needs Docker has one engine and one cluster, which files raise, break and r
 
 
 class Spread(LoadScopeScheduling):
-    """Each group on one worker, the greatest first; every other test on whichever worker is free.
+    """Each group on one worker, the longest first; every other test on whichever worker is free.
 
     The mark xdist_group does not do it: xdist 3.8 writes it into an attribute that pytest 9.2 no longer reads.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((group for start, group in ONE_AT_A_TIME.items() if nodeid.startswith(start)), nodeid)
+        return group_of(nodeid) or nodeid
+
+
+def group_of(nodeid: str) -> str | None:
+    """The group that a test belongs to; None for one that stands alone."""
+    return next((group for start, group in ONE_AT_A_TIME.items() if nodeid.startswith(start)), None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups first, in their order."""
+    places = {group: place for place, group in enumerate(dict.fromkeys(ONE_AT_A_TIME.values()))}
+    items.sort(key=lambda item: places.get(group_of(item.nodeid) or "", len(places)))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread:
-    """Xdist asks for the scheduler."""
+    """Xdist asks for the scheduler, which is to leave the order as it was collected."""
+    config.option.loadscopereorder = False
     return Spread(config, log)
 
 

@@ -167,6 +167,15 @@ def test_every_query_names_its_data_source_and_its_series(panel: dict[str, Any])
 
 
 @pytest.mark.parametrize("panel", PANELS)
+def test_what_is_no_line_is_of_this_moment_and_not_the_last_that_there_was(panel: dict[str, Any]) -> None:
+    """A range would show a price of a load that is over, and a green of a generator that is gone."""
+    is_course = panel["type"] == "timeseries"
+    assert {(one.get("instant", False), one.get("range", False)) for one in panel["targets"]} == {
+        (not is_course, is_course)
+    }
+
+
+@pytest.mark.parametrize("panel", PANELS)
 def test_variables_in_queries_are_declared(panel: dict[str, Any]) -> None:
     board = next(b for b in _boards() if any(p == panel for p in b["panels"]))
     declared = {variable["name"] for variable in board["templating"]["list"]}

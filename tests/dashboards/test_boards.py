@@ -184,6 +184,23 @@ def test_variables_in_queries_are_declared(panel: dict[str, Any]) -> None:
         assert used <= declared, target["expr"]
 
 
+PRICED = re.compile(r"\bloadlab:(?:price_usd|\w*usd_per_\w+|level_cost_ratio)(\{[^}]*\})?")
+OF_ALL_LISTS = "What does each price list say?"
+
+
+def test_what_costs_is_of_the_list_and_the_billing_that_are_chosen() -> None:
+    """Two lists may bill alike, and one list in two ways."""
+    selectors = [
+        (panel["title"], selector)
+        for _, panel in _panels()
+        for target in panel["targets"]
+        for selector in PRICED.findall(target["expr"])
+    ]
+    assert len(selectors) > 10
+    unchosen = {title for title, selector in selectors if 'list="$list", billing="$billing"' not in selector}
+    assert unchosen == {OF_ALL_LISTS}
+
+
 XYCHARTS = [pytest.param(panel, id=panel["title"]) for _, panel in _panels() if panel["type"] == "xychart"]
 
 

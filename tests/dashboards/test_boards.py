@@ -249,6 +249,7 @@ WORRY = re.compile(
     r"(?P<answer>.{20,}[.;)]) Worry (when|where|above|below|at|from|near|about) (?P<when>\S+( \S+){1,}.*)"
 )
 RATED = re.compile(r"\$__rate_interval|\[20s\]")
+OF_SERVICES = re.compile(r"\b(process_tree|worker|cgroup|request_queue|event_loop|upstream)_\w+")
 ON_LEVELS = re.compile(r"\bloadlab[_:]level_")
 
 
@@ -296,6 +297,12 @@ def test_no_two_panels_of_a_board_have_the_same_worry() -> None:
 def test_a_panel_of_rates_says_that_short_windows_show_less(panel: dict[str, Any]) -> None:
     is_rated = any(RATED.search(one["expr"]) or any(r in one["expr"] for r in _rated()) for one in panel["targets"])
     assert ("windows shorter than that show less" in panel["description"]) == is_rated
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_of_what_services_expose_says_that_others_have_no_data(panel: dict[str, Any]) -> None:
+    is_exposed = any(OF_SERVICES.search(target["expr"]) for target in panel["targets"])
+    assert ("No data for a service that exports no metrics of the lab." in panel["description"]) == is_exposed
 
 
 @pytest.mark.parametrize("panel", PANELS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +44,7 @@ TYPED = {"target_users": "1000", "good_ratio": "0.95"}
 SEES_RULES_S = 5.0 + SETTLED_S
 """After the last exposition of a window: levels settle, then rules are evaluated every 5 s, at moments that promtool
 draws from the path of its file."""
+REASON = re.compile(r"\b([Nn]o data|[Aa]bsent|no line|there is no|no first figure)\b")
 Series = dict[str, Any]
 
 
@@ -140,6 +142,15 @@ def test_a_query_says_what_the_bundle_holds_for_every_window(pair: Replayed, que
 def test_one_stack_without_metrics_gives_no_data_and_no_false_number(alone: Replayed, query: BoardQuery) -> None:
     for window in alone.session.sweep:
         _is_as_known(alone, query, window, PRICES[0])
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_a_panel_without_data_says_why_it_may_have_none(alone: Replayed, board: Mapping[str, Any]) -> None:
+    """In a session of one stack that exports nothing."""
+    for panel in (one for one in board["panels"] if one["type"] != "row"):
+        queries = [query for query in QUERIES if (query.board, query.panel) == (board["uid"], panel["id"])]
+        asked = [alone.at(q, alone.moment_s(q, w), ["loop"], PRICES[0]) for q in queries for w in alone.session.sweep]
+        assert any(asked) or REASON.search(panel["description"]), panel["title"]
 
 
 @pytest.mark.parametrize("query", [q for q in QUERIES if "stack" in q.variables], ids=_name)

@@ -41,6 +41,9 @@ NOTES = {
     r"\$__rate_interval|loadlab:stack_(goodput|requests)_rps|loadlab:usd_per_million": (
         "Rates are of the last 20 s: windows shorter than that show less than they were."
     ),
+    r"\b(process_tree|worker|cgroup|request_queue|event_loop|upstream)_": (
+        "No data for a service that exports no metrics of the lab."
+    ),
     r"loadlab_level_|loadlab:level_": (
         "Of a level it holds all windows that passed their gates so far, one in each block; of a block that is not "
         "over, what will be repeated is left out until it is. In an open load, users are arrivals per second."

@@ -190,6 +190,23 @@ def test_the_cost_board_does_not_open_empty(pair: Replayed, query: BoardQuery) -
     assert pair.at(query, pair.moment_s(query, last), stacks, (price, billing))
 
 
+AT_THE_END = {"What does the deployment cost by the hour?", "Which prices are these?"}
+
+
+def _is_seen_at_the_end(query: BoardQuery) -> bool:
+    """Figures, tables and points of what is known of the whole session; those of a moment are of its own."""
+    board = next(one for one in BOARDS if one["uid"] == query.board)
+    (kind,) = [panel["type"] for panel in board["panels"] if panel["id"] == query.panel]
+    of_session = (_short(query), query.title) in AFTER_THE_BOOKS or query.title in AT_THE_END
+    return kind != "timeseries" and of_session
+
+
+@pytest.mark.parametrize("query", [q for q in QUERIES if _is_seen_at_the_end(q)], ids=_name)
+def test_what_a_session_came_to_stands_on_its_boards_when_they_are_opened(pair: Replayed, query: BoardQuery) -> None:
+    """They are opened over its span, at the end of which nothing is measured any more."""
+    assert pair.at(query, pair.span.end_s, ["pool", "loop"], PRICES[0])
+
+
 def _variables(board: Mapping[str, Any]) -> Mapping[str, Offer]:
     return {offer.name: offer for offer in board_offers(board)}
 

@@ -141,7 +141,10 @@ def test_an_alert_of_the_generator_has_the_bounds_of_its_gate(alert: str, bounds
 TRIGGERS: Mapping[str, tuple[int, Mapping[str, float]]] = {
     "LoadlabGeneratorSaturated": (0, {"locust_generator_cpu_cores": 1, "locust_generator_cores": 1}),
     "LoadlabGeneratorLate": (0, {'locust_generator_lag_seconds{quantile="0.5"}': 0.1}),
-    "LoadlabWorkersMissing": (0, {"locust_workers": 1, "locust_workers_expected": 2}),
+    "LoadlabWorkersMissing": (
+        0,
+        {"locust_workers": 1, "locust_workers_expected": 2, "loadlab_phase_info": 1},
+    ),
     "LoadlabTimeStolen": (0, {"locust_generator_steal_ratio": 0.1}),
     "LoadlabStackThrottled": (SCRAPE_S, {'cgroup_cpu_throttled_seconds_total{stack="flask"}': math.inf}),
     "LoadlabScrapeDown": (0, {'up{namespace="loadlab", pod="flask-1"}': 0}),

@@ -23,7 +23,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><style>
 body{{background:#111217;color:#ccccdc;font:13px sans-serif;width:1560px;margin:10px}}
 h1{{font-size:18px}} .grid{{display:grid;grid-template-columns:repeat(24,1fr);grid-auto-rows:34px;gap:6px}}
 .panel{{background:#181b1f;border:1px solid #2c3235;padding:6px;overflow:hidden;display:flex;flex-direction:column}}
-.row{{font-weight:bold;padding-top:8px}} .panel b{{font-weight:500}} .stat{{font-size:26px;color:#73bf69}}
+.row{{font-weight:bold;padding-top:8px}} .panel b{{font-weight:500}} .stat{{font-size:26px}}
 .line{{fill:none;stroke-width:.7;stroke-linecap:round}}
 svg{{flex:1;min-height:0;width:100%}}
 text{{fill:#9fa3ab;font-size:3.6px}} td{{padding:1px 14px 1px 0}}
@@ -51,22 +51,34 @@ def main(run: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json")):
         board = json.loads(file.read_text(encoding="utf-8"))
-        asked = json.loads((run / "queries" / file.name).read_text(encoding="utf-8"))["queries"]
-        panels = "".join(_panel(panel, asked) for panel in board["panels"])
+        kept = json.loads((run / "queries" / file.name).read_text(encoding="utf-8"))
+        panels = "".join(_panel(panel, kept) for panel in board["panels"])
         (into / f"{board['uid']}.html").write_text(PAGE.format(title=escape(board["title"]), panels=panels))
 
 
-def _panel(panel: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> str:
+def _panel(panel: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
     at = panel["gridPos"]
     place = f"grid-column:{at['x'] + 1}/span {at['w']};grid-row:{at['y'] + 1}/span {at['h']}"
     if panel["type"] == "row":
         return f'<div class="row" style="{place}">{escape(panel["title"])}</div>'
-    mine = {query["ref"]: query for query in reversed(asked) if query["panel"] == panel["id"]}
-    series = [one for _, query in sorted(mine.items()) for one in _series(query)]
-    unit = panel["fieldConfig"]["defaults"]["unit"]
-    draw = {"timeseries": _lines, "stat": _stat, "table": _table, "xychart": _points}[panel["type"]]
-    body = draw(series, unit) if series else '<div class="none">no data</div>'
+    series = _shown(panel, kept)
+    body = _drawn(panel, series) if series else '<div class="none">no data</div>'
     return f'<div class="panel" style="{place}"><b>{escape(panel["title"])}</b>{body}</div>'
+
+
+def _shown(panel: Mapping[str, Any], kept: Mapping[str, Any]) -> Sequence[Series]:
+    """Of lines all that there was; of all else what there is at the session's end."""
+    mine = {query["ref"]: query for query in reversed(kept["queries"]) if query["panel"] == panel["id"]}
+    series = [one for _, query in sorted(mine.items()) for one in _series(query)]
+    last_s = kept["end_s"] - kept["step_s"]
+    return [one for one in series if panel["type"] == "timeseries" or one.values[-1][0] > last_s]
+
+
+def _drawn(panel: Mapping[str, Any], series: Sequence[Series]) -> str:
+    defaults = panel["fieldConfig"]["defaults"]
+    if panel["type"] == "stat":
+        return _stat(series, defaults["unit"], defaults["thresholds"]["steps"])
+    return {"timeseries": _lines, "table": _table, "xychart": _points}[panel["type"]](series, defaults["unit"])
 
 
 def _series(query: Mapping[str, Any]) -> Iterator[Series]:
@@ -137,9 +149,18 @@ def _picture(labels: str, drawn: Sequence[str]) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none">{labels}{"".join(drawn)}</svg>'
 
 
-def _stat(series: Sequence[Series], unit: str) -> str:
-    told = "".join(f"<div>{escape(one.name)} {_told(one.last, unit)}</div>" for one in series)
+def _stat(series: Sequence[Series], unit: str, steps: Sequence[Mapping[str, Any]]) -> str:
+    told = "".join(
+        f'<div style="color:{_colour(one.last, steps)}">{escape(one.name)} {_told(one.last, unit)}</div>'
+        for one in series
+    )
     return f'<div class="stat">{told}</div>'
+
+
+def _colour(value: float, steps: Sequence[Mapping[str, Any]]) -> str:
+    """That of the highest bound that the value reaches; the first step has none."""
+    reached = [step["color"] for step in steps if step["value"] is None or value >= step["value"]]
+    return {"green": "#73bf69", "orange": "#ff9830", "red": "#f2495c"}[reached[-1]]
 
 
 def _table(series: Sequence[Series], unit: str) -> str:

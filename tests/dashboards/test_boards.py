@@ -167,12 +167,38 @@ def test_every_query_names_its_data_source_and_its_series(panel: dict[str, Any])
 
 
 @pytest.mark.parametrize("panel", PANELS)
+def test_what_is_no_line_is_of_this_moment_and_not_the_last_that_there_was(panel: dict[str, Any]) -> None:
+    """A range would show a price of a load that is over, and a green of a generator that is gone."""
+    is_course = panel["type"] == "timeseries"
+    assert {(one.get("instant", False), one.get("range", False)) for one in panel["targets"]} == {
+        (not is_course, is_course)
+    }
+
+
+@pytest.mark.parametrize("panel", PANELS)
 def test_variables_in_queries_are_declared(panel: dict[str, Any]) -> None:
     board = next(b for b in _boards() if any(p == panel for p in b["panels"]))
     declared = {variable["name"] for variable in board["templating"]["list"]}
     for target in panel["targets"]:
         used = set(re.findall(r"\$\{?(\w+)", target["expr"])) - {"__rate_interval"}
         assert used <= declared, target["expr"]
+
+
+PRICED = re.compile(r"\bloadlab:(?:price_usd|\w*usd_per_\w+|level_cost_ratio)(\{[^}]*\})?")
+OF_ALL_LISTS = "What does each price list say?"
+
+
+def test_what_costs_is_of_the_list_and_the_billing_that_are_chosen() -> None:
+    """Two lists may bill alike, and one list in two ways."""
+    selectors = [
+        (panel["title"], selector)
+        for _, panel in _panels()
+        for target in panel["targets"]
+        for selector in PRICED.findall(target["expr"])
+    ]
+    assert len(selectors) > 10
+    unchosen = {title for title, selector in selectors if 'list="$list", billing="$billing"' not in selector}
+    assert unchosen == {OF_ALL_LISTS}
 
 
 XYCHARTS = [pytest.param(panel, id=panel["title"]) for _, panel in _panels() if panel["type"] == "xychart"]
@@ -223,6 +249,7 @@ WORRY = re.compile(
     r"(?P<answer>.{20,}[.;)]) Worry (when|where|above|below|at|from|near|about) (?P<when>\S+( \S+){1,}.*)"
 )
 RATED = re.compile(r"\$__rate_interval|\[20s\]")
+OF_SERVICES = re.compile(r"\b(process_tree|worker|cgroup|request_queue|event_loop|upstream)_\w+")
 ON_LEVELS = re.compile(r"\bloadlab[_:]level_")
 
 
@@ -270,6 +297,12 @@ def test_no_two_panels_of_a_board_have_the_same_worry() -> None:
 def test_a_panel_of_rates_says_that_short_windows_show_less(panel: dict[str, Any]) -> None:
     is_rated = any(RATED.search(one["expr"]) or any(r in one["expr"] for r in _rated()) for one in panel["targets"])
     assert ("windows shorter than that show less" in panel["description"]) == is_rated
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_of_what_services_expose_says_that_others_have_no_data(panel: dict[str, Any]) -> None:
+    is_exposed = any(OF_SERVICES.search(target["expr"]) for target in panel["targets"])
+    assert ("No data for a service that exports no metrics of the lab." in panel["description"]) == is_exposed
 
 
 @pytest.mark.parametrize("panel", PANELS)

@@ -1,4 +1,4 @@
-"""What boards say of loads that the replayed session has not: open ones, and levels above one that broke."""
+"""What boards say of loads that the replayed session has not: open ones, levels above one that broke, and bounds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ BOARDS = [orjson.loads(path.read_bytes()) for path in board_files(checkout())]
 QUERIES = [query for board in BOARDS for query in board_queries(board)]
 ALERTS = checkout().k8s / "base" / "prometheus" / "rules" / "alerts.yaml"
 OBJECTIVE = Objective(latency_s=1.0, good_ratio=0.95)
-CHOSEN = {"stack": "flask", "target_users": "1000", "good_ratio": f"{OBJECTIVE.good_ratio}"}
+CHOSEN = {
+    "stack": "flask",
+    "target_users": "1000",
+    "good_ratio": f"{OBJECTIVE.good_ratio}",
+    "list": "chosen",
+    "billing": "provisioned",
+}
 OPEN = {
     'locust_load_info{kind="open"}': "1x24",
     "loadlab_trial_users": "60x24",
@@ -113,6 +119,46 @@ def test_a_knee_is_not_called_passed_by_a_level_of_which_no_window_counts(promto
     }
     highest = _query("At how many users is the knee, so far?", "B")
     _says(promtool, tmp_path, highest, {**_measured({30: (90, 90)}), **refused}, 30.0)
+
+
+def test_the_knee_is_the_lowest_level_with_exactly_95_percent_of_the_most(promtool: Path, tmp_path: Path) -> None:
+    rates = {8: 80, 16: 94.5, 24: 95, 32: 100}
+    series = {
+        **_measured({users: (90, 90) for users in rates}),
+        **{f'loadlab:level_goodput_rps{{stack="flask", users="{u}"}}': f"{rate}x24" for u, rate in rates.items()},
+    }
+    _says(promtool, tmp_path, _query("At how many users is the knee, so far?"), series, 24.0)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "not_yet_at", "dearer_from"),
+    [
+        pytest.param({40: 1.0, 48: 1.1, 58: 1.1001, 69: 1.05, 83: 1.4}, 48, 58, id="the margin itself is not above it"),
+        pytest.param({40: 0.9, 48: 1.0999}, 48, None, id="no level is dearer"),
+        pytest.param({40: 1.1001, 48: 1.0}, None, 40, id="the lowest level is dearer"),
+    ],
+)
+def test_the_stacks_part_between_the_lowest_level_above_the_margin_and_the_highest_below_that(
+    promtool: Path, tmp_path: Path, ratios: Mapping[int, float], not_yet_at: float | None, dearer_from: float | None
+) -> None:
+    title = "Between how many users do they part, so far?"
+    series = {**_parting(ratios, "chosen", "provisioned"), "loadlab_margin_ratio": "0.1x24"}
+    _says(promtool, tmp_path, _query(title, "A"), series, not_yet_at)
+    _says(promtool, tmp_path, _query(title, "B"), series, dearer_from)
+
+
+def _parting(ratios: Mapping[int, float], list_id: str, billing: str) -> Mapping[str, str]:
+    """Ratios on the chosen list, others of another one with the same billing, and of the same one otherwise billed."""
+    told = {(list_id, billing): ratios, ("another", billing): dict.fromkeys(ratios, 9.0)}
+    told[list_id, "otherwise"] = dict.fromkeys(ratios, 0.1)
+    return {
+        **{f'loadlab_level_users{{stack="flask", users="{users}"}}': f"{users}x24" for users in ratios},
+        **{
+            f'loadlab:level_cost_ratio{{list="{one}", billing="{other}", users="{users}"}}': f"{ratio}x24"
+            for (one, other), own in told.items()
+            for users, ratio in own.items()
+        },
+    }
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: str(board["uid"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +44,7 @@ TYPED = {"target_users": "1000", "good_ratio": "0.95"}
 SEES_RULES_S = 5.0 + SETTLED_S
 """After the last exposition of a window: levels settle, then rules are evaluated every 5 s, at moments that promtool
 draws from the path of its file."""
+REASON = re.compile(r"\b([Nn]o data|[Aa]bsent|no line|there is no|no first figure)\b")
 Series = dict[str, Any]
 
 
@@ -142,6 +144,15 @@ def test_one_stack_without_metrics_gives_no_data_and_no_false_number(alone: Repl
         _is_as_known(alone, query, window, PRICES[0])
 
 
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_a_panel_without_data_says_why_it_may_have_none(alone: Replayed, board: Mapping[str, Any]) -> None:
+    """In a session of one stack that exports nothing."""
+    for panel in (one for one in board["panels"] if one["type"] != "row"):
+        queries = [query for query in QUERIES if (query.board, query.panel) == (board["uid"], panel["id"])]
+        asked = [alone.at(q, alone.moment_s(q, w), ["loop"], PRICES[0]) for q in queries for w in alone.session.sweep]
+        assert any(asked) or REASON.search(panel["description"]), panel["title"]
+
+
 @pytest.mark.parametrize("query", [q for q in QUERIES if "stack" in q.variables], ids=_name)
 def test_all_stacks_are_each_ones_series_and_none_is_no_series(pair: Replayed, query: BoardQuery) -> None:
     for window in pair.session.sweep:
@@ -177,6 +188,23 @@ def test_the_cost_board_does_not_open_empty(pair: Replayed, query: BoardQuery) -
     last = pair.session.sweep[-1]
     stacks = pair.offers(variables["stack"], {})
     assert pair.at(query, pair.moment_s(query, last), stacks, (price, billing))
+
+
+AT_THE_END = {"What does the deployment cost by the hour?", "Which prices are these?"}
+
+
+def _is_seen_at_the_end(query: BoardQuery) -> bool:
+    """Figures, tables and points of what is known of the whole session; those of a moment are of its own."""
+    board = next(one for one in BOARDS if one["uid"] == query.board)
+    (kind,) = [panel["type"] for panel in board["panels"] if panel["id"] == query.panel]
+    of_session = (_short(query), query.title) in AFTER_THE_BOOKS or query.title in AT_THE_END
+    return kind != "timeseries" and of_session
+
+
+@pytest.mark.parametrize("query", [q for q in QUERIES if _is_seen_at_the_end(q)], ids=_name)
+def test_what_a_session_came_to_stands_on_its_boards_when_they_are_opened(pair: Replayed, query: BoardQuery) -> None:
+    """They are opened over its span, at the end of which nothing is measured any more."""
+    assert pair.at(query, pair.span.end_s, ["pool", "loop"], PRICES[0])
 
 
 def _variables(board: Mapping[str, Any]) -> Mapping[str, Offer]:

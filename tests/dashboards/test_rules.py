@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -135,6 +136,47 @@ def test_an_alert_says_how_bad_it_is_what_is_amiss_and_what_to_do(rule: Rule) ->
 def test_an_alert_of_the_generator_has_the_bounds_of_its_gate(alert: str, bounds: list[str]) -> None:
     (rule,) = [one for one in _rules("alert") if one["alert"] == alert]
     assert [bound for bound in bounds if bound not in rule["expr"]] == []
+
+
+TRIGGERS: Mapping[str, tuple[int, Mapping[str, float]]] = {
+    "LoadlabGeneratorSaturated": (0, {"locust_generator_cpu_cores": 1, "locust_generator_cores": 1}),
+    "LoadlabGeneratorLate": (0, {'locust_generator_lag_seconds{quantile="0.5"}': 0.1}),
+    "LoadlabWorkersMissing": (
+        0,
+        {"locust_workers": 1, "locust_workers_expected": 2, "loadlab_phase_info": 1},
+    ),
+    "LoadlabTimeStolen": (0, {"locust_generator_steal_ratio": 0.1}),
+    "LoadlabStackThrottled": (SCRAPE_S, {'cgroup_cpu_throttled_seconds_total{stack="flask"}': math.inf}),
+    "LoadlabScrapeDown": (0, {'up{namespace="loadlab", pod="flask-1"}': 0}),
+}
+"""Of each alert that waits: seconds until what it is for is seen, and series of it; one without end is of a counter."""
+
+
+def test_every_alert_that_waits_has_a_trigger() -> None:
+    assert TRIGGERS.keys() == {rule["alert"] for rule in _rules("alert") if "for" in rule}
+
+
+@pytest.mark.parametrize("alert", TRIGGERS)
+def test_an_alert_waits_for_three_scrapes_and_no_longer(promtool: Path, tmp_path: Path, alert: str) -> None:
+    seen_s, series = TRIGGERS[alert]
+    given = [
+        {"series": name, "values": "0+5x24" if value == math.inf else f"{value}x24"} for name, value in series.items()
+    ]
+    firing = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}})'
+    asked = [
+        {"expr": firing, "eval_time": f"{seen_s + 2 * SCRAPE_S}s", "exp_samples": []},
+        {
+            "expr": firing,
+            "eval_time": f"{seen_s + 3 * SCRAPE_S}s",
+            "exp_samples": [{"labels": "{}", "value": 1}],
+        },
+    ]
+    case = {"interval": f"{SCRAPE_S}s", "input_series": given, "promql_expr_test": asked}
+    test = tmp_path / "test.yaml"
+    rules = str(RULES / "alerts.yaml")
+    test.write_text(yaml.safe_dump({"rule_files": [rules], "evaluation_interval": f"{SCRAPE_S}s", "tests": [case]}))
+    done = _run(promtool, "test", "rules", test)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_windows_of_rates_are_four_scrapes_or_more() -> None:

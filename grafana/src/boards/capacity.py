@@ -116,8 +116,7 @@ def _how_much_head_room_is_left_now() -> Panel:
     return figure(
         "How much head-room is left now?",
         "Share of slots that are free, and of the processor that is not used. An async stack has no slots: its "
-        "head-room is the processor's. No data for a service that exports no metrics. Worry near zero: every further "
-        "user waits.",
+        "head-room is the processor's. Worry near zero: every further user waits.",
         "percentunit",
         [Query(SLOTS_FREE, "{{stack}} slots"), Query(CORES_FREE, "{{stack}} processor")],
         width=QUARTER_ROW,
@@ -129,8 +128,7 @@ def _head_room_of_the_processor() -> Panel:
     return lines(
         "Head-room of the processor",
         "Share of the stack's processors that is not used: of its quota in a cluster, of its own cores on one machine. "
-        "No data for a service that exports no metrics. Worry below a fifth: the processor then binds before the "
-        "pool does.",
+        "Worry below a fifth: the processor then binds before the pool does.",
         "percentunit",
         [Query(CORES_FREE, "{{stack}}")],
     )

@@ -88,10 +88,10 @@ def _how_much_of_it_is_the_program_s_own() -> Panel:
 def _what_does_each_process_hold() -> Panel:
     return lines(
         "What does each process hold?",
-        "PSS of every process of a stack. Worry about a worker that grows for ever, which leaks, and about workers "
-        "far apart, which got other work.",
+        "PSS of every process of a stack, by its pod: in containers all have the same numbers. Worry about a worker "
+        "that grows for ever, which leaks, and about workers far apart, which got other work.",
         "bytes",
-        [Query('worker_pss_bytes{stack=~"$stack", stack!=""}', "{{stack}} {{role}} {{pid}}")],
+        [Query('worker_pss_bytes{stack=~"$stack", stack!=""}', "{{pod}} {{role}} {{pid}}")],
     )
 
 
@@ -119,11 +119,11 @@ def _did_anything_restart_or_run_out_of_memory() -> Panel:
         "short",
         [
             Query(
-                'resets(process_tree_cpu_seconds_total{stack=~"$stack", stack!=""}[10m])',
+                'sum by (stack, pod) (resets(process_tree_cpu_seconds_total{stack=~"$stack", stack!=""}[10m]))',
                 "{{pod}} restarts in 10 min",
             ),
             Query(
-                'increase(container_oom_events_total{namespace="loadlab", container!=""}[10m])',
+                'sum by (pod) (increase(container_oom_events_total{namespace="loadlab", container!=""}[10m]))',
                 "{{pod}} killed in 10 min",
             ),
         ],

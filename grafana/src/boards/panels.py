@@ -30,6 +30,7 @@ CHART_HEIGHT, STAT_HEIGHT = 8, 4
 XYCHART_VERSION = "11.1.0"
 USERS_FIELD = "users\\stack"
 """What groupingToMatrix calls the field of its rows: row, backslash, column."""
+REFS = "ABCDEFGH"
 GREEN, ORANGE, RED = "green", "orange", "red"
 OPEN_LOAD = 'locust_load_info{kind="open"}'
 USERS_THERE = f"sum(locust_users) unless on () {OPEN_LOAD}"
@@ -39,6 +40,9 @@ USERS_ASKED_FOR = f"sum(locust_users_wanted) unless on () {OPEN_LOAD}"
 NOTES = {
     r"\$__rate_interval|loadlab:stack_(goodput|requests)_rps|loadlab:usd_per_million": (
         "Rates are of the last 20 s: windows shorter than that show less than they were."
+    ),
+    r"\b(process_tree|worker|cgroup|request_queue|event_loop|upstream)_": (
+        "No data for a service that exports no metrics of the lab."
     ),
     r"loadlab_level_|loadlab:level_": (
         "Of a level it holds all windows that passed their gates so far, one in each block; of a block that is not "
@@ -112,13 +116,20 @@ def figure(
     bounds: Sequence[Bound] = (),
     decimals: int | None = None,
 ) -> Panel:
-    """The last value, large, with its course behind it; colours from bounds."""
+    """The value of this moment, large; colours from bounds.
+
+    It is asked for at the end of the board's time alone. The last that there was in that time would be shown for ever:
+    a price of a load that is over, a green of a generator that is gone, a level that was withdrawn.
+    """
     last = common_builders.ReduceDataOptions().calcs(["lastNotNull"])
-    panel = stat.Panel().graph_mode(BigValueGraphMode.AREA).color_mode(BigValueColorMode.VALUE).reduce_options(last)
+    panel = stat.Panel().graph_mode(BigValueGraphMode.NONE).color_mode(BigValueColorMode.VALUE).reduce_options(last)
     panel = panel.thresholds(_thresholds(bounds))
     if decimals is not None:
         panel = panel.decimals(decimals)
-    return _with_targets(_dressed(panel, title, _told(description, queries), unit, width, STAT_HEIGHT), queries)
+    panel = _dressed(panel, title, _told(description, queries), unit, width, STAT_HEIGHT)
+    for ref, query in zip(REFS, queries, strict=False):
+        panel = panel.with_target(_target(ref, query).instant())
+    return panel
 
 
 def rows(
@@ -139,7 +150,7 @@ def rows(
     if "users" in labels:
         panel = panel.sort_by([common_builders.TableSortByFieldState().display_name("users").desc(False)])
     panel = _dressed(panel, title, _told(description, queries), columns[0].unit, width, CHART_HEIGHT)
-    refs = "ABCDEFGH"[: len(columns)]
+    refs = REFS[: len(columns)]
     for ref, query in zip(refs, queries, strict=True):
         panel = panel.with_target(_target(ref, query).instant().format(PromQueryFormat.TABLE))
     for ref, column in zip(refs, columns, strict=True):
@@ -210,7 +221,7 @@ def _dressed(panel: Panel, title: str, description: str, unit: str, width: int, 
 
 
 def _with_targets(panel: Panel, queries: Sequence[Query]) -> Panel:
-    for ref, query in zip("ABCDEFGH", queries, strict=False):
+    for ref, query in zip(REFS, queries, strict=False):
         panel = panel.with_target(_target(ref, query).range())
     return panel
 

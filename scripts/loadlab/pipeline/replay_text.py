@@ -21,7 +21,7 @@ from loadlab.pipeline.span import span_of
 from loadlab.report.level_series import level_series, without_levels
 from loadlab.report.openmetrics import Scraped, openmetrics
 from loadlab.report.told import Told
-from loadlab.report.window_series import PRICE_NAMED, given_series, window_series
+from loadlab.report.window_series import PRICE_NAMED, declared_series, given_series, window_series
 
 
 def openmetrics_of(folder: Path, layout: Layout) -> Iterator[str]:
@@ -45,7 +45,7 @@ def _told(folder: Path) -> Iterator[Scraped]:
 
 
 def _untold(folder: Path, layout: Layout) -> Iterator[Told]:
-    """The levels, and what is known of windows beside which no exposition of the load generator lies."""
+    """Levels, what was declared, and what is known of windows beside which no exposition of the generator lies."""
     run = BundleStore(folder, SystemClock()).load()
     if not run.windows:
         return
@@ -54,6 +54,7 @@ def _untold(folder: Path, layout: Layout) -> Iterator[Told]:
     history = ((_closed_s(window), rows) for window, rows in level_history(experiment, run, tariffs))
     span, said = span_of(folder), declared(experiment, folder.name, tariffs)
     yield from level_series(history, GENERATOR, span.end_s)
+    yield from declared_series(said, GENERATOR, (span.start_s, span.end_s))
     if not any(PRICE_NAMED in scrape.text for scrape in read_scrapes(folder)):
         known = said if run.provenance.target == "local" else {**said, "cores": {}}
         yield from given_series(known, GENERATOR, (span.start_s, span.end_s))

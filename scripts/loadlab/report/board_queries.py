@@ -18,7 +18,7 @@ Choice = str | Sequence[str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoardQuery:
-    """One query of one panel. expr: with variables. instant: a table or a point of one moment."""
+    """One query of one panel. expr: with variables. instant: a figure, a table or a point of one moment."""
 
     board: str
     panel: int

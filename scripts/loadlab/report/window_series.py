@@ -43,6 +43,19 @@ def given_series(declared: Mapping[str, Any], labels: Mapping[str, str], span: t
     """What stacks are given and which prices there are, every five seconds of a session: bundles of before lack it."""
     registry = CollectorRegistry()
     _give(registry, declared)
+    yield from _throughout(registry, labels, span)
+
+
+def declared_series(
+    declared: Mapping[str, Any], labels: Mapping[str, str], span: tuple[float, float]
+) -> Iterator[Told]:
+    """What was declared, every five seconds of a session: levels say something only beside their margin and stacks."""
+    registry = CollectorRegistry()
+    _declare(registry, declared)
+    yield from _throughout(registry, labels, span)
+
+
+def _throughout(registry: CollectorRegistry, labels: Mapping[str, str], span: tuple[float, float]) -> Iterator[Told]:
     text, at_s = generate_latest(registry).decode(), span[0]
     while at_s <= span[1]:
         yield Told(unix_s=at_s, labels=labels, text=text)

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+EACH_ALONE = "tests/faults/"
 ONE_AT_A_TIME = {
     "tests/integration/test_engine_real_locust": "locust",
     "tests/integration/test_engine_": "engine",
     "tests/integration/test_locust_": "locust",
-    "tests/contract/": "contract",
     "tests/dashboards/test_replay": "replay",
     "tests/integration/test_calibration_bench": "calibration",
+    "tests/contract/": "contract",
     "tests/e2e/": "cluster",
 }
 """The beginnings of node ids, and the group of each; the longest groups come first, for one that began late would keep
@@ -27,24 +28,24 @@ one worker busy when the others have ended.
 
 Runs of the engine pin what they start, so that two of them would crowd one core; Locust's clusters come beside.
 
-The bench of a calibration, the services of the contract and the replayed sessions are set up once for a module or a
-session, which is once for each worker.
+The services of the contract are set up once for a session, which is once for each worker; what is set up once for a
+module needs no group, for a file stays on one worker, but for the cases of ``EACH_ALONE``.
 What needs Docker has one engine and one cluster, which files raise, break and remove: never two at a time.
 """
 
 
 class Spread(LoadScopeScheduling):
-    """Each group on one worker, the longest first; every other test on whichever worker is free.
+    """Each group on one worker, the longest first; every other file, with what it sets up once, on any that is free.
 
     The mark xdist_group does not do it: xdist 3.8 writes it into an attribute that pytest 9.2 no longer reads.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid) or nodeid
+        return nodeid if nodeid.startswith(EACH_ALONE) else group_of(nodeid) or nodeid.partition("::")[0]
 
 
 def group_of(nodeid: str) -> str | None:
-    """The group that a test belongs to; None for one that stands alone."""
+    """The group that a test belongs to; None for one whose file is its group."""
     return next((group for start, group in ONE_AT_A_TIME.items() if nodeid.startswith(start)), None)
 
 

@@ -21,7 +21,6 @@ from loadlab.pipeline.span import Span, span_of
 from loadlab.report.board_queries import board_annotations
 from loadlab.report.openmetrics import openmetrics
 
-pytestmark = pytest.mark.xdist_group("replay")
 EVERY_S, MEASURE_S = 5, 1.5
 
 

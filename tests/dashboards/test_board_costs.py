@@ -30,7 +30,6 @@ from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.replay import board_files, replayed
 from loadlab.report.board_queries import BoardQuery, board_queries, expanded
 
-pytestmark = pytest.mark.xdist_group("replay")
 BOARDS = [orjson.loads(path.read_bytes()) for path in board_files(checkout())]
 QUERIES = {(query.title, query.ref): query for board in BOARDS for query in board_queries(board)}
 NEVER_WELL = ("b02-006-loop", "b02-006-loop-r1", "b02-006-loop-r2", "b02-006-loop-r3")

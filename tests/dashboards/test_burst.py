@@ -25,7 +25,6 @@ from loadlab.pipeline.replay import board_files
 from loadlab.report.board_queries import board_queries, expanded
 from loadlab.report.openmetrics import openmetrics
 
-pytestmark = pytest.mark.xdist_group("replay")
 BEGAN_S = 1_790_000_000.0
 EVERY_S = 5
 BURST_AT_S, WELL_A_SECOND, BURST = 30, 100, 50

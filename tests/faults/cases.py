@@ -30,7 +30,7 @@ DELAY_MAX_S = 1.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """One case. It strikes ``delay_s`` after the run has written ``after_ratio`` of a clean run's events.
+    """One case. It strikes ``delay_s`` after the run has come to ``after_ratio`` of a clean run's milestones.
 
     clock_s: how far the wall clock jumps, where it is moved.
     """

@@ -11,7 +11,7 @@ import pytest
 
 from engine_process import Engine, running_engines
 from faults.cases import Fault, draw
-from faults.clean_run import CLOCK, EXPERIMENT, PRELUDE, SWAPPED, Clean, made_once
+from faults.clean_run import CLOCK, EXPERIMENT, PRELUDE, SWAPPED, Clean, made_once, milestones
 
 COUNT = int(os.environ.get("FAULT_CASES", "40"))
 SEED = int(os.environ.get("FAULT_SEED", "20261126"))
@@ -42,17 +42,17 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
     """An undisturbed run, made by the first process of pytest that asks; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return Clean(events=made_once(shared / "clean.events", lambda: _clean_events(shared / "clean")))
+    return Clean(milestones=made_once(shared / "clean.told", lambda: _clean_milestones(shared / "clean")))
 
 
-def _clean_events(folder: Path) -> int:
+def _clean_milestones(folder: Path) -> int:
     folder.mkdir()
     env = {CLOCK: str(folder / "clock"), SWAPPED: "0"}
     engine = Engine(folder, "run", str(EXPERIMENT), "--no-queries", prelude=PRELUDE, env=env)
     code = engine.ended()
     assert code in (0, 4, 5), engine.output
     assert engine.orphans() == []
-    return len(engine.events())
+    return milestones(engine.events())
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

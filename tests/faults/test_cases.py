@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from faults.cases import PROCESSES, SIGNALS, draw
-from faults.clean_run import made_once
+from faults.clean_run import made_once, milestones
 
 
 def test_forty_cases_hit_every_process_with_every_signal_and_the_disk_and_the_clock() -> None:
@@ -36,3 +37,17 @@ def test_a_clean_run_that_failed_is_told_to_all_who_ask_and_not_tried_again(tmp_
         with pytest.raises(AssertionError, match="compared with failed: FileNotFoundError: no upstream"):
             made_once(tmp_path / "clean.events", fails)
     assert tried == [1]
+
+
+def test_repeats_and_healings_of_a_noisy_run_are_no_milestones() -> None:
+    told: list[dict[str, Any]] = [
+        {"event": "run_started"},
+        {"event": "block_started", "block": 1},
+        {"event": "window_finished", "window": "b01-002-flask"},
+        {"event": "window_finished", "window": "b01-002-flask-aa"},
+        {"event": "window_finished", "window": "b01-002-flask-r1"},
+        {"event": "window_finished", "window": "b01-002-flask-aa-r2"},
+        {"event": "generator_healed"},
+        {"event": "block_finished", "block": 1},
+    ]
+    assert milestones(told) == 5

@@ -12,7 +12,7 @@ import pytest
 from engine_process import Engine
 from faults.books import books_of, lost_in
 from faults.cases import Fault
-from faults.clean_run import EXPERIMENT, Clean
+from faults.clean_run import EXPERIMENT, Clean, milestones
 from faults.strike import strike
 from loadlab.model.run import RunData
 
@@ -54,8 +54,8 @@ def test_a_fault_costs_windows_and_never_the_truth(
 
 def _struck(engine: Engine, fault: Fault, clean: Clean, clock: Path) -> bool:
     """Wait for the moment, then strike."""
-    events = int(fault.after_ratio * clean.events)
-    while len(engine.events()) < events and engine.process.poll() is None:
+    wanted = int(fault.after_ratio * clean.milestones)
+    while milestones(engine.events()) < wanted and engine.process.poll() is None:
         time.sleep(0.02)
     time.sleep(fault.delay_s)
     return engine.process.poll() is None and strike(engine, fault, clock)

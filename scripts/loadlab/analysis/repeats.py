@@ -11,7 +11,6 @@ from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.analysis.pairing import Tries, Unit, tries_of, units
 from loadlab.analysis.validity import DEFAULT_BOUNDS, window_findings
 from loadlab.model.experiment import Experiment
-from loadlab.model.plan import Trial
 from loadlab.model.run import Window
 
 REPEATS = 1
@@ -27,8 +26,8 @@ def may_repeat(reasons: Collection[str], repeats: int) -> bool:
 
 def needs_repeat(
     windows: Sequence[Window], experiment: Experiment, bounds: GateBounds = DEFAULT_BOUNDS
-) -> tuple[Trial, ...]:
-    """Return the planned trials of one block to repeat now, in the order they ran; empty when there is nothing left.
+) -> frozenset[str]:
+    """Return the ids of one block's planned windows to repeat now; empty when there is nothing left.
 
     ``windows``: all of the block so far, repeats included. A pair with a failed window is repeated whole: both stacks
     of the level, or the A/A window with its twin; once, or ``REPEATS_OF_STOLEN`` times as long as it is the host's
@@ -38,8 +37,7 @@ def needs_repeat(
     tries = tries_of(windows)
     stacks = tuple(stack.name for stack in experiment.stacks)
     again = (unit for unit in units(windows, stacks) if _is_owed(unit, tries, reasons))
-    wanted = {member.id for unit in again for member in unit.members}
-    return tuple(_trial(w) for w in windows if w.id in wanted)
+    return frozenset(member.id for unit in again for member in unit.members)
 
 
 def _is_owed(unit: Unit, tries: Tries, reasons: Mapping[str, Collection[str]]) -> bool:
@@ -52,15 +50,3 @@ def _is_owed(unit: Unit, tries: Tries, reasons: Mapping[str, Collection[str]]) -
 def _reasons(window: Window, experiment: Experiment, bounds: GateBounds) -> frozenset[str]:
     found = window_findings(window, experiment, bounds)
     return frozenset(one.code for one in found if one.level == "invalid")
-
-
-def _trial(window: Window) -> Trial:
-    return Trial(
-        id=window.id,
-        block=window.block,
-        stack=window.stack,
-        users=window.users,
-        role=window.role,
-        repeats=None,
-        kind="closed" if window.load.arrivals is None else "open",
-    )

@@ -47,7 +47,8 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
     planned = running.trials
     while planned:
         windows += running.round(planned)
-        planned = needs_repeat(tuple(windows), rig.experiment, rig.bounds)
+        wanted = needs_repeat(windows, rig.experiment, rig.bounds)
+        planned = tuple(trial for trial in running.trials if trial.id in wanted)
         counter.total, counter.owed = counter.total + len(planned), 0
     rig.deployer.release()
     rig.store.event("block_spent", running.spent(began_s))

@@ -18,8 +18,8 @@ venv: ## make .venv from requirements.lock (others call it)
 quick: venv ## a real threshold experiment on this machine, about five minutes, report at the end
 	@$(LOADLAB) run quick
 
-test: check tools ## the whole test suite, after lint, types and layers
-	@.venv/bin/python -m pytest -n 3
+test: venv tools ## the whole test suite, and lint, types and layers beside it
+	@scripts/test.sh
 
 check: venv ## lint, types and layers alone
 	@scripts/check.sh

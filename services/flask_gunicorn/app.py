@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from flask_gunicorn import schemas
-from flask_gunicorn.process import WorkerProcess, open_process
+from flask_gunicorn.process import WorkerProcess, process_opener
 from flask_gunicorn.requests import (
     authenticated,
     json_response,
@@ -55,7 +55,7 @@ def create_app(settings: Settings, metrics: ServiceMetrics | None) -> Flask:
     app = _ContractFlask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
-    app.extensions[OPENER] = lambda is_stopping: open_process(settings, metrics, is_stopping)
+    app.extensions[OPENER] = process_opener(settings, metrics)
     _add_reads(app)
     _add_writes(app, settings)
     _add_waits_and_work(app)

@@ -8,13 +8,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from svc_common import work
-from svc_common.clients_sync import MeteredUpstream, open_upstream
+from svc_common.clients_sync import MeteredUpstream, upstream_opener
 from svc_common.cpu_offload import open_cpu_pool
 from svc_common.metrics import ServiceMetrics
 from svc_common.outbound import describe
 from svc_common.settings import Settings
 
-__all__ = ["WorkerProcess", "open_process"]
+__all__ = ["WorkerProcess", "process_opener"]
 
 logger = logging.getLogger("gunicorn.error")
 
@@ -40,8 +40,13 @@ class WorkerProcess:
             self.cpu_pool.shutdown(cancel_futures=True)
 
 
-def open_process(settings: Settings, metrics: ServiceMetrics | None, is_stopping: Callable[[], bool]) -> WorkerProcess:
-    """Make the resources, after the fork, and log the client's limits in one line."""
-    logger.info(describe(settings))
-    upstream = open_upstream(settings, None if metrics is None else metrics.upstream)
-    return WorkerProcess(upstream=upstream, cpu_pool=open_cpu_pool(settings.cpu_mode), is_stopping=is_stopping)
+def process_opener(settings: Settings, metrics: ServiceMetrics | None) -> Callable[[Callable[[], bool]], WorkerProcess]:
+    """What makes the resources of a worker, after the fork, and logs the client's limits in one line."""
+    open_upstream = upstream_opener(settings)
+
+    def open_process(is_stopping: Callable[[], bool]) -> WorkerProcess:
+        logger.info(describe(settings))
+        upstream = open_upstream(None if metrics is None else metrics.upstream)
+        return WorkerProcess(upstream=upstream, cpu_pool=open_cpu_pool(settings.cpu_mode), is_stopping=is_stopping)
+
+    return open_process

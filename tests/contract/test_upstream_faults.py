@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from svc_common.clients_async import open_async_upstream
-from svc_common.clients_sync import open_upstream
+from svc_common.clients_sync import upstream_opener
 from svc_common.settings import ClientKind, Settings, Stack
 from svc_common.upstream_answer import Ok, UpstreamAnswer, UpstreamFailed, UpstreamQuota, UpstreamTimeout
 
@@ -112,7 +112,7 @@ def _calls(stack: Stack, kind: str, url: str, count: int) -> list[UpstreamAnswer
 
     if stack == "async":
         return asyncio.run(call_async())
-    client = open_upstream(settings, None)
+    client = upstream_opener(settings)(None)
     answers = [client.quote() for _ in range(count)]
     client.close()
     return answers

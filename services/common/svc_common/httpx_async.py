@@ -1,0 +1,53 @@
+"""The httpx transports of the async stack: a client per call, and one client for the process."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from svc_common.outbound import IDLE_KEEPALIVE_S
+from svc_common.upstream_answer import UpstreamAnswer, UpstreamFailed, UpstreamTimeout, classify
+
+__all__ = ["HttpxPerRequest", "HttpxPooled"]
+
+
+async def _get(client: httpx.AsyncClient, url: str, timeout_s: float) -> UpstreamAnswer:
+    """One call; httpx bounds each step of it, and the whole is bounded here."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await client.get(url)
+    except (TimeoutError, httpx.TimeoutException):
+        return UpstreamTimeout()
+    except httpx.HTTPError as error:
+        return UpstreamFailed(type(error).__name__)
+    return classify(response.status_code, response.headers.get("retry-after"), response.content)
+
+
+class HttpxPerRequest:
+    """What much published code does: a client, its pool and its TLS context for every call."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+
+    async def get(self) -> UpstreamAnswer:
+        async with httpx.AsyncClient(timeout=httpx.Timeout(self._timeout_s), trust_env=False) as client:
+            return await _get(client, self._url, self._timeout_s)
+
+    async def close(self) -> None:
+        """Nothing is kept between calls."""
+
+
+class HttpxPooled:
+    def __init__(self, url: str, limit: int, timeout_s: float) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+        limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=IDLE_KEEPALIVE_S)
+        self._client = httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(timeout_s), trust_env=False)
+
+    async def get(self) -> UpstreamAnswer:
+        return await _get(self._client, self._url, self._timeout_s)
+
+    async def close(self) -> None:
+        await self._client.aclose()

@@ -1,0 +1,48 @@
+"""The httpx transports of the sync stack: a client per call, and one client for the process."""
+
+from __future__ import annotations
+
+import httpx
+
+from svc_common.outbound import IDLE_KEEPALIVE_S
+from svc_common.upstream_answer import UpstreamAnswer, UpstreamFailed, UpstreamTimeout, classify
+
+__all__ = ["HttpxPerRequest", "HttpxPooled"]
+
+
+def _get(client: httpx.Client, url: str) -> UpstreamAnswer:
+    try:
+        response = client.get(url)
+    except httpx.TimeoutException:
+        return UpstreamTimeout()
+    except httpx.HTTPError as error:
+        return UpstreamFailed(type(error).__name__)
+    return classify(response.status_code, response.headers.get("retry-after"), response.content)
+
+
+class HttpxPerRequest:
+    """What much published code does: a client, its pool and its TLS context for every call."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._url = url
+        self._timeout = httpx.Timeout(timeout_s)
+
+    def get(self) -> UpstreamAnswer:
+        with httpx.Client(timeout=self._timeout, trust_env=False) as client:
+            return _get(client, self._url)
+
+    def close(self) -> None:
+        """Nothing is kept between calls."""
+
+
+class HttpxPooled:
+    def __init__(self, url: str, limit: int, timeout_s: float) -> None:
+        self._url = url
+        limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=IDLE_KEEPALIVE_S)
+        self._client = httpx.Client(limits=limits, timeout=httpx.Timeout(timeout_s), trust_env=False)
+
+    def get(self) -> UpstreamAnswer:
+        return _get(self._client, self._url)
+
+    def close(self) -> None:
+        self._client.close()

@@ -11,6 +11,8 @@ __all__ = ["AiohttpPooled"]
 
 
 class AiohttpPooled:
+    """One session for all calls, closed connections not tried again."""
+
     def __init__(self, url: str, limit: int, timeout_s: float) -> None:
         self._url = url
         self._session = aiohttp.ClientSession(
@@ -23,6 +25,7 @@ class AiohttpPooled:
         self._session._retry_connection = False
 
     async def get(self) -> UpstreamAnswer:
+        """Make the one request."""
         try:
             async with self._session.get(self._url, allow_redirects=False) as response:
                 body = await response.read()
@@ -33,4 +36,5 @@ class AiohttpPooled:
         return classify(response.status, response.headers.get("Retry-After"), body)
 
     async def close(self) -> None:
+        """Close every connection."""
         await self._session.close()

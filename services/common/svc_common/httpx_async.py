@@ -32,6 +32,7 @@ class HttpxPerRequest:
         self._timeout_s = timeout_s
 
     async def get(self) -> UpstreamAnswer:
+        """Make the one request."""
         async with httpx.AsyncClient(timeout=httpx.Timeout(self._timeout_s), trust_env=False) as client:
             return await _get(client, self._url, self._timeout_s)
 
@@ -40,6 +41,8 @@ class HttpxPerRequest:
 
 
 class HttpxPooled:
+    """One client for all calls, its connections kept."""
+
     def __init__(self, url: str, limit: int, timeout_s: float) -> None:
         self._url = url
         self._timeout_s = timeout_s
@@ -47,7 +50,9 @@ class HttpxPooled:
         self._client = httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(timeout_s), trust_env=False)
 
     async def get(self) -> UpstreamAnswer:
+        """Make the one request."""
         return await _get(self._client, self._url, self._timeout_s)
 
     async def close(self) -> None:
+        """Close every connection."""
         await self._client.aclose()

@@ -28,6 +28,7 @@ class HttpxPerRequest:
         self._timeout = httpx.Timeout(timeout_s)
 
     def get(self) -> UpstreamAnswer:
+        """Make the one request."""
         with httpx.Client(timeout=self._timeout, trust_env=False) as client:
             return _get(client, self._url)
 
@@ -36,13 +37,17 @@ class HttpxPerRequest:
 
 
 class HttpxPooled:
+    """One client for all calls, its connections kept."""
+
     def __init__(self, url: str, limit: int, timeout_s: float) -> None:
         self._url = url
         limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=IDLE_KEEPALIVE_S)
         self._client = httpx.Client(limits=limits, timeout=httpx.Timeout(timeout_s), trust_env=False)
 
     def get(self) -> UpstreamAnswer:
+        """Make the one request."""
         return _get(self._client, self._url)
 
     def close(self) -> None:
+        """Close every connection."""
         self._client.close()

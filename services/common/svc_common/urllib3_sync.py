@@ -5,13 +5,14 @@ from __future__ import annotations
 import urllib3
 
 from svc_common.deadline import DeadlineHTTPConnection, deadline_in
-from svc_common.outbound import IDLE_KEEPALIVE_S
 from svc_common.upstream_answer import UpstreamAnswer, UpstreamFailed, UpstreamTimeout, classify
 
 __all__ = ["Urllib3Pooled"]
 
 
 class Urllib3Pooled:
+    """One pool for all threads, which wait for a connection when it is empty."""
+
     def __init__(self, url: str, limit: int, timeout_s: float) -> None:
         parsed = urllib3.util.parse_url(url)
         self._path = parsed.request_uri
@@ -23,6 +24,7 @@ class Urllib3Pooled:
             self._pool.ConnectionCls = DeadlineHTTPConnection
 
     def get(self) -> UpstreamAnswer:
+        """Make the one request."""
         try:
             with deadline_in(self._timeout_s):
                 response = self._pool.urlopen(
@@ -42,4 +44,5 @@ class Urllib3Pooled:
         return classify(response.status, response.headers.get("Retry-After"), response.data)
 
     def close(self) -> None:
+        """Close every connection."""
         self._pool.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from loadlab.model.experiment import Experiment, RefinePlan
 from loadlab.model.plan import Plan
 from loadlab.model.run import Provenance
 from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.shell import SCENARIO_OPTIONS
 from loadlab.report.render import REPORT_FILES
 
 EXPERIMENT = "experiment.toml"
@@ -47,16 +49,43 @@ def begin(store: BundleStore, experiment: Experiment, fresh: Provenance, layout:
 
 
 def begin_again(store: BundleStore, fresh: Provenance) -> None:
-    """A resume: on the same machine only, and what was reported before does not hold any more."""
+    """A resume: on the same machine and with the same load only; what was reported before does not hold any more."""
     old = store.provenance()
     if old.machine_id != fresh.machine_id:
         raise BundleError(
             f"{store.folder}: this run was begun on another machine; blocks of two machines cannot be one run. "
             "Resume it there, or start a new run here"
         )
-    store.put_provenance(replace(old, resumed=(*old.resumed, fresh.started_unix_s), allowed_hosts=fresh.allowed_hosts))
+    _check_options(store.folder, _options(old), _options(fresh))
+    resumed = (*old.resumed, fresh.started_unix_s)
+    dirty = _is_dirty(old, fresh)
+    store.put_provenance(replace(old, git_dirty=dirty, resumed=resumed, allowed_hosts=fresh.allowed_hosts))
     kept = sorted(path.name for path in (store.folder / QUERIES).glob("*.json"))
     store.drop(RESULTS, *REPORT_FILES, *(f"{QUERIES}/{name}" for name in kept))
+
+
+def _options(provenance: Provenance) -> Mapping[str, object]:
+    return {name: value for name, value in (provenance.load or {}).items() if name in SCENARIO_OPTIONS}
+
+
+def _check_options(folder: Path, was: Mapping[str, object], now: Mapping[str, object]) -> None:
+    changed = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
+    if changed:
+        got, expected = (
+            ", ".join(f"{name}={side[name]}" if name in side else f"no {name}" for name in changed)
+            for side in (now, was)
+        )
+        raise BundleError(
+            f"{folder}: the environment makes another load than at its start: got {got}, expected {expected}; "
+            "blocks of two loads cannot be one run. Set it as it was and resume, or start a new run"
+        )
+
+
+def _is_dirty(old: Provenance, fresh: Provenance) -> bool | None:
+    """Whether any part of the run was made by other files than those of its revision; unknown as it was at first."""
+    if None in (old.git_revision, fresh.git_revision):
+        return old.git_dirty
+    return old.git_dirty or fresh.git_dirty or old.git_revision != fresh.git_revision
 
 
 def catalogue_of(folder: Path) -> Catalogue:

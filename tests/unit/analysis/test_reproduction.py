@@ -25,6 +25,12 @@ def test_the_commands_name_the_revision_the_program_and_the_hosts() -> None:
     )
 
 
+def test_options_of_the_scenario_that_the_environment_had_are_set_again() -> None:
+    load = {"kind": "open", "seed": 7, "LAB_HOLD_S": "2 s", "LAB_CPU_N": "50000"}
+    (command,) = reproduction(make_experiment(), _run(replace(make_provenance(), load=load)))
+    assert command.startswith("LAB_CPU_N=50000 LAB_HOLD_S='2 s' .venv/bin/loadlab run ")
+
+
 def test_values_that_a_bundle_does_not_keep_are_to_be_filled_in() -> None:
     services = {"mine": CommandService(command=("serve",), env={"KEY": "(not kept)"})}
     (command,) = reproduction(make_experiment(services=services), _run(make_provenance()))

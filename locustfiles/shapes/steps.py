@@ -29,6 +29,13 @@ def parse_steps(text: str) -> list[int]:
     return users
 
 
+def length_s(seconds: float) -> float:
+    """The length of a step as it is; SystemExit with one line where it never ends or never lasts."""
+    if not 0 < seconds < float("inf"):
+        raise SystemExit(f"--step-s: got {seconds:g}, expected seconds above 0, as in 30")
+    return seconds
+
+
 class StepsShape(LoadTestShape):
     """Users by step; each step starts at once."""
 
@@ -37,5 +44,5 @@ class StepsShape(LoadTestShape):
         assert self.runner is not None
         options: Any = self.runner.environment.parsed_options
         users = parse_steps(options.steps_users)
-        step = int(self.get_run_time() // options.step_s)
+        step = int(self.get_run_time() // length_s(options.step_s))
         return (users[step], float(max(users))) if step < len(users) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -45,6 +46,8 @@ _TOP_KEYS = (
     *("blocks", "refine", "objective", "price", "resources", "abort"),
 )
 _ID = matching(r"[a-z0-9][a-z0-9-]{0,63}", "1 to 64 small letters, digits or -, such as threshold-50")
+_TRY = r"{}(-aa)?(-t\d+)?(-r\d+)?"
+"""What the windows of a stack of that name are called by."""
 _MAX_SEED = 2**63 - 1
 _ratio: Reader[float] = number("0", "1")
 
@@ -90,7 +93,7 @@ def parse_experiment(
     load = top.table("load", LOAD_KEYS)
     if load is None:
         top.fail(None, "lacks the table [load]; expected at least kind, scenario and users; add it")
-    stacks = _stacks(top, folder)
+    stacks = _stacks(top, folder, check_names=check_files)
     decision = _decision(top)
     _check_claim(load, decision)
     prices = read_price_refs(top.tables("price", PRICE_KEYS), where.prices)
@@ -143,14 +146,28 @@ def _shown(source: Path) -> str:
     return str(resolved.relative_to(here) if resolved.is_relative_to(here) else source)
 
 
-def _stacks(top: Table, folder: Path) -> tuple[Stack, ...]:
+def _stacks(top: Table, folder: Path, *, check_names: bool) -> tuple[Stack, ...]:
     tables = top.tables("stack", STACK_KEYS)
     if not 1 <= len(tables) <= MAX_STACKS:
         top.fail("stack" if tables else None, f"has {len(tables)} [[stack]]; expected two to compare, or one to size")
     stacks = tuple(read_stack(table, folder) for table in tables)
     if len({stack.name for stack in stacks}) < len(stacks):
         tables[-1].refuse("name", "a name that no other stack has")
+    if check_names:
+        _check_names(top, stacks)
     return stacks
+
+
+def _check_names(top: Table, stacks: Sequence[Stack]) -> None:
+    """A window goes by the name of its stack, with an ending where it is a control, another attempt or a repeat."""
+    for one in stacks:
+        for other in stacks:
+            if one is not other and re.fullmatch(_TRY.format(re.escape(other.name)), one.name):
+                top.fail(
+                    "stack",
+                    f"has the names {other.name} and {one.name}, and windows of {other.name} that are measured again "
+                    f"are called so; expected another ending than -aa, -t or -r with a number; rename {one.name}",
+                )
 
 
 def _decision(top: Table) -> DecisionRule:

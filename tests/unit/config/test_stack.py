@@ -116,6 +116,21 @@ def test_a_name_that_could_not_name_a_file_or_that_a_control_needs_is_refused(re
         read(('name = "flask"', f'name = "{name}"'))
 
 
+@pytest.mark.parametrize("ending", ["-r1", "-t2", "-t2-r13", "-aa-r1"])
+def test_two_names_by_which_windows_of_one_stack_are_called_are_refused(read: ReadSmall, ending: str) -> None:
+    """The repeat of a window of flask would be put in the place of a window of the other stack."""
+    said = (
+        rf"small.toml:\d+: stack has the names flask and flask{ending}, and windows of flask .*; rename flask{ending}"
+    )
+    with pytest.raises(ConfigError, match=said):
+        read(('name = "fastapi"', f'name = "flask{ending}"'))
+
+
+@pytest.mark.parametrize("name", ["flask2", "flask-r", "flask-rev1", "flask-t", "r1"])
+def test_names_that_only_begin_or_end_alike_are_taken(read: ReadSmall, name: str) -> None:
+    assert [stack.name for stack in read(('name = "fastapi"', f'name = "{name}"')).stacks] == ["flask", name]
+
+
 def test_the_settings_known_here_are_those_of_the_services() -> None:
     theirs = {field.name for field in fields(Settings)} - {"stack"}
     ours = {key for rules in SERVICES.values() for key in rules.settings}

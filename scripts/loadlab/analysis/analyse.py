@@ -25,8 +25,8 @@ from loadlab.analysis.validity import bounds_of
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
 from loadlab.model.price import PriceList
-from loadlab.model.result import SCHEMA_VERSION, Analysis, Bracket, CostEstimate, LevelTally, Prediction
-from loadlab.model.run import Demand, RunData
+from loadlab.model.result import SCHEMA_VERSION, Analysis, Bracket, LevelTally, Prediction
+from loadlab.model.run import Demand, RunData, Window
 
 
 def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[str, PriceList], toml: str) -> Analysis:
@@ -41,7 +41,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
     run = replace(run, demands=with_own_waits(run.demands, run.windows))
     tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
     judged, bills = _billed(experiment, run, tariffs)
-    stacks = describe_stacks(experiment, run, cost := _cost(tariffs, experiment, run, judged))
+    stacks = describe_stacks(experiment, run, counted := _counted(run, judged))
     parts = assess(experiment, plan, run, judged, bills, stacks)
     analysis = Analysis(
         schema=SCHEMA_VERSION,
@@ -57,7 +57,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         stacks=stacks,
         levels=parts.levels,
         windows=judged.windows,
-        cost=cost,
+        cost=cost_estimates(tariffs, counted, experiment.objective, run.demands, think_s_of(experiment)),
         findings=parts.findings,
         counts=parts.counts,
         provenance=asdict(run.provenance),
@@ -122,10 +122,9 @@ def _prediction(experiment: Experiment, demands: Sequence[Demand], parts: Assess
     return None if before is None else with_measurement(before, parts.bracket)
 
 
-def _cost(tariffs: Sequence[Tariff], experiment: Experiment, run: RunData, judged: Judged) -> tuple[CostEstimate, ...]:
+def _counted(run: RunData, judged: Judged) -> list[Window]:
     used = {window.id for window in judged.windows if window.used}
-    counted = [window for window in run.windows if window.id in used]
-    return cost_estimates(tariffs, counted, experiment.objective, run.demands, think_s_of(experiment))
+    return [window for window in run.windows if window.id in used]
 
 
 def _cores(experiment: Experiment, demands: Sequence[Demand]) -> Mapping[str, float]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from loadlab.analysis.replicas import held_level_of
 from loadlab.analysis.stages import planned_levels
 from loadlab.model.experiment import (
     ClosedLoad,
     CommandService,
     Experiment,
     ImageService,
+    Objective,
     OurService,
     Service,
     Spread,
@@ -17,8 +19,8 @@ from loadlab.model.experiment import (
     UrlService,
 )
 from loadlab.model.plan import Plan
-from loadlab.model.result import CostEstimate, ExperimentDescription, StackDescription
-from loadlab.model.run import RunData
+from loadlab.model.result import ExperimentDescription, StackDescription
+from loadlab.model.run import RunData, Window
 
 DEFAULT_CLIENTS: Mapping[str, str] = {"flask_gunicorn": "pooled_urllib3", "fastapi_uvicorn": "pooled_aiohttp"}
 
@@ -61,14 +63,23 @@ def own_waits(run: RunData) -> tuple[str, ...]:
     return tuple(sorted({name for window in run.windows for name in window.load.own_waits}))
 
 
-def describe_stacks(experiment: Experiment, run: RunData, cost: Sequence[CostEstimate]) -> tuple[StackDescription, ...]:
-    """Each stack as it ran, with its demand and the users that one replica holds."""
-    return tuple(_describe(stack, run, cost, experiment.load.think_s) for stack in experiment.stacks)
+def describe_stacks(experiment: Experiment, run: RunData, counted: Sequence[Window]) -> tuple[StackDescription, ...]:
+    """Each stack as it ran, with its demand and the users that one replica holds in the windows that count."""
+    asked_s, objective = experiment.load.think_s, experiment.objective
+    return tuple(
+        _describe(stack, run, asked_s, _held([w for w in counted if w.stack == stack.name], objective))
+        for stack in experiment.stacks
+    )
 
 
-def _describe(stack: Stack, run: RunData, cost: Sequence[CostEstimate], asked_s: float) -> StackDescription:
+def _held(windows: Sequence[Window], objective: Objective) -> int | None:
+    """Users of one replica where the objective holds; prices have no say in it."""
+    held = held_level_of(windows, objective)
+    return None if held.users is None else held.users // windows[0].replicas
+
+
+def _describe(stack: Stack, run: RunData, asked_s: float, held: int | None) -> StackDescription:
     demand = next((d for d in run.demands if d.stack == stack.name), None)
-    held = next((c.users_per_replica for c in cost if c.stack == stack.name and c.users_per_replica is not None), None)
     return StackDescription(
         name=stack.name,
         service=_service(stack.service),

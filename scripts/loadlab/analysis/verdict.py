@@ -54,6 +54,8 @@ class Grounds:
     """User classes that waited as their own wait_time says."""
     where: str = "this machine"
     """What the stacks ran on."""
+    unheld: str | None = None
+    """Of one stack alone: why it is not known how many users a replica holds; None where it is."""
 
     @property
     def trusted(self) -> bool:
@@ -172,8 +174,7 @@ def _capacity_words(experiment: Experiment, grounds: Grounds) -> str:
     if grounds.counts.valid == 0:
         return f"This run is invalid: no window of {stack.name} passed its gates"
     if stack.users_per_replica is None:
-        held = "did not find where the objective breaks or did not hold it at any tested level"
-        return f"{stack.name} {held} ({objective})"
+        return f"What {stack.name} holds stays open: {grounds.unheld or 'no level counts'} ({objective})"
     return f"{stack.name} holds {objective} up to {format_users(stack.users_per_replica)} among the tested levels"
 
 

@@ -8,7 +8,7 @@ from loadlab.report.brackets import answer_text, ratio_cell
 from loadlab.report.cells import Cell, Table, columns, estimate, figure, words
 from loadlab.report.prices import price_line
 from loadlab.report.results import Results
-from loadlab.report.tallies import absence, tallied_users, tally_rows, users_cell, windows_cell
+from loadlab.report.tallies import absence, tallied_users, tally_rows, unheld, users_cell, windows_cell
 from loadlab.report.words import (
     NO_CPU,
     NO_P99,
@@ -220,18 +220,18 @@ def stack_table(results: Results) -> Table:
     return Table(
         caption="The stacks: framework, server and settings together, which cannot be told apart",
         columns=columns(*titles),
-        rows=tuple(_stack_row(stack) for stack in results["stacks"]),
+        rows=tuple(_stack_row(results, stack) for stack in results["stacks"]),
     )
 
 
-def _stack_row(stack: Results) -> tuple[Cell, ...]:
+def _stack_row(results: Results, stack: Results) -> tuple[Cell, ...]:
     settings = ", ".join(f"{key} = {value}" for key, value in sorted(stack["settings"].items()))
     return (
         words(stack["name"]),
         words(stack["label"]),
         words(settings),
         figure(format_count(stack["slots"]), no_slots(stack)),
-        figure(format_count(stack["users_per_replica"]), "no tested level breaks the objective"),
+        figure(format_count(stack["users_per_replica"]), unheld(results, stack["name"])),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from loadlab.report.cells import Cell, figure
 from loadlab.report.results import Results
 from loadlab.report.words import NO_ESTIMATE
-from loadlab.units import format_count
+from loadlab.units import format_count, format_users
 
 INVALID = "level invalid"
 
@@ -43,6 +43,16 @@ def windows_cell(row: Results) -> Cell:
 def failed_text(reasons: Mapping[str, int]) -> str:
     """The gates that failed, with in how many windows."""
     return ", ".join(f"{code} {format_count(number)}" for code, number in sorted(reasons.items()))
+
+
+def unheld(results: Results, stack: str) -> str:
+    """Why it is not known how many users a replica of a stack holds: the objective breaks nowhere, or everywhere."""
+    levels = sorted((level["users"], level["objective_held"]) for level in results["levels"] if level["stack"] == stack)
+    if not levels:
+        return NO_ESTIMATE
+    lowest, is_held = levels[0]
+    missed = f"the objective is missed at {format_users(lowest)} already"
+    return "no tested level breaks the objective" if is_held else missed
 
 
 def absence(row: Results) -> str:

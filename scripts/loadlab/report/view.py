@@ -24,6 +24,7 @@ from loadlab.report.tables import (
     stack_table,
     window_table,
 )
+from loadlab.report.tallies import unheld
 from loadlab.report.words import (
     ATTRIBUTIONS,
     BADGES,
@@ -226,7 +227,8 @@ def _threshold(bracket: Results) -> KeyFigure:
 def _capacity(results: Results) -> Iterator[KeyFigure]:
     for stack in results["stacks"]:
         held = stack["users_per_replica"]
-        detail = "highest tested level that holds the objective" if held else "no tested level breaks the objective"
+        highest = "highest tested level that holds the objective"
+        detail = unheld(results, stack["name"]) if held is None else highest
         yield KeyFigure(term=f"Users a replica holds: {stack['name']}", value=format_count(held), detail=detail)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from loadlab.model.experiment import Experiment, PriceRef
 from loadlab.pipeline.finish import analyse_bundle, current_report, render
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.listing import listing
+from loadlab.report.tables import stack_table
+from loadlab.report.view import key_figures
 from simulated import Truth
 from simulated_lab import Lab, make_lab
 
@@ -119,6 +122,42 @@ def test_the_shipped_plan_of_replicas_decides_dollars_per_hour(tmp_path: Path) -
     hourly = {key: c["usd_per_hour_at_users"] for key, c in cost.items()}
     assert hourly["flask", 480] == pytest.approx(12 * 0.04937)
     assert hourly["fastapi", 480] == pytest.approx(3 * 0.04937)
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "held", "answer", "tile"),
+    [
+        (0.3, 8, "pool holds 95 % of requests within 300 ms up to 8 users", "highest tested level that holds"),
+        (
+            1.0,
+            None,
+            "What pool holds stays open: no tested level up to 16 users breaks the objective (95 % of",
+            "no tested level breaks the objective",
+        ),
+        (
+            0.1,
+            None,
+            "What pool holds stays open: the lowest tested level, 4 users, misses the objective (95 % of",
+            "the objective is missed at 4 users already",
+        ),
+    ],
+)
+def test_what_one_stack_holds_is_told_without_a_price_and_with_what_is_open(
+    tmp_path: Path, latency_s: float, held: int | None, answer: str, tile: str
+) -> None:
+    """Truth: up to 8 users an answer takes 200 ms, with 16 it takes 400 ms."""
+    asked = make_experiment(blocks=2, users=(4, 8, 16), prices=())
+    goodput = replace(asked.decision, statistic="goodput")
+    goal = replace(asked.objective, latency_s=latency_s)
+    alone = replace(asked, stacks=asked.stacks[:1], decision=goodput, objective=goal)
+    lab = make_lab(alone, tmp_path / "unit-run", {"pool": Truth(slots=8)})
+    lab.run()
+    results = _results(lab)
+    assert results["stacks"][0]["users_per_replica"] == held
+    assert results["verdict"]["answer"].startswith(answer)
+    (figure,) = [one for one in key_figures(results) if one.term == "Users a replica holds: pool"]
+    assert figure.detail.startswith(tile)
+    assert tile in str(stack_table(results).rows) or held is not None
 
 
 def test_two_equal_stacks_do_not_diverge(tmp_path: Path) -> None:

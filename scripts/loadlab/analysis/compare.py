@@ -23,6 +23,15 @@ from loadlab.stats.sign import median_bounds
 Value = Decimal | float | None
 PLAIN_STATISTICS: tuple[Statistic, ...] = ("goodput", "p95", "memory", "cpu_per_request")
 INTERVAL_AT = 0.95
+WHY_ABSENT: Mapping[Statistic, str] = {
+    "cost_per_million_good": "no request was good, or what is billed was not measured",
+    "usd_per_hour_at_users": "the objective breaks at no level of the block, or at the lowest already",
+    "goodput": "no request was good",
+    "p95": "it needs 20 requests",
+    "memory": "the service did not tell it",
+    "cpu_per_request": "the service did not tell it",
+}
+"""Why windows that count can lack a figure."""
 
 
 def method_of(statistic: Statistic) -> Method:
@@ -58,8 +67,8 @@ class Figures:
 class Curve:
     """Paired log ratios of one statistic: log_ratios[block][level], None where the pair is missing.
 
-    stages: which stage each level belongs to; planned: in how many blocks it was to be measured. Blocks of the other
-    stage have None.
+    stages: which stage each level belongs to; planned: in how many blocks it was to be measured; absent: in how many of
+    these its windows count and have no figure. Blocks of the other stage have None.
     """
 
     figures: Figures
@@ -68,6 +77,7 @@ class Curve:
     repeats: tuple[int, ...]
     stages: tuple[int, ...]
     planned: tuple[int, ...]
+    absent: tuple[int, ...] = ()
 
     def column(self, level: int) -> tuple[float, ...]:
         """The blocks of one level that count."""
@@ -100,13 +110,19 @@ def make_curve(figures: Figures, pairs: Sequence[Pair], stacks: tuple[str, str])
     rows = [[_both(figures, place.get((block, level)), stacks) for level in users] for block in blocks]
     repeated = [sum(len(pair.planned_ids) for pair in sweep if pair.users == n and pair.repeated) for n in users]
     stages = {pair.users: pair.stage for pair in sweep}
+    counted = {(pair.block, pair.users) for pair in sweep if pair.ids is not None}
+    logs = tuple(log_ratios(row) for row in rows)
     return Curve(
         figures=figures,
         users=tuple(users),
-        log_ratios=tuple(log_ratios(row) for row in rows),
+        log_ratios=logs,
         repeats=tuple(repeated),
         stages=tuple(stages[n] for n in users),
         planned=tuple(sum(pair.users == n for pair in sweep) for n in users),
+        absent=tuple(
+            sum(row[i] is None and (block, n) in counted for block, row in zip(blocks, logs, strict=True))
+            for i, n in enumerate(users)
+        ),
     )
 
 

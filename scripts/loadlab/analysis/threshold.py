@@ -8,7 +8,7 @@ from statistics import stdev
 
 from loadlab.analysis.alone import ConstantRatio
 from loadlab.analysis.codes import finding
-from loadlab.analysis.compare import INTERVAL_AT, Curve, Figures, comparisons
+from loadlab.analysis.compare import INTERVAL_AT, WHY_ABSENT, Curve, Figures, comparisons
 from loadlab.model.experiment import DecisionRule
 from loadlab.model.result import (
     Bracket,
@@ -149,7 +149,9 @@ def _reason(curve: Curve, answer: BracketAnswer, rests_on: Sequence[int]) -> str
         return None
     blocks = max((level.blocks for level in answer.levels), default=0)
     if blocks < MIN_BLOCKS:
-        note = f" ({curve.figures.note})" if curve.figures.note and not curve.figures.is_inverse_throughput else ""
+        told = curve.figures.note if curve.figures.note and not curve.figures.is_inverse_throughput else None
+        why = told or (WHY_ABSENT[curve.figures.statistic] if any(curve.absent) else None)
+        note = f" ({why})" if why else ""
         most = {0: "no block has", 1: "no level has more than 1 block with"}[blocks]
         return f"{most} a figure for both stacks, and an interval needs {MIN_BLOCKS}{note}"
     known = [
@@ -164,7 +166,9 @@ def _reason(curve: Curve, answer: BracketAnswer, rests_on: Sequence[int]) -> str
 def _needed(curve: Curve, answer: BracketAnswer) -> str:
     thin = [level.users for level in answer.levels if level.answer == "unknown"]
     if thin:
-        return f"fewer than {MIN_BLOCKS} pairs count at {_levels(thin)}"
+        absent = [n for users, n in zip(curve.users, curve.absent, strict=False) if users in thin]
+        why = f": {WHY_ABSENT[curve.figures.statistic]}" if any(absent) else ""
+        return f"fewer than {MIN_BLOCKS} pairs count at {_levels(thin)}{why}"
     if answer.blocks_needed is not None:
         measured = max(n for users, n in zip(curve.users, curve.planned, strict=True) if users in answer.straddling)
         return f"about {answer.blocks_needed} blocks would settle them, {measured} were measured"
@@ -223,14 +227,21 @@ def _noise_findings(curve: Curve) -> tuple[Finding, ...]:
 
 def _level_invalid(curve: Curve, users: int) -> Finding:
     index = curve.users.index(users)
-    planned = curve.planned[index]
+    planned, absent = curve.planned[index], curve.absent[index] if curve.absent else 0
+    missing = planned - len(curve.column(index))
+    why = f", {absent} for want of a figure in windows that count ({WHY_ABSENT[curve.figures.statistic]})"
+    see = (
+        "which gate the level's windows failed"
+        if absent < missing
+        else "what was answered there, and objective.latency_s"
+    )
     return finding(
         "level_invalid",
         "warning",
         _where(users),
-        got=f"{planned - len(curve.column(index))} of {planned} pairs missing",
+        got=f"{missing} of {planned} pairs missing{why if absent else ''}",
         expected="at most a quarter",
-        next_step="see which gate the level's windows failed, or leave the level out",
+        next_step=f"see {see}, or leave the level out",
         detail=_name(curve),
     )
 

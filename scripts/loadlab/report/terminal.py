@@ -11,13 +11,12 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loadlab.report.brackets import BracketLine
 from loadlab.report.cells import Cell, Table
 from loadlab.report.doubts import Doubt
 from loadlab.report.rates import report_view
 from loadlab.report.results import Results
 from loadlab.report.view import ReportView
-from loadlab.report.words import Badge, price_text
+from loadlab.report.words import STATISTICS, Badge, price_text
 from loadlab.units import ABSENT
 
 _STYLES = {"found": "bold yellow", "quiet": "bold cyan", "doubt": "bold magenta", "bad": "bold red"}
@@ -59,7 +58,7 @@ def _parts(view: ReportView) -> Iterator[RenderableType]:
     yield Panel(_verdict(view), title=badge_text(view.badge), title_align="left", border_style=style)
     if view.decisive.rows:
         yield _one_line_rows(view.decisive)
-    yield from _rows("On other price lists", [(price_text(line.curve), line.answer) for line in _other_lists(view)])
+    yield from _rows(*_other_lists(view))
     yield from _rows("Why", [("", sentence) for sentence in view.explanation])
     yield from _rows("Run", _facts(view))
     yield from _doubts(view)
@@ -75,11 +74,13 @@ def _verdict(view: ReportView) -> Text:
     return told
 
 
-def _other_lists(view: ReportView) -> Iterator[BracketLine]:
-    """The declared statistic on the other lists; where it has no price, what a request costs on each."""
+def _other_lists(view: ReportView) -> tuple[str, list[tuple[str, str]]]:
+    """The declared statistic on the other lists; where it is on none, what a request costs on each."""
     costs = [line for line in view.lines if line.curve["list"] is not None]
-    wanted = view.statistic if any(line.curve["statistic"] == view.statistic for line in costs) else _REQUEST_COST
-    return (line for line in costs if line.curve["statistic"] == wanted)
+    others = [line for line in costs if line.curve["statistic"] == view.statistic]
+    shown = others or [line for line in costs if line.curve["statistic"] == _REQUEST_COST]
+    title = "On other price lists" if others else f"By the {STATISTICS[_REQUEST_COST]}"
+    return title, [(price_text(line.curve), line.answer) for line in shown]
 
 
 def _one_line_rows(data: Table) -> RichTable:

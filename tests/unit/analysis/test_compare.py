@@ -56,6 +56,7 @@ def test_a_figure_that_is_absent_or_zero_makes_its_pair_missing() -> None:
     curve = make_curve(Figures(statistic="cost_per_million_good", by_window=values), judged.pairs, STACKS)
     assert [row[0] for row in curve.log_ratios] == [None, None, 0.0, 0.0]
     assert [curve.valid(level) for level in range(5)] == [False, True, True, True, True]
+    assert curve.absent == (2, 0, 0, 0, 0)
     answer = find_bracket(curve.users, curve.log_ratios, margin_ratio=0.10)
     assert [(c.blocks, c.missing, c.valid) for c in comparisons(curve, answer)][:2] == [(2, 2, False), (4, 0, True)]
 

@@ -92,6 +92,29 @@ def test_an_invalid_level_that_is_no_end_of_the_bracket_is_told_and_harms_nothin
     assert [(f.code, f.where) for f in found.findings] == [("level_invalid", "users=30")]
 
 
+def test_windows_that_count_and_have_no_figure_are_told_from_those_that_a_gate_refused() -> None:
+    curve = _curve([1.0, 1.0, 1.0, 1.3, 1.5], missing={4: 4})
+    (refused,) = judge_curve(curve, RULE).findings
+    assert (refused.got, refused.next_step) == (
+        "4 of 8 pairs missing",
+        "see which gate the level's windows failed, or leave the level out",
+    )
+    (both,) = judge_curve(replace(curve, absent=(0, 0, 0, 0, 3)), RULE).findings
+    assert both.got == "4 of 8 pairs missing, 3 for want of a figure in windows that count (no request was good)"
+    assert both.next_step == refused.next_step
+    (none_good,) = judge_curve(replace(curve, absent=(0, 0, 0, 0, 4)), RULE).findings
+    assert none_good.next_step == "see what was answered there, and objective.latency_s, or leave the level out"
+    lost = _curve([1.0, 1.0, 1.0, 1.3, 1.5], missing={3: 8, 4: 8})
+    reason = judge_curve(replace(lost, absent=(0, 0, 0, 8, 8)), RULE).bracket.bracket.reason
+    assert reason is not None
+    assert reason.endswith(
+        "52, 62 users decide neither way (fewer than 2 pairs count at 52, 62 users: no request was good)"
+    )
+    nothing = _curve([1.0] * 5, blocks=2, missing=dict.fromkeys(range(5), 2))
+    bracket = judge_curve(replace(nothing, absent=(2,) * 5), RULE).bracket.bracket
+    assert (bracket.reason or "").endswith("an interval needs 2 (no request was good)")
+
+
 def test_an_open_bracket_says_which_levels_straddle_and_what_would_settle_them() -> None:
     bracket = judge_curve(_curve([1.0, 1.0, 1.08, 1.12, 1.12], sd=0.06), RULE).bracket.bracket
     assert bracket.kind == "inconclusive"

@@ -48,6 +48,18 @@ def test_other_lists_take_one_line_each_and_other_statistics_none(results: dict[
     assert "95th percentile" not in text
 
 
+def test_what_a_request_costs_is_called_so_where_another_statistic_decides(results: dict[str, Any]) -> None:
+    text = printed(results)
+    assert "On other price lists\n" in text
+    results["experiment"]["statistic"] = "goodput"
+    results["brackets"].sort(key=lambda curve: curve["statistic"] != "goodput")
+    text = printed(results)
+    assert "On other price lists" not in text
+    _, _, listed = text.partition("By the cost per million good requests\n")
+    lists = [curve["list"] for curve in results["brackets"] if curve["statistic"] == "cost_per_million_good"]
+    assert [line.split(",")[0].strip() for line in listed.splitlines()[: len(lists)]] == lists
+
+
 def test_a_list_on_which_nothing_could_be_billed_says_why_and_blames_no_level(results: dict[str, Any]) -> None:
     """Demands that were measured while the machine was disturbed bill nothing by the request alone."""
     why = "flask: the time of a request alone was not measured in a window that passed its gates"

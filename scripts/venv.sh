@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Makes .venv from requirements.lock, hash-checked. Does nothing when .venv already matches the lock.
+# Makes .venv from requirements.lock, hash-checked. Does nothing when .venv is of this folder and matches the lock.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 stamp=.venv/.lock.sha256
 want=$(cat requirements.lock pyproject.toml | sha256sum)
-[ "$(cat "$stamp" 2>/dev/null || true)" = "$want" ] && exit 0
+# Its programs and the editable install name their folder: one that was moved or copied here runs another checkout, or nothing.
+is_of_here() { [ -x .venv/bin/python ] && grep -qF -- " $(pwd -P)/.venv" .venv/pyvenv.cfg 2>/dev/null; }
+[ "$(cat "$stamp" 2>/dev/null || true)" = "$want" ] && is_of_here && exit 0
 
 python=""
 for candidate in "${PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11; do

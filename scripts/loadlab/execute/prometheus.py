@@ -12,7 +12,9 @@ from loadlab.execute.ports import Clock, Endpoint
 from loadlab.model.run import ResourceSample, WorkerSample
 
 SCRAPE_TIMEOUT_S = 5.0
-UNCOUNTED_ROUTES = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
+UNCOUNTED_ROUTES = frozenset({"/livez", "/readyz", "/openapi.json", "/docs", "/metrics"})
+ROUTE_LABELS = ("route", "handler", "path", "path_template", "endpoint", "http_route")
+"""What a route is called by the lab's services, and by exporters that count under the same name."""
 WANTED = (
     "http_requests_total",
     "http_requests_in_flight",
@@ -53,11 +55,15 @@ class Exposition:
         return {labels["pid"]: value for labels, value in self.samples.get(name, []) if "pid" in labels}
 
     def served(self) -> int | None:
-        """Requests counted on every route but the probes."""
+        """Requests counted on every route but the probes and /metrics, which is asked by the lab itself."""
         found = self.samples.get("http_requests_total")
         if found is None:
             return None
-        return round(sum(value for labels, value in found if labels.get("route") not in UNCOUNTED_ROUTES))
+        return round(sum(value for labels, value in found if _route(labels) not in UNCOUNTED_ROUTES))
+
+
+def _route(labels: Labels) -> str | None:
+    return next((labels[name] for name in ROUTE_LABELS if name in labels), None)
 
 
 LagTotals = tuple[float, float]

@@ -62,6 +62,15 @@ def test_requests_of_probes_are_not_counted_and_failed_ones_are() -> None:
     assert to_sample(Exposition.parse(POOL), 0.0).served == 1003
 
 
+@pytest.mark.parametrize("label", ["handler", "path", "endpoint"])
+def test_what_the_lab_itself_asks_of_a_service_of_ones_own_is_not_counted(label: str) -> None:
+    """An exporter in the application sees each look at its own /metrics, once a second in every trial."""
+    rows = {"/metrics": 12, "/quote": 100, "none": 3}
+    text = "".join(f'http_requests_total{{{label}="{route}",status="2xx"}} {n}.0\n' for route, n in rows.items())
+    assert to_sample(Exposition.parse(text), 0.0).served == 103
+    assert to_sample(Exposition.parse('http_requests_total{status="2xx"} 9.0\n'), 0.0).served == 9
+
+
 def test_workers_carry_their_pid_and_what_one_of_them_lacks_is_absent() -> None:
     worker, master = to_sample(Exposition.parse(POOL), 0.0).workers
     assert (worker.pid, worker.role, worker.cpu_s, worker.connections, worker.slots_busy) == (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from loadlab.analysis.codes import RunCode, finding
 from loadlab.analysis.description import own_waits
+from loadlab.errors import PROGRAM
 from loadlab.model.result import Finding
 from loadlab.model.run import RunData
 from loadlab.units import format_s
@@ -49,7 +50,7 @@ def load_findings(run: RunData) -> tuple[Finding, ...]:
 
 def demand_findings(run: RunData) -> tuple[Finding, ...]:
     """Demands whose windows failed gates twice: prediction and placing of levels rest on them, no bill does."""
-    step = "run again on a quiet machine (`loadlab doctor` names what disturbs), or give load.users by hand"
+    step = f"run again on a quiet machine (`{PROGRAM} doctor` names what disturbs), or give load.users by hand"
     return tuple(
         finding("demand_unsettled", "warning", d.stack, got=", ".join(d.doubts), expected="none", next_step=step)
         for d in run.demands

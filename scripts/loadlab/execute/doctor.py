@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from loadlab.analysis.calibration_use import Standing, is_uncalibrated, standing
+from loadlab.errors import PROGRAM
 from loadlab.execute.activity import Activity, BusyProcess, left_over_processes, observe, timer_overshoot_s
 from loadlab.execute.calibration_file import identity, read_calibration
 from loadlab.execute.machine import Machine, core_list, normalised, package_versions
@@ -217,7 +218,7 @@ def check_packages(lock: Path, installed: Mapping[str, str]) -> Check:
 def check_calibration(held: Standing) -> Check:
     """Whether the load generator was shown to be truthful here, and up to what."""
     expected = "a calibration of this machine that holds"
-    step = "loadlab calibrate, about three minutes; without it runs work, with stated bounds, and say uncalibrated"
+    step = f"{PROGRAM} calibrate, about two minutes; without it runs work, with stated bounds, and say uncalibrated"
     return _check("calibration", not is_uncalibrated(held.text), "warn", held.text, expected, step)
 
 

@@ -13,13 +13,15 @@ from typing import Any
 
 import orjson
 
-from loadlab.errors import BundleError
+from loadlab.errors import PROGRAM, BundleError
 from loadlab.model.result import SCHEMA_VERSION, Analysis
 from loadlab.report.schema import completed, first_misfit
 
 Results = Mapping[str, Any]
 """results.json as parsed: the field names of ``model.result.Analysis`` are its keys."""
 
+ANEW = f"`{PROGRAM} report RUN --analyse` makes it anew out of the bundle"
+"""The way on where a results.json cannot be read: without the option it would be read again."""
 _MICRO = Decimal("0.000001")
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
 
@@ -42,19 +44,18 @@ def from_json(data: bytes, where: str = "results.json") -> dict[str, Any]:
         parsed = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise BundleError(
-            f"{where} is not readable JSON ({error}); expected the file as loadlab wrote it; "
-            f"render the run again with `loadlab report RUN` from a complete bundle"
+            f"{where} is not readable JSON ({error}); expected the file as loadlab wrote it; {ANEW}"
         ) from None
     if not isinstance(parsed, dict) or not isinstance(parsed.get("schema"), int):
         raise BundleError(
-            f"{where} has no schema number; expected a results.json of a run; name the folder of a loadlab run"
+            f"{where} has no schema number; expected a results.json of a run; name the folder of a run; {ANEW}"
         )
     check_schema(parsed["schema"], where)
     misfit = first_misfit(parsed, Analysis) or _stacks_misfit(parsed["stacks"])
     if misfit is not None:
         raise BundleError(
             f"{where} does not fit schema {SCHEMA_VERSION}: {misfit}; "
-            f"it was changed by hand or cut short: take the original or analyse the bundle again"
+            f"it was changed by hand or cut short: take the original; {ANEW}"
         )
     found: dict[str, Any] = completed(parsed, Analysis)
     return found
@@ -71,7 +72,7 @@ def check_schema(schema: int, where: str = "results.json") -> None:
             f"{where} was written by a newer loadlab (schema {schema}), this one reads up to {SCHEMA_VERSION}; upgrade"
         )
     if schema < 1:
-        raise BundleError(f"{where} says schema {schema}; expected 1 to {SCHEMA_VERSION}; take the original file")
+        raise BundleError(f"{where} says schema {schema}; expected 1 to {SCHEMA_VERSION}; {ANEW}")
 
 
 def _encode(value: object) -> object:

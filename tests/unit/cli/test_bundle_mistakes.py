@@ -114,6 +114,21 @@ def test_a_report_of_a_complete_run_is_made_when_there_is_none(type_: Type, lab:
     assert _results(lab)["counts"]["blocks"] == 2
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"schema": 1}', b'{"schema": 0}'])
+def test_results_that_cannot_be_read_are_made_anew_by_what_the_message_says(
+    type_: Type, lab: Lab, content: bytes
+) -> None:
+    lab.run()
+    assert type_("report", "unit-run")[0] == 0
+    whole = (lab.folder / "results.json").read_bytes()
+    (lab.folder / "results.json").write_bytes(content)
+    code, out, err = type_("report", "unit-run")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "`.venv/bin/loadlab report RUN --analyse` makes it anew" in err
+    assert type_("report", "unit-run", "--analyse")[0] == 0
+    assert (lab.folder / "results.json").read_bytes() == whole
+
+
 def test_a_newer_bundle_is_refused_by_its_format_before_anything_else_of_it_is_read(type_: Type, lab: Lab) -> None:
     _stop_in_block_two(lab)
     path = lab.folder / "provenance.json"

@@ -19,6 +19,7 @@ from loadlab.pipeline.lab_site import Site, check_namespace
 from loadlab.pipeline.lab_versions import (
     changed_images,
     changed_nodes,
+    changed_sources,
     changed_versions,
     cluster_versions,
     kind_versions,
@@ -66,7 +67,8 @@ def lab_status(site: Site) -> dict[str, Any]:
 
 
 def _engine(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:
-    problems += changed_images(record, read_ledger(site.lab.images))
+    ledger = read_ledger(site.lab.images)
+    problems += [*changed_images(record, ledger), *changed_sources(site.layout.root, record, ledger)]
     if record.target != "kind":
         return {}
     engine = site.docker()

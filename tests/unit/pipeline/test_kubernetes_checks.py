@@ -151,6 +151,16 @@ def test_an_image_that_was_built_since_is_told_before_anything_is_made(lab: LabF
         reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
 
 
+def test_an_image_of_other_sources_than_the_checkouts_is_told_before_anything_is_made(
+    lab: LabFolder, tmp_path: Path
+) -> None:
+    """A run on this machine takes the sources as they are; one on the cluster would measure what they were."""
+    lab.images.write_bytes(orjson.dumps({"flask": {**BUILT, "sources_sha256": "of before"}}))
+    write_record(lab.record, LabRecord(target="kind", context="kind-loadlab", images={"flask": "sha256:1"}))
+    with pytest.raises(ClusterError, match=r"^image flask: its sources have changed since loadlab/flask:c-1 was built"):
+        reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
+
+
 def test_a_lab_that_another_run_has_is_told_before_a_bundle_is_made(lab: LabFolder, tmp_path: Path) -> None:
     lab.images.write_text("{}")
     with only_run(lab), pytest.raises(ClusterError, match="another run has the lab; wait for its end"):

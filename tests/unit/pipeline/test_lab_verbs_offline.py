@@ -487,3 +487,11 @@ def test_status_tells_versions_and_what_became_another_one_since_the_lab_was_rai
     assert found["image_ids"] == {"flask": "sha256:1"}
     assert "image flask: loadlab/flask:c-2 was built and is not in the lab yet; `make lab-up`" in found["problems"]
     assert any("the nodes were made of another image than" in problem for problem in found["problems"])
+
+
+def test_status_tells_an_image_whose_sources_have_changed_since(machine: Machine) -> None:
+    machine.record(is_up=True)
+    built = {"image": "loadlab/flask", "tag": "c-1", "id": "sha256:1", "sources_sha256": "of before"}
+    machine.site.lab.images.write_bytes(orjson.dumps({"flask": built}))
+    problems = lab_status(machine.site)["problems"]
+    assert "image flask: its sources have changed since loadlab/flask:c-1 was built; `make lab-up`" in problems

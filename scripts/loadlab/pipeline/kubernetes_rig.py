@@ -86,9 +86,9 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
     check_named(os.environ)
     folder = LabFolder(root=layout.lab)
     cluster = folder.cluster()
+    state = _at_rest(layout, folder, cluster)
     if not cluster.kubeconfig.exists():
         raise ClusterError(f"{cluster.kubeconfig}: not there, so the lab is not up; run `make lab-up`")
-    state = _at_rest(layout, folder, cluster)
     kubectl = Kubectl(find_tool("kubectl", layout.tools), cluster)
     check_own(kubectl.raw, cluster.context)
     facts = cluster_facts(

@@ -36,7 +36,7 @@ from loadlab.pipeline.lab_cluster import (
 )
 from loadlab.pipeline.lab_images import foreign_images, make_images
 from loadlab.pipeline.lab_rules import lab_price_rules
-from loadlab.pipeline.lab_site import Site, check_namespace
+from loadlab.pipeline.lab_site import Site, check_namespace, elsewhere
 from loadlab.pipeline.lab_stages import Stages
 from loadlab.pipeline.lab_versions import cluster_versions, kind_versions, pushed_digests
 from loadlab.pipeline.lab_ways import ways
@@ -79,7 +79,8 @@ def lab_up(site: Site, *, workers: int | None = None, registry: str | None = Non
     stages = Stages(site.clock, site.say)
     with site.alone():
         before = read_record(site.lab.record)
-        _same_target(site, before)
+        if (moved := elsewhere(site, before)) is not None:
+            raise UsageError(f"{moved}, or take it down first (`make lab-down`)")
         prepare = _prepare_kind if site.target == "kind" else _prepare_cluster
         ready = prepare(site, stages, before, registry)
         count = workers or (before.workers if before else None) or 1
@@ -95,14 +96,6 @@ def lab_up(site: Site, *, workers: int | None = None, registry: str | None = Non
 def _lasting(record: LabRecord) -> LabRecord:
     """Without what tells of a call and not of the lab."""
     return record.but(stages=(), raised=(), versions={}, images={})
-
-
-def _same_target(site: Site, before: LabRecord | None) -> None:
-    if before is not None and (before.target, before.context) != (site.target, site.context):
-        raise UsageError(
-            f"the lab of this checkout is on {before.context}, and {site.context} is meant now; take it down first "
-            "(`make lab-down` with the environment as it was then)"
-        )
 
 
 def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry: str | None) -> Ready:

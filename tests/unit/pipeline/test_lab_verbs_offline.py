@@ -445,8 +445,31 @@ def test_another_cluster_is_used_only_when_both_variables_name_it(given: str) ->
 
 def test_the_lab_does_not_move_to_another_cluster_by_itself(machine: Machine) -> None:
     machine.record(target="cluster", context="production")
-    with pytest.raises(UsageError, match="the lab of this checkout is on production, and kind-loadlab is meant now"):
+    told = "the lab of this checkout is on production, and kind-loadlab is meant now; set LAB_KUBECONFIG and LAB_"
+    with pytest.raises(UsageError, match=rf"^{told}CONTEXT for it, or take it down first \(`make lab-down`\)"):
         lab_up(machine.site)
+
+
+def test_variables_that_were_forgotten_or_left_set_are_what_status_and_logs_tell(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """And neither looks at a cluster on which this checkout has raised nothing."""
+    machine.site.lab.kubeconfig.write_text("")
+    machine.docker.says("info*", "docker's word").says("ps --all", "")
+    machine.record(target="cluster", context="eks", is_up=True)
+    forgotten = lab_status(machine.site)
+    assert forgotten["is_well"] is False
+    assert forgotten["problems"] == [
+        "the lab of this checkout is on eks, and kind-loadlab is meant now; set LAB_KUBECONFIG and LAB_CONTEXT for it"
+    ]
+    lab_logs(machine.site, tmp_path / "logs.tar.gz")
+    assert f"cluster: {forgotten['problems'][0]}" in machine.said
+    machine.record(is_up=True)
+    left = replace(machine.site, environ={**machine.site.environ, "LAB_KUBECONFIG": "k", "LAB_CONTEXT": "eks"})
+    assert lab_status(left)["problems"] == [
+        "the lab of this checkout is on kind-loadlab, and eks is meant now; unset LAB_KUBECONFIG and LAB_CONTEXT"
+    ]
+    assert [words for words in machine.kubectl.asked if not words.startswith("version")] == []
 
 
 def test_status_without_a_lab_says_how_to_raise_one(machine: Machine) -> None:

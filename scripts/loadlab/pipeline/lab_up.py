@@ -10,7 +10,7 @@ from typing import Any
 
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.kubectl import Kubectl
-from loadlab.execute.cluster.state import CLUSTER
+from loadlab.execute.cluster.state import CLUSTER, CONTEXT, KUBECONFIG
 from loadlab.execute.durable import write_whole
 from loadlab.execute.images.docker import CHOICE
 from loadlab.execute.images.ledger import read_ledger
@@ -129,6 +129,7 @@ def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry
 def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, registry: str | None) -> Ready:
     with stages.stage("doctor") as note:
         kubectl = site.kubectl()
+        _see_that_it_answers(site, kubectl)
         check_namespace(kubectl)
         wait_for_nodes(site, kubectl)
         roles = set(roles_of_nodes(kubectl).values())
@@ -147,6 +148,16 @@ def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, regis
     record = record.but(images=pushed_digests(images))
     write_record(site.lab.record, record)
     return Ready(record=record, kubectl=kubectl, images=images, was_made=before is None)
+
+
+def _see_that_it_answers(site: Site, kubectl: Kubectl) -> None:
+    try:
+        cluster_versions(kubectl)
+    except ClusterError as error:
+        raise ClusterError(
+            f"context {site.context}: {error}; see that {KUBECONFIG} and {CONTEXT} name a cluster that answers "
+            "(`kubectl config get-contexts` lists them), then try again"
+        ) from None
 
 
 def _made(

@@ -413,6 +413,8 @@ def test_kind_gets_its_images_from_docker_whatever_builds_for_others(machine: Ma
 def test_a_cluster_that_exists_takes_the_mirrors_that_are_named_now(machine: Machine) -> None:
     machine.nodes()
     machine.kubectl.says("*get namespaces*", '{"items": []}')
+    versions = {"clientVersion": {"gitVersion": "v1.36.3"}, "serverVersion": {"gitVersion": "v1.36.1"}}
+    machine.kubectl.says("*version -o json*", orjson.dumps(versions).decode())
     machine.site.lab.images.write_bytes(orjson.dumps({"prometheus": {"reference": "prom/prometheus:v1"}}))
     environ = {
         **machine.site.environ,

@@ -129,6 +129,35 @@ def test_a_pod_that_is_gone_or_restarted_has_fallen(fake: FakeCluster) -> None:
     deployer.close()
 
 
+def test_an_evicted_pod_is_told_and_the_next_pods_do_not_wait_for_its_record_to_go(fake: FakeCluster) -> None:
+    """Kubernetes keeps the record for hours; the pod itself is over and uses nothing."""
+    experiment = _experiment()
+    deployer, name = _deployer(fake, experiment), experiment.stacks[0].name
+    deployer.prepare(1)
+    (before,) = deployer.pods(name)
+    fake.files.evict(before.name)
+    assert deployer.fallen() == [f"{name}: pod {before.name} failed: Evicted"]
+    deployer.prepare(1)
+    (after,) = deployer.pods(name)
+    assert after.name != before.name
+    assert before.name in fake.files.read("pods")
+    assert deployer.fallen() == []
+    deployer.close()
+
+
+def test_a_new_pod_that_is_evicted_and_not_replaced_ends_the_wait_with_its_reason(
+    fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadlab.execute.cluster.rollout.REPLACED_S", 0.2)
+    experiment = _experiment()
+    deployer, name = _deployer(fake, experiment), f"stack-{experiment.stacks[0].name}"
+    deployer.prepare(1)
+    fake.files.evict(deployer.pods(experiment.stacks[0].name)[0].name)
+    with pytest.raises(DeployError, match=rf"^{name}: pod \S+: Evicted; events: "):
+        fake.ways.rollouts.wait([deployer._wanted(name, {})])
+    deployer.close()
+
+
 def test_a_port_forward_that_ends_is_opened_again(fake: FakeCluster) -> None:
     experiment = _experiment()
     deployer, name = _deployer(fake, experiment), experiment.stacks[0].name

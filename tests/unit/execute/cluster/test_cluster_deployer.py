@@ -70,6 +70,22 @@ def test_every_block_gets_pods_of_its_own(fake: FakeCluster) -> None:
     deployer.close()
 
 
+def test_pods_that_are_replaced_in_a_block_are_compared_with_the_cluster_by_themselves(fake: FakeCluster) -> None:
+    """Their counters begin anew: one comparison over both would be of neither."""
+    experiment = _experiment()
+    seen: list[tuple[int, str]] = []
+    deployer = _deployer(fake, experiment)
+    deployer._ending = lambda block: seen.append((block, deployer.pods(experiment.stacks[0].name)[0].name))
+    deployer.prepare(1)
+    first = deployer.pods(experiment.stacks[0].name)[0].name
+    deployer.prepare(1)
+    second = deployer.pods(experiment.stacks[0].name)[0].name
+    deployer.release()
+    deployer.release()
+    assert seen == [(1, first), (1, second)]
+    deployer.close()
+
+
 def test_pods_are_named_with_image_and_start_up_time(fake: FakeCluster) -> None:
     deployer = _deployer(fake, _experiment())
     deployer.prepare(1)

@@ -44,14 +44,14 @@ class Cluster:
         fresh.replace(path)
 
     def apply(self, item: dict[str, Any]) -> None:
-        """A Deployment that is up at once, with new pods when its template changed."""
+        """A Deployment that is up at once, with new pods when its template changed; evicted ones stay listed."""
         if item["kind"] != "Deployment":
             return
         deployments, pods = self.read("deployments"), self.read("pods")
         name, spec = item["metadata"]["name"], item["spec"]
         known = deployments.get(name, {"generation": 0, "spec": None})
         if known["spec"] != spec:
-            pods = {key: pod for key, pod in pods.items() if pod["owner"] != name}
+            pods = {key: pod for key, pod in pods.items() if pod["owner"] != name or pod["status"]["phase"] == "Failed"}
             for number in range(spec["replicas"]):
                 pod = new_pod(f"{name}-{known['generation'] + 1}-{number}", name, spec["template"])
                 if (self.folder / "unready").exists():
@@ -60,6 +60,14 @@ class Cluster:
             deployments[name] = {"generation": known["generation"] + 1, "spec": spec}
         self.write("pods", pods)
         self.write("deployments", deployments)
+
+    def evict(self, name: str) -> None:
+        """The kubelet ends a pod for want of something; its record stays."""
+        pods = self.read("pods")
+        status = pods[name]["status"]
+        status |= {"phase": "Failed", "reason": "Evicted", "containerStatuses": []}
+        status["conditions"][1]["status"] = "False"
+        self.write("pods", pods)
 
 
 def new_pod(name: str, owner: str, template: dict[str, Any]) -> dict[str, Any]:

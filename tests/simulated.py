@@ -171,7 +171,7 @@ class SimulatedDeployer:
     def cpu_s(self, stack: str) -> float | None:
         truth = self._world.truths[stack]
         spent_s = self._world.served[stack] * truth.cpu_s + self._world.scrapes * self._world.scrape_cpu_s
-        return spent_s if truth.has_metrics else None
+        return spent_s if truth.has_metrics and stack not in self._world.away else None
 
     def release(self) -> None:
         self._world.fallen.clear()

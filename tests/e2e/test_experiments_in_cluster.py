@@ -294,6 +294,7 @@ def test_a_window_in_which_the_api_server_was_away_counts_and_has_no_resources(
     assert dark, "nobody could look at the service when the window closed"
     assert {(window["cpu_s_per_request"], window["pss_bytes"]) for window in dark} == {(None, None)}
     assert all(window["goodput_rps"] > 0 for window in dark)
+    assert not [note for window in run.windows() for note in window["notes"] if "was to be idle" in note]
     assert any(found["code"] == "resources" and found["level"] == "not_available" for found in results["findings"])
 
 

@@ -92,8 +92,8 @@ class Kustomize:
         """One overlay with its components, as a folder outside of k8s/ chooses them."""
         return self.render(
             {
-                "resources": [self._path("overlays", chosen.overlay)],
-                "components": [self._path("components", name) for name in chosen.components],
+                "resources": [self.overlay(chosen.overlay)],
+                "components": [self.component(name) for name in chosen.components],
             },
             str(chosen),
         )
@@ -125,6 +125,10 @@ class Kustomize:
     def overlay(self, name: str) -> str:
         """The path of an overlay."""
         return self._path("overlays", name)
+
+    def component(self, name: str) -> str:
+        """The path of a component."""
+        return self._path("components", name)
 
     def _path(self, *parts: str) -> str:
         return os.path.relpath(K8S.joinpath(*parts), self._scratch.resolve() / "any")

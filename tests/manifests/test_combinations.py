@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,24 @@ def test_the_master_expects_as_many_workers_as_there_are(kustomize: Kustomize, o
 
 def _overlay(kustomize: Kustomize, overlay: str) -> Rendered:
     return kustomize.combination(Combination(overlay=overlay, components=()))
+
+
+def test_the_folder_of_ones_own_on_the_page_comes_to_what_the_page_says(kustomize: Kustomize) -> None:
+    page = (ROOT / "docs/kubernetes.md").read_text()
+    (block,) = re.findall(r"^```yaml\n# my-lab/kustomization.yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    told = yaml.safe_load(block)
+    (overlay,), (component,) = told["resources"], told["components"]
+    assert [(ROOT / "my-lab" / one).resolve() for one in (overlay, component)] == [
+        K8S / "overlays/cluster",
+        K8S / "components/without-grafana",
+    ]
+    told |= {"resources": [kustomize.overlay("cluster")], "components": [kustomize.component("without-grafana")]}
+    lab = kustomize.render(told, "page").deployments
+    assert "grafana" not in lab
+    assert container(lab["flask"])["image"] == "registry.example/loadlab/flask:c-0123456789ab"
+    assert container(lab["prometheus"])["image"].startswith("registry.example/mirror/prometheus:v")
+    master = {one["name"]: one["value"] for one in container(lab["locust-master"])["env"]}
+    assert master["LOCUST_EXPECT_WORKERS"] == str(lab["locust-worker"]["spec"]["replicas"]) == "8"
 
 
 def test_a_stack_of_a_run_never_shares_pods_with_a_standing_one(kustomize: Kustomize, kind_lab: Rendered) -> None:

@@ -115,18 +115,22 @@ def _shares(experiment: Experiment, windows: Sequence[Window]) -> Iterator[Repli
 
 
 def replica_shares(samples: Sequence[ResourceSample]) -> tuple[float, ...]:
-    """Each replica's share of the requests served while these samples were taken, largest first; empty: unknown."""
+    """Each replica's share of the requests served while these samples were taken, largest first; empty: unknown.
+
+    A replica whose count fell was started anew, and what it had served by then is not known.
+    """
     if len(samples) < 2 or samples[0].served_by_replica is None or samples[-1].served_by_replica is None:
         return ()
     gained = [b - a for a, b in zip(samples[0].served_by_replica, samples[-1].served_by_replica, strict=True)]
     total = sum(gained)
-    return tuple(sorted((n / total for n in gained), reverse=True)) if total > 0 else ()
+    return tuple(sorted((n / total for n in gained), reverse=True)) if total > 0 and min(gained) >= 0 else ()
 
 
 def _throttled(windows: Sequence[Window]) -> Iterator[ThrottledLevel]:
     for stack, users in dict.fromkeys((w.stack, w.users) for w in sorted(windows, key=lambda w: (w.users, w.stack))):
         own = [w for w in windows if (w.stack, w.users) == (stack, users) and len(w.resources) > 1]
-        ends = [(w.resources[0], w.resources[-1]) for w in own]
+        pairs = [(w.resources[0], w.resources[-1]) for w in own]
+        ends = [(first, last) for first, last in pairs if not _began_anew(first, last)]
         times = [
             b.throttled_s - a.throttled_s for a, b in ends if a.throttled_s is not None and b.throttled_s is not None
         ]
@@ -142,3 +146,8 @@ def _throttled(windows: Sequence[Window]) -> Iterator[ThrottledLevel]:
             throttled_ratio=sum(times) / sum(spans) if times and len(times) == len(spans) and sum(spans) else None,
             throttled_periods=sum(periods) if periods else None,
         )
+
+
+def _began_anew(first: ResourceSample, last: ResourceSample) -> bool:
+    """Whether a container was restarted in between: its control group counts from the beginning then."""
+    return first.throttled_s is not None and last.throttled_s is not None and last.throttled_s < first.throttled_s

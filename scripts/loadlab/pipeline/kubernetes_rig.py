@@ -47,7 +47,7 @@ from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.store import BundleStore
 from loadlab.model.cluster import ClusterFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OurService, UrlService
-from loadlab.pipeline.lab_versions import changed_images
+from loadlab.pipeline.lab_versions import changed_images, changed_sources
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import headers
 from loadlab.pipeline.rig import Rig
@@ -86,9 +86,9 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
     check_named(os.environ)
     folder = LabFolder(root=layout.lab)
     cluster = folder.cluster()
+    state = _at_rest(layout, folder, cluster)
     if not cluster.kubeconfig.exists():
         raise ClusterError(f"{cluster.kubeconfig}: not there, so the lab is not up; run `make lab-up`")
-    state = _at_rest(folder, cluster)
     kubectl = Kubectl(find_tool("kubectl", layout.tools), cluster)
     check_own(kubectl.raw, cluster.context)
     facts = cluster_facts(
@@ -102,11 +102,12 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
     return Reached(kubectl=kubectl, folder=folder, state=state, facts=facts)
 
 
-def _at_rest(folder: LabFolder, cluster: ClusterRef) -> LabState:
-    """A lab that nobody is at work on, and that has the images which images.json names. Raises as `reach` does."""
+def _at_rest(layout: Layout, folder: LabFolder, cluster: ClusterRef) -> LabState:
+    """A lab that nobody is at work on, and that has the images of this checkout. Raises as `reach` does."""
     state = lab_state(folder, cluster, os.environ.get(WORKERS) or None)
     if (record := read_record(folder.record)) is not None:
-        for problem in changed_images(record, read_ledger(folder.images)):
+        ledger = read_ledger(folder.images)
+        for problem in (*changed_images(record, ledger), *changed_sources(layout.root, record, ledger)):
             raise ClusterError(problem)
     with only_run(folder):
         return state

@@ -11,7 +11,7 @@ from loadlab.errors import UsageError
 from loadlab.execute.cluster.state import LabFolder
 from loadlab.execute.images.base import BasePython, base_python
 from loadlab.execute.images.build import Built, build
-from loadlab.execute.images.content import gather
+from loadlab.execute.images.content import gather, sources_sha256
 from loadlab.execute.images.docker import ContainerTool, Image, find_container_tool
 from loadlab.execute.images.ledger import read_ledger, write_ledger
 from loadlab.execute.images.recipe import RECIPES
@@ -36,9 +36,10 @@ class LabImages:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timed:
-    """An image and how long it took to find or make."""
+    """An image, what of the checkout went into it, and how long it took to find or make."""
 
     built: Built
+    sources_sha256: str
     took_s: float
 
 
@@ -61,7 +62,7 @@ def make_images(
     base, python = _base(tool, lab, environ, say)
     wheelhouse = Wheelhouse(folder=lab.root / "wheelhouse" / python.label, python=python)
     timed = _build_all(layout, tool, base, wheelhouse, lab, say, monotonic_s)
-    own = {one.built.recipe.name: _entry(one.built, base) for one in timed}
+    own = {one.built.recipe.name: _entry(one, base) for one in timed}
     ledger = _keep_pushed(own, read_ledger(lab.images)) | others
     write_ledger(lab.images, ledger)
     if registry is not None:
@@ -101,20 +102,23 @@ def _build_all(
     timed = []
     for recipe in RECIPES:
         began_s = monotonic_s()
+        sources = sources_sha256(layout.root, recipe)
         content = gather(layout.root, recipe, wheelhouse, base)
         built = build(tool, recipe, content, base, folder=lab.root / "build", revision=revision)
-        timed.append(Timed(built=built, took_s=monotonic_s() - began_s))
+        timed.append(Timed(built=built, sources_sha256=sources, took_s=monotonic_s() - began_s))
         say(f"{recipe.name}: {built.tag} {'built' if built.is_new else 'unchanged'}")
     return tuple(timed)
 
 
-def _entry(built: Built, base: Image) -> dict[str, Any]:
+def _entry(one: Timed, base: Image) -> dict[str, Any]:
+    built = one.built
     return {
         "image": built.recipe.repository,
         "tag": built.tag,
         "id": built.image.id,
         "size_bytes": built.image.size_bytes,
         "above_base_bytes": built.image.size_bytes - base.size_bytes,
+        "sources_sha256": one.sources_sha256,
     }
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 
-from loadlab.errors import LoadlabError, UsageError
+from loadlab.errors import ClusterError, LoadlabError, UsageError
 from loadlab.execute.cluster.state import CLUSTER
 from loadlab.execute.doctor import run_checks
 from loadlab.execute.lab.log_bundle import Source, from_cluster, from_nodes, write_bundle
-from loadlab.pipeline.lab_site import Site
+from loadlab.execute.lab.record import read_record
+from loadlab.pipeline.lab_site import Site, elsewhere
 from loadlab.pipeline.lab_status import lab_status
 
 KEPT = ("lab.json", "images.json", "overlay/kustomization.yaml", "logs/kind-create.log")
@@ -50,11 +51,23 @@ def _sources(site: Site) -> Iterator[Source]:
         why = str(error)
         yield "docker.txt", lambda: f"{why}\n"
     try:
+        _refuse_another(site)
         if site.lab.cluster(site.environ).kubeconfig.exists():
             yield from from_cluster(site.kubectl(), is_own=site.target == "kind")
     except LoadlabError as error:
         no_kubectl = str(error)
         yield "cluster/kubectl.txt", lambda: f"{no_kubectl}\n"
+
+
+def _refuse_another(site: Site) -> None:
+    """Of a cluster on which this checkout has raised nothing, nothing is collected. Raises ClusterError."""
+    try:
+        record = read_record(site.lab.record)
+    except ClusterError:
+        return  # damaged, which is what the logs are wanted for
+    if (moved := elsewhere(site, record)) is not None:
+        site.say(f"cluster: {moved}")
+        raise ClusterError(moved)
 
 
 def _json(found: Any) -> str:

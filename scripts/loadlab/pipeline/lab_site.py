@@ -14,6 +14,7 @@ from loadlab.execute.cluster.state import CONTEXT, KUBECONFIG, MANAGED_BY, NAMES
 from loadlab.execute.lab.engine import DockerEngine, find_docker
 from loadlab.execute.lab.file_lock import held
 from loadlab.execute.lab.kind import Kind
+from loadlab.execute.lab.record import LabRecord
 from loadlab.execute.lab.toolbox import Say, Toolbox
 from loadlab.execute.ports import Clock
 from loadlab.pipeline.layout import Layout
@@ -81,6 +82,14 @@ def open_site(layout: Layout, *, environ: Mapping[str, str] = os.environ, say: C
         clock=SystemClock(),
         toolbox=Toolbox(layout.root, environ=environ, say=say),
     )
+
+
+def elsewhere(site: Site, record: LabRecord | None) -> str | None:
+    """That the lab was raised on another cluster than the one meant now, and what to do; None when it was not."""
+    if record is None or (record.target, record.context) == (site.target, site.context):
+        return None
+    step = f"unset {KUBECONFIG} and {CONTEXT}" if record.target == "kind" else f"set {KUBECONFIG} and {CONTEXT} for it"
+    return f"the lab of this checkout is on {record.context}, and {site.context} is meant now; {step}"
 
 
 def check_namespace(kubectl: Kubectl) -> bool:

@@ -15,10 +15,11 @@ from loadlab.execute.lab.overlay import Rendered, reference_of
 from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, read_record
 from loadlab.execute.lab.smoke import ask
-from loadlab.pipeline.lab_site import Site, check_namespace
+from loadlab.pipeline.lab_site import Site, check_namespace, elsewhere
 from loadlab.pipeline.lab_versions import (
     changed_images,
     changed_nodes,
+    changed_sources,
     changed_versions,
     cluster_versions,
     kind_versions,
@@ -53,6 +54,8 @@ def lab_status(site: Site) -> dict[str, Any]:
         "images": {name: reference_of(entry) for name, entry in read_ledger(site.lab.images).items()},
         "urls": dict(site.urls(with_grafana=record.with_grafana)) if record.target == "kind" else {},
     }
+    if (moved := elsewhere(site, record)) is not None:
+        return found | {"is_well": False, "problems": [moved]}
     problems = [] if record.is_up else ["raising the lab was cut off; `make lab-up` goes on"]
     for look in (_engine, _cluster, _lab):
         try:
@@ -66,7 +69,8 @@ def lab_status(site: Site) -> dict[str, Any]:
 
 
 def _engine(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:
-    problems += changed_images(record, read_ledger(site.lab.images))
+    ledger = read_ledger(site.lab.images)
+    problems += [*changed_images(record, ledger), *changed_sources(site.layout.root, record, ledger)]
     if record.target != "kind":
         return {}
     engine = site.docker()

@@ -10,7 +10,7 @@ from typing import Any
 
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.kubectl import Kubectl
-from loadlab.execute.cluster.state import CLUSTER
+from loadlab.execute.cluster.state import CLUSTER, CONTEXT, KUBECONFIG
 from loadlab.execute.durable import write_whole
 from loadlab.execute.images.docker import CHOICE
 from loadlab.execute.images.ledger import read_ledger
@@ -36,7 +36,7 @@ from loadlab.pipeline.lab_cluster import (
 )
 from loadlab.pipeline.lab_images import foreign_images, make_images
 from loadlab.pipeline.lab_rules import lab_price_rules
-from loadlab.pipeline.lab_site import Site, check_namespace
+from loadlab.pipeline.lab_site import Site, check_namespace, elsewhere
 from loadlab.pipeline.lab_stages import Stages
 from loadlab.pipeline.lab_versions import cluster_versions, kind_versions, pushed_digests
 from loadlab.pipeline.lab_ways import ways
@@ -79,7 +79,8 @@ def lab_up(site: Site, *, workers: int | None = None, registry: str | None = Non
     stages = Stages(site.clock, site.say)
     with site.alone():
         before = read_record(site.lab.record)
-        _same_target(site, before)
+        if (moved := elsewhere(site, before)) is not None:
+            raise UsageError(f"{moved}, or take it down first (`make lab-down`)")
         prepare = _prepare_kind if site.target == "kind" else _prepare_cluster
         ready = prepare(site, stages, before, registry)
         count = workers or (before.workers if before else None) or 1
@@ -95,14 +96,6 @@ def lab_up(site: Site, *, workers: int | None = None, registry: str | None = Non
 def _lasting(record: LabRecord) -> LabRecord:
     """Without what tells of a call and not of the lab."""
     return record.but(stages=(), raised=(), versions={}, images={})
-
-
-def _same_target(site: Site, before: LabRecord | None) -> None:
-    if before is not None and (before.target, before.context) != (site.target, site.context):
-        raise UsageError(
-            f"the lab of this checkout is on {before.context}, and {site.context} is meant now; take it down first "
-            "(`make lab-down` with the environment as it was then)"
-        )
 
 
 def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry: str | None) -> Ready:
@@ -136,6 +129,7 @@ def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry
 def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, registry: str | None) -> Ready:
     with stages.stage("doctor") as note:
         kubectl = site.kubectl()
+        _see_that_it_answers(site, kubectl)
         check_namespace(kubectl)
         wait_for_nodes(site, kubectl)
         roles = set(roles_of_nodes(kubectl).values())
@@ -154,6 +148,16 @@ def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, regis
     record = record.but(images=pushed_digests(images))
     write_record(site.lab.record, record)
     return Ready(record=record, kubectl=kubectl, images=images, was_made=before is None)
+
+
+def _see_that_it_answers(site: Site, kubectl: Kubectl) -> None:
+    try:
+        cluster_versions(kubectl)
+    except ClusterError as error:
+        raise ClusterError(
+            f"context {site.context}: {error}; see that {KUBECONFIG} and {CONTEXT} name a cluster that answers "
+            "(`kubectl config get-contexts` lists them), then try again"
+        ) from None
 
 
 def _made(

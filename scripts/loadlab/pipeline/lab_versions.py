@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.images.content import sources_sha256
+from loadlab.execute.images.recipe import RECIPES
 from loadlab.execute.lab.engine import DockerEngine, EngineInfo, NodeContainer
 from loadlab.execute.lab.record import LabRecord
 from loadlab.pipeline.lab_cluster import node_image
@@ -53,3 +56,13 @@ def changed_images(record: LabRecord, ledger: Mapping[str, Mapping[str, Any]]) -
         identity = entry.get("pushed", {}).get("digest") if record.target == "cluster" else entry.get("id")
         if identity is not None and record.images.get(name, identity) != identity:
             yield f"image {name}: {entry['image']}:{entry['tag']} was built and is not in the lab yet; `make lab-up`"
+
+
+def changed_sources(root: Path, record: LabRecord, ledger: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Images whose part of the checkout is not what they were built from: the lab would run another program."""
+    step = "`make lab-up REGISTRY=host/path`" if record.target == "cluster" else "`make lab-up`"
+    for recipe in RECIPES:
+        entry = ledger.get(recipe.name, {})
+        if entry.get("sources_sha256") not in (None, sources_sha256(root, recipe)):
+            built = f"{entry['image']}:{entry['tag']}"
+            yield f"image {recipe.name}: its sources have changed since {built} was built; {step}"

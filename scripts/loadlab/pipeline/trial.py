@@ -183,11 +183,14 @@ def _rate(before: dict[str, float | None], after: dict[str, float | None], secon
 
 
 def _lost_processes(before: dict[str, float | None], after: dict[str, float | None]) -> tuple[str, ...]:
-    """The sum over the living processes of a stack only falls when one of them ends."""
+    """The sum over the living processes of a stack only falls when one of them ends.
+
+    That it is not known any more proves nothing: the way to it may be away, and a stack that fell is noted as fallen.
+    """
     return tuple(
         f"{name}: a process of this stack, which was to be idle, ended"
         for name, was_s in before.items()
-        if was_s is not None and ((is_s := after[name]) is None or is_s < was_s)
+        if was_s is not None and (is_s := after[name]) is not None and is_s < was_s
     )
 
 

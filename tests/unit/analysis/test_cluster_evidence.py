@@ -10,7 +10,7 @@ import pytest
 from builders import UNIX_S, make_experiment, make_provenance, make_sample, make_window
 from loadlab.analysis.cluster import cluster_evidence, cross_check_findings, overhead_ratio, replica_shares
 from loadlab.model.cluster import ClusterFacts, CrossCheck
-from loadlab.model.run import RunData
+from loadlab.model.run import RunData, Window
 
 FACTS = ClusterFacts(
     kind="kind",
@@ -97,3 +97,26 @@ def test_shares_are_of_what_was_served_in_the_window() -> None:
     ]
     assert replica_shares(samples) == pytest.approx((0.75, 0.25))
     assert replica_shares([make_sample(), make_sample()]) == ()
+
+
+def test_shares_are_not_known_when_a_replica_counts_from_the_beginning_again() -> None:
+    samples = [
+        replace(make_sample(UNIX_S), served_by_replica=(100, 200)),
+        replace(make_sample(UNIX_S + 1), served_by_replica=(30, 290)),
+    ]
+    assert replica_shares(samples) == ()
+
+
+def test_a_window_whose_container_was_restarted_is_left_out_of_the_throttled_time() -> None:
+    def window(number: int, *throttled_s: float) -> Window:
+        samples = tuple(
+            replace(make_sample(UNIX_S + second), throttled_s=found, throttled_periods=int(found * 10))
+            for second, found in enumerate(throttled_s)
+        )
+        return replace(make_window(), id=f"w{number}", resources=samples)
+
+    whole, restarted = window(1, 1.0, 1.5, 1.6), window(2, 9.0, 0.1, 0.2)
+    found = cluster_evidence(make_experiment(), replace(_run(), windows=(whole, restarted)))
+    assert found is not None
+    (level,) = found.throttled
+    assert (level.throttled_ratio, level.throttled_periods) == (pytest.approx(0.3), 6)

@@ -126,6 +126,22 @@ def test_a_run_does_not_put_the_lab_of_one_cluster_back_in_another(tmp_path: Pat
         lab_state(folder, folder.cluster(ELSEWHERE), None)
 
 
+def test_a_run_whose_variables_were_forgotten_says_where_the_lab_is(lab: LabFolder, tmp_path: Path) -> None:
+    """There is no kubeconfig of a kind cluster, and raising one is not what is wanted."""
+    lab.kubeconfig.unlink()
+    lab.images.write_text("{}")
+    write_record(lab.record, LabRecord(target="cluster", context="eks"))
+    with pytest.raises(UsageError, match=r"is on eks, and kind-loadlab is meant now: .*set LAB_KUBECONFIG and LAB_CON"):
+        reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
+
+
+def test_a_lab_without_credentials_is_not_up(lab: LabFolder, tmp_path: Path) -> None:
+    lab.kubeconfig.unlink()
+    lab.images.write_text("{}")
+    with pytest.raises(ClusterError, match=r"kubeconfig: not there, so the lab is not up; run `make lab-up`"):
+        reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
+
+
 @pytest.mark.parametrize("given", ["LAB_KUBECONFIG", "LAB_CONTEXT"])
 def test_a_cluster_that_is_half_named_is_refused(
     given: str, lab: LabFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -148,6 +164,16 @@ def test_an_image_that_was_built_since_is_told_before_anything_is_made(lab: LabF
     raised = LabRecord(target="kind", context="kind-loadlab", images={"flask": "sha256:0"})
     write_record(lab.record, raised)
     with pytest.raises(ClusterError, match=r"^image flask: loadlab/flask:c-1 was built and is not in the lab yet"):
+        reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
+
+
+def test_an_image_of_other_sources_than_the_checkouts_is_told_before_anything_is_made(
+    lab: LabFolder, tmp_path: Path
+) -> None:
+    """A run on this machine takes the sources as they are; one on the cluster would measure what they were."""
+    lab.images.write_bytes(orjson.dumps({"flask": {**BUILT, "sources_sha256": "of before"}}))
+    write_record(lab.record, LabRecord(target="kind", context="kind-loadlab", images={"flask": "sha256:1"}))
+    with pytest.raises(ClusterError, match=r"^image flask: its sources have changed since loadlab/flask:c-1 was built"):
         reach(make_experiment(), Layout(root=tmp_path, runs=tmp_path))
 
 

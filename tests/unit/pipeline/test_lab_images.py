@@ -14,7 +14,9 @@ from rich.console import Console
 
 from builders_images import BASE_ID, FakeDocker, fake_docker, make_checkout
 from loadlab.errors import ImageError, UsageError
+from loadlab.execute.lab.record import LabRecord
 from loadlab.pipeline.lab_images import LabImages, make_images
+from loadlab.pipeline.lab_versions import changed_sources
 from loadlab.pipeline.layout import Layout
 from loadlab.report.image_table import print_images
 
@@ -79,6 +81,32 @@ def test_only_the_image_whose_source_changed_is_built(lab: Lab) -> None:
     lab.make()
     (lab.root / "services/upstream/module.py").write_text("NAME = 'changed'\n")
     assert [row.name for row in lab.make().rows if row.is_new] == ["upstream"]
+
+
+def test_sources_that_changed_since_their_image_was_built_are_told_until_it_is_built_anew(lab: Lab) -> None:
+    record = LabRecord(target="kind", context="kind-loadlab")
+    lab.make()
+    assert list(changed_sources(lab.root, record, lab.ledger)) == []
+    (lab.root / "services/common/svc_common/module.py").write_text("NAME = 'changed'\n")
+    told = list(changed_sources(lab.root, record, lab.ledger))
+    assert [line.split(":")[0] for line in told] == ["image flask", "image fastapi", "image upstream"]
+    built = f"loadlab/flask:{lab.ledger['flask']['tag']}"
+    assert told[0] == f"image flask: its sources have changed since {built} was built; `make lab-up`"
+    lab.make()
+    assert list(changed_sources(lab.root, record, lab.ledger)) == []
+
+
+def test_where_images_are_pulled_from_a_registry_what_changed_has_to_be_pushed(lab: Lab) -> None:
+    lab.make()
+    (lab.root / "locustfiles/module.py").write_text("NAME = 'changed'\n")
+    (told,) = changed_sources(lab.root, LabRecord(target="cluster", context="eks"), lab.ledger)
+    assert told.startswith("image locust: its sources have changed")
+    assert told.endswith("; `make lab-up REGISTRY=host/path`")
+
+
+def test_an_image_of_which_nobody_knows_what_it_was_built_from_is_not_accused(lab: Lab) -> None:
+    before = {"flask": {"image": "loadlab/flask", "tag": "c-1"}}
+    assert list(changed_sources(lab.root, LabRecord(target="kind", context="kind-loadlab"), before)) == []
 
 
 def test_an_image_that_carries_the_tag_but_not_the_content_is_built(lab: Lab) -> None:

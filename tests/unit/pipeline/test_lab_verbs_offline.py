@@ -413,6 +413,8 @@ def test_kind_gets_its_images_from_docker_whatever_builds_for_others(machine: Ma
 def test_a_cluster_that_exists_takes_the_mirrors_that_are_named_now(machine: Machine) -> None:
     machine.nodes()
     machine.kubectl.says("*get namespaces*", '{"items": []}')
+    versions = {"clientVersion": {"gitVersion": "v1.36.3"}, "serverVersion": {"gitVersion": "v1.36.1"}}
+    machine.kubectl.says("*version -o json*", orjson.dumps(versions).decode())
     machine.site.lab.images.write_bytes(orjson.dumps({"prometheus": {"reference": "prom/prometheus:v1"}}))
     environ = {
         **machine.site.environ,
@@ -445,8 +447,31 @@ def test_another_cluster_is_used_only_when_both_variables_name_it(given: str) ->
 
 def test_the_lab_does_not_move_to_another_cluster_by_itself(machine: Machine) -> None:
     machine.record(target="cluster", context="production")
-    with pytest.raises(UsageError, match="the lab of this checkout is on production, and kind-loadlab is meant now"):
+    told = "the lab of this checkout is on production, and kind-loadlab is meant now; set LAB_KUBECONFIG and LAB_"
+    with pytest.raises(UsageError, match=rf"^{told}CONTEXT for it, or take it down first \(`make lab-down`\)"):
         lab_up(machine.site)
+
+
+def test_variables_that_were_forgotten_or_left_set_are_what_status_and_logs_tell(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """And neither looks at a cluster on which this checkout has raised nothing."""
+    machine.site.lab.kubeconfig.write_text("")
+    machine.docker.says("info*", "docker's word").says("ps --all", "")
+    machine.record(target="cluster", context="eks", is_up=True)
+    forgotten = lab_status(machine.site)
+    assert forgotten["is_well"] is False
+    assert forgotten["problems"] == [
+        "the lab of this checkout is on eks, and kind-loadlab is meant now; set LAB_KUBECONFIG and LAB_CONTEXT for it"
+    ]
+    lab_logs(machine.site, tmp_path / "logs.tar.gz")
+    assert f"cluster: {forgotten['problems'][0]}" in machine.said
+    machine.record(is_up=True)
+    left = replace(machine.site, environ={**machine.site.environ, "LAB_KUBECONFIG": "k", "LAB_CONTEXT": "eks"})
+    assert lab_status(left)["problems"] == [
+        "the lab of this checkout is on kind-loadlab, and eks is meant now; unset LAB_KUBECONFIG and LAB_CONTEXT"
+    ]
+    assert [words for words in machine.kubectl.asked if not words.startswith("version")] == []
 
 
 def test_status_without_a_lab_says_how_to_raise_one(machine: Machine) -> None:
@@ -487,3 +512,11 @@ def test_status_tells_versions_and_what_became_another_one_since_the_lab_was_rai
     assert found["image_ids"] == {"flask": "sha256:1"}
     assert "image flask: loadlab/flask:c-2 was built and is not in the lab yet; `make lab-up`" in found["problems"]
     assert any("the nodes were made of another image than" in problem for problem in found["problems"])
+
+
+def test_status_tells_an_image_whose_sources_have_changed_since(machine: Machine) -> None:
+    machine.record(is_up=True)
+    built = {"image": "loadlab/flask", "tag": "c-1", "id": "sha256:1", "sources_sha256": "of before"}
+    machine.site.lab.images.write_bytes(orjson.dumps({"flask": built}))
+    problems = lab_status(machine.site)["problems"]
+    assert "image flask: its sources have changed since loadlab/flask:c-1 was built; `make lab-up`" in problems

@@ -130,8 +130,12 @@ def test_two_runs_of_one_seed_measure_the_same(tmp_path: Path) -> None:
     assert first == second
 
 
-def test_a_window_whose_stack_was_out_of_reach_at_its_close_counts_and_has_no_resources(lab: Lab) -> None:
-    lab.world.during["b01-010-pool"] = lambda: lab.world.away.add("pool")
+@pytest.mark.parametrize("away", [("pool",), ("pool", "loop")])
+def test_a_window_whose_stack_was_out_of_reach_at_its_close_counts_and_has_no_resources(
+    lab: Lab, away: tuple[str, ...]
+) -> None:
+    """Where an API server is away, the idle stack is out of reach too: nothing of it has ended."""
+    lab.world.during["b01-010-pool"] = lambda: lab.world.away.update(away)
     for trial in ("b01-010-loop", "b01-012-pool", "b01-012-loop", "b01-008-pool", "b01-006-pool"):
         lab.world.on_swarm[trial] = lab.world.away.clear
     lab.run()
@@ -141,6 +145,7 @@ def test_a_window_whose_stack_was_out_of_reach_at_its_close_counts_and_has_no_re
     assert (dark.cpu_s_per_request, dark.cpu_cores, dark.pss_bytes) == (None, None, None)
     assert dark.goodput_rps > 0
     (window,) = [window for window in _measured(lab).windows if window.id == dark.id]
+    assert window.notes == ()
     assert (window_use(window).cpu_s, window_use(window).memory_bytes) == (None, None)
 
 

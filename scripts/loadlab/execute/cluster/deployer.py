@@ -86,7 +86,12 @@ class KubernetesDeployer:
         return self._isolation
 
     def prepare(self, block: int) -> Mapping[str, Endpoint]:
-        """New pods for every stack, all at once; the upstream's too when its own are not what they were."""
+        """New pods for every stack, all at once; the upstream's too when its own are not what they were.
+
+        What pods have told that are replaced in the middle of a block is not mixed with what the new ones will tell.
+        """
+        if self._stacks:
+            self._ending(self._block)
         self._close_forwards()
         self._prepared += 1
         self._block = block

@@ -37,7 +37,7 @@ class Pod:
     ip: str | None
     phase: str
     reason: str | None
-    """Of a pod that failed as a whole, such as Evicted."""
+    """Of a pod that failed as a whole, such as Evicted, and the kubelet's word on it."""
     is_deleted: bool
     is_ready: bool
     scheduled_unix_s: float | None
@@ -57,6 +57,11 @@ class Pod:
         if self.scheduled_unix_s is None or self.ready_unix_s is None:
             return None
         return self.ready_unix_s - self.scheduled_unix_s
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended as a whole, as by an eviction. It stays listed; another one takes its place."""
+        return self.phase in ("Failed", "Succeeded")
 
     @property
     def hopeless(self) -> str | None:
@@ -82,13 +87,13 @@ def read_pod(raw: Mapping[str, Any]) -> Pod:
         node=raw["spec"].get("nodeName"),
         ip=status.get("podIP"),
         phase=status.get("phase", "Unknown"),
-        reason=status.get("reason"),
+        reason=_reason(status) if status.get("reason") else None,
         is_deleted="deletionTimestamp" in meta,
         is_ready=is_ready,
         scheduled_unix_s=_unix_s(scheduled) if scheduled.get("status") == "True" else None,
         ready_unix_s=_unix_s(ready) if is_ready else None,
         restarts=container.get("restartCount", 0),
-        waiting=_waiting(container.get("state", {}).get("waiting")),
+        waiting=_reason(container.get("state", {}).get("waiting")),
         ended=_ended(container),
         unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
         image=raw["spec"]["containers"][0]["image"],
@@ -106,7 +111,7 @@ def befallen(prepared: Sequence[Pod], now: Iterable[Pod], *, what: str) -> list[
 def _befell(before: Pod, now: Pod | None) -> str | None:
     if now is None:
         return "was deleted"
-    if now.phase == "Failed" or now.reason == "Evicted":
+    if now.phase == "Failed" or (now.reason or "").startswith("Evicted"):
         return f"failed: {now.reason or now.ended or 'no reason given'}"
     if now.restarts > before.restarts:
         return f"restarted ({now.ended or 'no reason given'})"
@@ -124,7 +129,7 @@ def _unix_s(condition: Mapping[str, Any]) -> float | None:
     return None if at is None else datetime.fromisoformat(str(at)).timestamp()
 
 
-def _waiting(state: Mapping[str, Any] | None) -> str | None:
+def _reason(state: Mapping[str, Any] | None) -> str | None:
     if state is None:
         return None
     reason, message = state.get("reason", "waiting"), state.get("message", "")

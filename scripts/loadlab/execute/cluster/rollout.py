@@ -16,6 +16,8 @@ POLL_S = 0.1
 TIMEOUT_S = 90.0
 UNSCHEDULED_S = 15.0
 """How long a pod may find no place: the one whose place it takes is still ending."""
+REPLACED_S = 15.0
+"""How long the pod may take that comes in the place of one that was evicted."""
 LOG_LINES = 8
 EVENTS = 3
 
@@ -51,7 +53,7 @@ class Rollouts:
             found = {one.deployment: own_pods(pods, one) for one in wanted}
             waits = [one for one in wanted if not is_rolled(found[one.deployment], one)]
             if not waits and all(self._is_observed(one) for one in wanted):
-                return found
+                return {name: living(own) for name, own in found.items()}
             waited_s = self._clock.monotonic_s() - began_s
             for one in waits:
                 self._check(one, found[one.deployment], waited_s)
@@ -68,12 +70,12 @@ class Rollouts:
 
     def _check(self, wanted: Wanted, pods: Sequence[Pod], waited_s: float) -> None:
         for pod in (one for one in pods if not one.is_deleted and is_new(one, wanted)):
-            if why := pod.hopeless:
+            if (why := pod.hopeless) and (waited_s > REPLACED_S or not pod.is_over):
                 raise DeployError(self._stuck(wanted, pod, why))
             if pod.unschedulable and waited_s > UNSCHEDULED_S:
                 raise DeployError(self._stuck(wanted, pod, f"no node has room: {pod.unschedulable}"))
         if waited_s > self._timeout_s:
-            waiting = next((pod for pod in pods if not pod.is_ready), None)
+            waiting = next((pod for pod in living(pods) if not pod.is_ready), None)
             why = f"not ready after {self._timeout_s:g} s"
             raise DeployError(self._stuck(wanted, waiting, why))
 
@@ -116,10 +118,16 @@ def own_pods(pods: Sequence[Pod], wanted: Wanted) -> tuple[Pod, ...]:
     return tuple(sorted(mine, key=lambda pod: pod.name))
 
 
+def living(pods: Sequence[Pod]) -> tuple[Pod, ...]:
+    """Without those that ended as a whole: they use nothing, and Kubernetes keeps them listed for long."""
+    return tuple(pod for pod in pods if not pod.is_over)
+
+
 def is_rolled(pods: Sequence[Pod], wanted: Wanted) -> bool:
     """Whether exactly the wanted pods are there, new and ready."""
-    return len(pods) == wanted.replicas and all(
-        pod.is_ready and not pod.is_deleted and pod.ip is not None and is_new(pod, wanted) for pod in pods
+    alive = living(pods)
+    return len(alive) == wanted.replicas and all(
+        pod.is_ready and not pod.is_deleted and pod.ip is not None and is_new(pod, wanted) for pod in alive
     )
 
 

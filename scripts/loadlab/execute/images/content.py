@@ -51,6 +51,15 @@ def gather(root: Path, recipe: Recipe, wheelhouse: Wheelhouse, base: Image) -> C
     return Content(base_id=base.id, files=files, sha256s=sha256s)
 
 
+def sources_sha256(root: Path, recipe: Recipe) -> str:
+    """Of all that the checkout itself gives to an image; neither wheels nor the base image have to be there for it."""
+    own = (recipe.dockerfile, recipe.lock, *((recipe.shared_lock,) if recipe.shared_lock else ()))
+    digest = hashlib.sha256()
+    for name, path in sorted({**{name: root / name for name in own}, **source_files(root, recipe)}.items()):
+        digest.update(f"{_sha256(path) if path.is_file() else 'absent'} {name}\n".encode())
+    return digest.hexdigest()
+
+
 def _layers(root: Path, recipe: Recipe, python: BasePython) -> dict[str, tuple[Requirement, ...]]:
     """The requirements by the folder of the context that their wheels are in; what is shared is not the image's own."""
     environment = python.marker_environment

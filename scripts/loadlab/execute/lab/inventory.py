@@ -18,8 +18,12 @@ def nodes(kubectl: Kubectl) -> list[dict[str, Any]]:
 
 
 def pods(kubectl: Kubectl) -> list[dict[str, Any]]:
-    """Each pod of the lab with its node, image, restarts and whether it is ready. Raises ClusterError."""
-    return [_pod(one) for one in kubectl.json("get", "pods")["items"]]
+    """Each pod of the lab with its node, image, restarts and whether it is ready. Raises ClusterError.
+
+    One that was evicted stays listed for long, though another one has its place: it is left out.
+    """
+    listed = kubectl.json("get", "pods")["items"]
+    return [_pod(one) for one in listed if one["status"].get("phase") not in ("Failed", "Succeeded")]
 
 
 def run_stacks(kubectl: Kubectl) -> list[str]:

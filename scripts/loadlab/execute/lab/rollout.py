@@ -101,8 +101,15 @@ def _explained(kubectl: Kubectl, trouble: Trouble, why: str) -> str:
     told = f"{_events(kubectl, trouble.pod)}{_log(kubectl, trouble.pod)}"
     return (
         f"{trouble.part}: pod {trouble.pod}: {why}{message}{told}; "
-        "mend that, then `make lab-up` goes on; `make lab-logs` collects everything"
+        f"{_step(trouble)}; `make lab-logs` collects everything"
     )
+
+
+def _step(trouble: Trouble) -> str:
+    """The number of workers is kept from call to call, so that one that does not go in would come again."""
+    if (trouble.part, trouble.reason) == ("locust-worker", "Unschedulable"):
+        return "ask for fewer workers (`make lab-up WORKERS=1`), or give them a node with room and try again"
+    return "mend that, then `make lab-up` goes on"
 
 
 def _events(kubectl: Kubectl, pod: str) -> str:

@@ -70,6 +70,22 @@ def test_every_block_gets_pods_of_its_own(fake: FakeCluster) -> None:
     deployer.close()
 
 
+def test_pods_that_are_replaced_in_a_block_are_compared_with_the_cluster_by_themselves(fake: FakeCluster) -> None:
+    """Their counters begin anew: one comparison over both would be of neither."""
+    experiment = _experiment()
+    seen: list[tuple[int, str]] = []
+    deployer = _deployer(fake, experiment)
+    deployer._ending = lambda block: seen.append((block, deployer.pods(experiment.stacks[0].name)[0].name))
+    deployer.prepare(1)
+    first = deployer.pods(experiment.stacks[0].name)[0].name
+    deployer.prepare(1)
+    second = deployer.pods(experiment.stacks[0].name)[0].name
+    deployer.release()
+    deployer.release()
+    assert seen == [(1, first), (1, second)]
+    deployer.close()
+
+
 def test_pods_are_named_with_image_and_start_up_time(fake: FakeCluster) -> None:
     deployer = _deployer(fake, _experiment())
     deployer.prepare(1)
@@ -126,6 +142,35 @@ def test_a_pod_that_is_gone_or_restarted_has_fallen(fake: FakeCluster) -> None:
     gone, killed = deployer.fallen()
     assert gone.endswith(f"pod {one} was deleted")
     assert killed.endswith(f"pod {other} restarted (OOMKilled, exit code 137)")
+    deployer.close()
+
+
+def test_an_evicted_pod_is_told_and_the_next_pods_do_not_wait_for_its_record_to_go(fake: FakeCluster) -> None:
+    """Kubernetes keeps the record for hours; the pod itself is over and uses nothing."""
+    experiment = _experiment()
+    deployer, name = _deployer(fake, experiment), experiment.stacks[0].name
+    deployer.prepare(1)
+    (before,) = deployer.pods(name)
+    fake.files.evict(before.name)
+    assert deployer.fallen() == [f"{name}: pod {before.name} failed: Evicted"]
+    deployer.prepare(1)
+    (after,) = deployer.pods(name)
+    assert after.name != before.name
+    assert before.name in fake.files.read("pods")
+    assert deployer.fallen() == []
+    deployer.close()
+
+
+def test_a_new_pod_that_is_evicted_and_not_replaced_ends_the_wait_with_its_reason(
+    fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadlab.execute.cluster.rollout.REPLACED_S", 0.2)
+    experiment = _experiment()
+    deployer, name = _deployer(fake, experiment), f"stack-{experiment.stacks[0].name}"
+    deployer.prepare(1)
+    fake.files.evict(deployer.pods(experiment.stacks[0].name)[0].name)
+    with pytest.raises(DeployError, match=rf"^{name}: pod \S+: Evicted; events: "):
+        fake.ways.rollouts.wait([deployer._wanted(name, {})])
     deployer.close()
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import fake_kubectl
 from cluster_rig import FakeCluster
 from loadlab.errors import LoadError
 from loadlab.execute.cluster.applied import RunObjects
@@ -65,4 +66,19 @@ def test_a_master_that_went_is_replaced_with_new_workers(fake: FakeCluster) -> N
     pods.replace_fallen()
     assert pods.fallen() == []
     assert not before & pods.worker_names()
+    pods.close()
+
+
+def test_a_worker_that_was_evicted_is_replaced_by_the_one_that_kubernetes_starts(fake: FakeCluster) -> None:
+    pods = _pods(fake)
+    pods.start()
+    gone, kept = sorted(pods.worker_names())
+    fake.files.evict(gone)
+    assert pods.fallen() == [f"load generator: pod {gone} failed: Evicted"]
+    template = fake.files.read("deployments")[WORKER]["spec"]["template"]
+    new = fake_kubectl.new_pod(f"{WORKER}-in-its-place", WORKER, template)
+    fake.files.write("pods", fake.files.read("pods") | {new["metadata"]["name"]: new})
+    pods.replace_fallen()
+    assert pods.worker_names() == {kept, f"{WORKER}-in-its-place"}
+    assert pods.fallen() == []
     pods.close()

@@ -83,6 +83,12 @@ def test_a_pod_without_a_place_says_why() -> None:
         ),
         (_changed(phase="Failed", reason="Evicted"), "failed: Evicted"),
         (
+            _changed(
+                phase="Failed", reason="Evicted", message='Usage of EmptyDir volume "tmp" exceeds the limit "64Mi".'
+            ),
+            'failed: Evicted: Usage of EmptyDir volume "tmp" exceeds the limit "64Mi".',
+        ),
+        (
             _changed(conditions=[{"lastTransitionTime": "2026-11-25T23:47:00Z", "status": "False", "type": "Ready"}]),
             "became unready",
         ),

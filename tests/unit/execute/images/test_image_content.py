@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders_images import locked, make_base, make_checkout, make_python, make_wheel
-from loadlab.execute.images.content import gather
+from loadlab.execute.images.content import gather, sources_sha256
 from loadlab.execute.images.context import lay_out
 from loadlab.execute.images.recipe import RECIPES
 from loadlab.execute.images.wheelhouse import Wheelhouse
@@ -79,6 +79,22 @@ def test_the_tag_stays_when_nothing_that_goes_in_changes(tmp_path: Path, change:
     before = _tag(root)
     NO_INPUTS[change](root)
     assert _tag(root) == before
+
+
+@pytest.mark.parametrize("change", INPUTS)
+def test_what_the_checkout_gives_is_told_apart_without_wheels_and_base(tmp_path: Path, change: str) -> None:
+    root = make_checkout(tmp_path)
+    before = sources_sha256(root, FLASK)
+    INPUTS[change](root)
+    assert sources_sha256(root, FLASK) != before
+
+
+@pytest.mark.parametrize("change", NO_INPUTS)
+def test_what_the_checkout_gives_is_the_same_when_nothing_that_goes_in_changes(tmp_path: Path, change: str) -> None:
+    root = make_checkout(tmp_path)
+    before = sources_sha256(root, FLASK)
+    NO_INPUTS[change](root)
+    assert sources_sha256(root, FLASK) == before
 
 
 def test_the_tag_changes_with_the_base_image(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from loadlab.errors import ClusterError
 from loadlab.execute.cluster.kubectl import Kubectl
 from loadlab.execute.lab.drift import drift
 from loadlab.execute.lab.edges import enforcement
-from loadlab.execute.lab.inventory import nodes
+from loadlab.execute.lab.inventory import nodes, pods
 from loadlab.execute.lab.kind import Kind
 from loadlab.execute.lab.log_bundle import from_cluster, without_secrets, write_bundle
 from loadlab.execute.lab.overlay import Rendered
@@ -127,6 +127,20 @@ def test_a_node_is_called_what_it_is_for(
     node = {"metadata": {"name": "n", "labels": labels}, "status": status}
     kubectl_program.says("*get nodes*", orjson.dumps({"items": [node]}).decode())
     assert [one["role"] for one in nodes(kubectl)] == [role]
+
+
+def test_the_record_of_an_evicted_pod_is_no_pod_of_the_lab(kubectl: Kubectl, kubectl_program: FakeProgram) -> None:
+    """Another one has its place, and raising the lab again would not take the record away."""
+    listed = [
+        {
+            "metadata": {"name": name},
+            "spec": {"containers": [{"image": "x"}]},
+            "status": {"phase": phase, "conditions": [{"type": "Ready", "status": str(phase == "Running")}]},
+        }
+        for name, phase in (("flask-1", "Failed"), ("flask-2", "Running"), ("flask-3", "Pending"))
+    ]
+    kubectl_program.says("*get pods*", orjson.dumps({"items": listed}).decode())
+    assert [(pod["name"], pod["is_ready"]) for pod in pods(kubectl)] == [("flask-2", True), ("flask-3", False)]
 
 
 def test_a_bundle_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -81,6 +81,30 @@ def test_a_pod_without_a_place_says_what_the_scheduler_says(kubectl: Kubectl, ku
     assert "Insufficient cpu" in trouble.message
 
 
+@pytest.mark.parametrize(
+    ("part", "step"),
+    [
+        (
+            "locust-worker",
+            "ask for fewer workers (`make lab-up WORKERS=1`), or give them a node with room and try again",
+        ),
+        ("flask", "mend that, then `make lab-up` goes on"),
+    ],
+)
+def test_workers_that_do_not_go_in_are_asked_to_be_fewer(
+    kubectl: Kubectl, kubectl_program: FakeProgram, clock: FakeClock, part: str, step: str
+) -> None:
+    """The number is kept from call to call: without a new one the next call would stumble over the same pods."""
+    message = "0/3 nodes are available: 1 Insufficient cpu."
+    unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    kubectl_program.says("*get deployments*", items(deployment(part, ready=0)))
+    kubectl_program.says("*get pods*", items(pod(part, conditions=(unplaced,))))
+    kubectl_program.says("*get events*", items()).says("*logs*", "", code=1)
+    with pytest.raises(DeployError) as told:
+        wait_until_up(kubectl, {part: 1}, clock)
+    assert f"{part}: pod {part}-1: Unschedulable ({message}); {step}" in str(told.value)
+
+
 def test_a_pod_of_another_part_is_not_blamed(kubectl: Kubectl, kubectl_program: FakeProgram, clock: FakeClock) -> None:
     crashed = pod("own-thing", waiting={"reason": "CrashLoopBackOff", "message": ""})
     kubectl_program.says("*get deployments*", items(deployment("flask", ready=0)))

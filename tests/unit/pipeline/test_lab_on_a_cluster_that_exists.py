@@ -1,0 +1,196 @@
+"""The verbs on a cluster that exists: the real manifests, rendered by the real kubectl, with a test for an API server.
+
+Neither docker nor kind is on PATH: such a lab needs none of them once its images were pushed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from fake_programs import FakeProgram
+from loadlab.errors import ClusterError
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.cluster.kubectl import find_tool
+from loadlab.execute.cluster.state import LabFolder
+from loadlab.execute.lab.record import read_record
+from loadlab.execute.lab.toolbox import Toolbox
+from loadlab.pipeline.lab_down import lab_down
+from loadlab.pipeline.lab_site import Site
+from loadlab.pipeline.lab_status import lab_status
+from loadlab.pipeline.lab_up import lab_up
+from loadlab.pipeline.layout import checkout
+
+WORKERS = 3
+ROLES = {"a": "sut", "b": "loadgen", "theirs": None}
+REPLICAS = {
+    **dict.fromkeys(("flask", "fastapi", "upstream", "locust-master", "prometheus", "grafana"), 1),
+    "locust-worker": WORKERS,
+}
+REACHED = f"""
+import http.server, json, sys
+ANSWERS = {{
+    "/data": {{}},
+    "/api/health": {{}},
+    "/stats/requests": {{"workers": [{{"state": "ready"}}] * {WORKERS}}},
+    "/api/v1/targets?state=active": {{"data": {{"activeTargets": [{{"health": "up"}}]}}}},
+}}
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path in ANSWERS else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(ANSWERS.get(self.path)).encode())
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1].split(":")[0])), Answer).serve_forever()
+"""
+
+
+class Elsewhere:
+    """A cluster of somebody else's, and the checkout that raises its lab there."""
+
+    def __init__(self, folder: Path, roles: Mapping[str, str | None] = ROLES) -> None:
+        self._applied = folder / "applied"
+        self._applied.mkdir()
+        self.kubectl = FakeProgram(folder / "bin", "kubectl")
+        self._answers(folder, roles)
+        environ = {"PATH": str(folder / "bin"), "LAB_KUBECONFIG": "their-kubeconfig", "LAB_CONTEXT": "eks"}
+        self.said: list[str] = []
+        self.site = Site(
+            layout=checkout(),
+            lab=LabFolder(root=folder / ".lab"),
+            environ=environ,
+            say=self.said.append,
+            clock=SystemClock(),
+            toolbox=Toolbox(checkout().root, environ=environ, say=self.said.append),
+        )
+        pushed = {name: _pushed(name) for name in ("flask", "fastapi", "upstream", "locust")}
+        self.site.lab.root.mkdir()
+        self.site.lab.images.write_bytes(orjson.dumps(pushed))
+
+    def objects(self) -> list[dict[str, Any]]:
+        """All that was applied, oldest first."""
+        texts = [path.read_text() for path in sorted(self._applied.glob("*.yaml"))]
+        return [one for text in texts for one in yaml.safe_load_all(text) if one]
+
+    def asked(self, verb: str) -> list[str]:
+        """What kubectl was asked to do, without where."""
+        where = "--kubeconfig their-kubeconfig --context eks "
+        told = [words.removeprefix(where).removeprefix("--namespace loadlab ") for words in self.kubectl.asked]
+        return [words for words in told if words.startswith(verb)]
+
+    def _answers(self, folder: Path, roles: Mapping[str, str | None]) -> None:
+        real = find_tool("kubectl", checkout().tools)
+        server, there, password = folder / "server.py", self._applied / "1.yaml", self._applied / "2.yaml"
+        server.write_text(REACHED)
+        own = {"metadata": {"labels": {"app.kubernetes.io/managed-by": "loadlab"}}}
+        versions = {"clientVersion": {"gitVersion": "v1.36.3"}, "serverVersion": {"gitVersion": "v1.35.0"}}
+        self.kubectl.says("version --client", "v1.36.3").says("*version -o json*", _json(versions))
+        self.kubectl.answer("*kustomize*", f'exec "{real}" kustomize "${{@: -1}}"')
+        self.kubectl.says("*get nodes*", _json({"items": [_node(name, role) for name, role in roles.items()]}))
+        self.kubectl.answer(
+            "*get namespaces*",
+            f"[ -e '{there}' ] && echo '{_json({'items': [own]})}' || echo '{_json({'items': []})}'",
+        )
+        self.kubectl.answer("*apply*", f"cat >'{self._applied}'/$(($(ls '{self._applied}' | wc -l) + 1)).yaml")
+        self.kubectl.answer("*get secret*", f"[ -e '{password}' ] && echo secret/grafana-admin || true")
+        self.kubectl.says("*diff*", "").says("*delete*", "").says("*get pods*", _json({"items": []}))
+        self.kubectl.says("*get deployments*", _json({"items": [_deployment(*one) for one in REPLICAS.items()]}))
+        self.kubectl.says("*get deployments -l *", _json({"items": []}))
+        self.kubectl.says("*get service *", _json({"spec": {"clusterIP": "10.0.0.1"}})).says("*exec*", "open\nclosed")
+        self.kubectl.answer("*port-forward*", f'exec "{sys.executable}" -IS "{server}" "${{@: -1}}"')
+
+
+def _json(record: object) -> str:
+    return orjson.dumps(record).decode()
+
+
+def _pushed(name: str) -> dict[str, Any]:
+    pushed = {"image": f"host/team/loadlab/{name}", "digest": f"sha256:{name}"}
+    return {"image": f"loadlab/{name}", "tag": "c-1", "id": "sha256:here", "pushed": pushed}
+
+
+def _node(name: str, role: str | None) -> dict[str, Any]:
+    labels = {"loadlab.dev/role": role} if role else {}
+    ready = [{"type": "Ready", "status": "True" if role else "False"}]
+    info = {"kubeletVersion": "v1.35.0"}
+    return {"metadata": {"name": name, "labels": labels}, "status": {"conditions": ready, "nodeInfo": info}}
+
+
+def _deployment(name: str, replicas: int) -> dict[str, Any]:
+    counts = dict.fromkeys(("updatedReplicas", "readyReplicas", "replicas", "availableReplicas"), replicas)
+    return {"metadata": {"name": name, "generation": 1}, "status": {"observedGeneration": 1, **counts}}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Elsewhere:
+    return Elsewhere(tmp_path)
+
+
+def test_the_lab_is_raised_there_with_pushed_images_and_as_many_workers_as_asked_for(elsewhere: Elsewhere) -> None:
+    raised = lab_up(elsewhere.site, workers=WORKERS)
+    assert (raised.has_changed, dict(raised.urls)) == (True, {})
+    deployments = {one["metadata"]["name"]: one["spec"] for one in elsewhere.objects() if one["kind"] == "Deployment"}
+    assert {name: spec["replicas"] for name, spec in deployments.items()} == REPLICAS
+    images = {name: spec["template"]["spec"]["containers"][0]["image"] for name, spec in deployments.items()}
+    assert {name for name, image in images.items() if image.startswith("host/team/loadlab/")} == {
+        *("flask", "fastapi", "upstream", "locust-master", "locust-worker"),
+    }
+    assert not any("unbuilt" in image for image in images.values())
+    master = {
+        one["name"]: one.get("value")
+        for one in deployments["locust-master"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert master["LOCUST_EXPECT_WORKERS"] == str(WORKERS)
+    assert not [one for one in elsewhere.objects() if one["kind"] == "Service" and "type" in one["spec"]]
+    assert [one["metadata"]["name"] for one in elsewhere.objects() if one["kind"] == "Secret"] == ["grafana-admin"]
+    assert any(line.startswith("smoke") and "Locust with 3 workers" in line for line in elsewhere.said)
+
+
+def test_a_second_call_there_changes_nothing_and_status_finds_nothing_amiss(elsewhere: Elsewhere) -> None:
+    lab_up(elsewhere.site, workers=WORKERS)
+    applied = len(elsewhere.asked("apply"))
+    assert lab_up(elsewhere.site).has_changed is False
+    assert len(elsewhere.asked("apply")) == applied == 2, "the manifests and Grafana's password, once each"
+    record = read_record(elsewhere.site.lab.record)
+    assert record is not None
+    assert (record.target, record.context, record.workers) == ("cluster", "eks", WORKERS)
+    assert (record.is_up, record.policies, record.images["flask"]) == (True, "enforced", "sha256:flask")
+    found = lab_status(elsewhere.site)
+    assert (found["problems"], found["versions"]) == ([], {"kubectl": "1.36.3", "kubernetes": "1.35.0"})
+    assert [node["name"] for node in found["nodes"]] == ["a", "b"], "other people's nodes are nobody's business"
+
+
+def test_lab_down_there_removes_the_namespace_and_the_role_and_nothing_else(elsewhere: Elsewhere) -> None:
+    lab_up(elsewhere.site, workers=WORKERS)
+    lab_down(elsewhere.site)
+    assert elsewhere.asked("delete") == [
+        "delete clusterrole,clusterrolebinding -l app.kubernetes.io/part-of=loadlab --ignore-not-found",
+        "delete namespace loadlab",
+    ]
+    wide = [one for one in elsewhere.objects() if one["kind"] in ("ClusterRole", "ClusterRoleBinding")]
+    assert {one["metadata"]["labels"]["app.kubernetes.io/part-of"] for one in wide} == {"loadlab"}
+    assert read_record(elsewhere.site.lab.record) is None
+
+
+def test_a_context_that_leads_nowhere_is_one_line_with_the_variables_that_name_it(elsewhere: Elsewhere) -> None:
+    elsewhere.kubectl.says("*version -o json*", 'error: context "eks" does not exist', code=1, to="err")
+    expected = (
+        r'^context eks: kubectl version.*: context "eks" does not exist; see that LAB_KUBECONFIG and LAB_CONTEXT name'
+    )
+    with pytest.raises(ClusterError, match=expected):
+        lab_up(elsewhere.site)
+
+
+def test_a_cluster_whose_nodes_have_no_roles_gets_nothing_applied(tmp_path: Path) -> None:
+    bare = Elsewhere(tmp_path, {"a": "sut", "theirs": None})
+    with pytest.raises(
+        ClusterError, match=r"^context eks: no node carries the labels .* label and taint nodes as k8s/"
+    ):
+        lab_up(bare.site)
+    assert bare.asked("apply") == []
+    assert read_record(bare.site.lab.record) is None

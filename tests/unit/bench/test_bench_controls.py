@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.controls import Control, read_control, table
+from bench.measure_controls import control_figures
 from loadlab.stats.paired import ratio_estimate
 
 LOGS = (0.02, -0.01, 0.015, 0.03, -0.02, 0.01, 0.0, 0.005)
@@ -81,3 +82,34 @@ def test_the_table_counts_runs_by_what_was_injected() -> None:
 )
 def test_the_table_says_whether_the_bars_are_met(runs: list[Control], said: str) -> None:
     assert said in table(runs, 0)
+
+
+FINE, OUTSIDE, FAR = control(0.0, 1.0), control(0.0, 1.021), control(0.0, 1.1)
+FOUND, LOST = control(0.1, 1.1, over=True), control(0.1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "values", "met"),
+    [
+        ([FINE] * 26 + [OUTSIDE] * 4 + [FOUND] * 19 + [LOST], [4, 0, 1], [True, True, True]),
+        ([FINE] * 25 + [OUTSIDE] * 5 + [FOUND] * 18 + [LOST] * 2, [5, 0, 2], [False, True, False]),
+        ([FINE] * 27 + [FAR] * 3 + [FOUND] * 38 + [LOST] * 2, [3, 3, 2], [True, False, True]),
+        ([FINE] * 12 + [FOUND] * 19, [None, None, None], [False, False, False]),
+        ([FAR] * 3 + [LOST] * 2, [None, 3, 2], [False, False, False]),
+        ([], [None, None, None], [False, False, False]),
+    ],
+    ids=["met", "missed", "in proportion", "runs to come", "missed early", "none"],
+)
+def test_the_bench_has_a_figure_for_each_bar_and_none_while_runs_are_to_come(
+    runs: list[Control], values: list[float | None], met: list[bool]
+) -> None:
+    figures = list(control_figures(runs, 2))
+    assert [figure.value for figure in figures] == values
+    assert [figure.ok for figure in figures] == met
+    assert all("2 runs had no valid level" in figure.note for figure in figures)
+
+
+def test_runs_that_are_to_come_are_counted() -> None:
+    notes = [figure.note for figure in control_figures([FINE] * 12 + [FOUND] * 19, 0)]
+    assert ["18 of 30 are to come" in note for note in notes] == [True, True, False]
+    assert "1 of 20 are to come" in notes[2]

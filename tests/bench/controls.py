@@ -131,7 +131,14 @@ def _bundle(folder: Path) -> Path | None:
 
 
 def _results(folder: Path) -> Path | None:
-    return next((path for path in folder.glob("*/results.json") if not path.parent.is_symlink()), None)
+    """Of a run that is finished: one that was interrupted reports the blocks it has, and is resumed."""
+    found = (path for path in folder.glob("*/results.json") if not path.parent.is_symlink())
+    return next((path for path in found if _is_whole(path)), None)
+
+
+def _is_whole(path: Path) -> bool:
+    findings = json.loads(path.read_text(encoding="utf-8"))["findings"]
+    return all(finding["code"] != "run_incomplete" for finding in findings)
 
 
 def read_all(folder: Path) -> tuple[list[Control], int]:
@@ -190,7 +197,8 @@ def table(controls: Sequence[Control], failed: int) -> str:
     invalid = sum(control.invalid_windows for control in controls)
     lines += [
         "",
-        f"Machine: {told}. {invalid} windows were refused by gates; {failed} further runs had no valid level.",
+        f"Machine: {told}. {invalid} windows were refused by gates; {failed} further runs had no valid level or "
+        "are not finished.",
     ]
     return "\n".join(lines)
 

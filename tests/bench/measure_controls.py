@@ -34,7 +34,7 @@ def measure_controls(arena: Arena) -> Iterator[Figure]:
 
 
 def control_figures(controls: Sequence[Control], failed: int) -> Iterator[Figure]:
-    """failed: runs without a valid level, which say nothing."""
+    """failed: runs without a valid level, or not finished, which say nothing."""
     same = [control for control in controls if control.effect_ratio == 0]
     slower = [control for control in controls if control.effect_ratio == FOUND_EFFECT]
     for level, most, outside in (
@@ -59,5 +59,5 @@ def _counted(name: str, mine: Sequence[Control], errors: int, most: int, wanted:
         unit="runs",
         bar=at_most(allowed),
         how=f"of {len(mine)} real runs at margin 0, one level and eight blocks each, in {FOLDER}",
-        note=f"{errors} of {len(mine)}{to_come}; {failed} runs had no valid level",
+        note=f"{errors} of {len(mine)}{to_come}; {failed} runs had no valid level or are not finished",
     )

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from bench import controls
 from bench.controls import Control, read_control, table
+from bench.marked_page import marks
 from bench.measure_controls import control_figures
 from loadlab.stats.paired import ratio_estimate
 
 LOGS = (0.02, -0.01, 0.015, 0.03, -0.02, 0.01, 0.0, 0.005)
 
 
-def results(folder: Path, logs: tuple[float, ...], *, valid: bool = True, answer: str = "straddles") -> Path:
+def results(
+    folder: Path, logs: tuple[float, ...], *, valid: bool = True, answer: str = "straddles", codes: tuple[str, ...] = ()
+) -> Path:
     seen = ratio_estimate(logs)
     assert seen is not None
     assert seen.interval is not None
@@ -24,7 +30,9 @@ def results(folder: Path, logs: tuple[float, ...], *, valid: bool = True, answer
         "lower_ratio": seen.interval.lower, "upper_ratio": seen.interval.upper,
     }  # fmt: skip
     path = folder / "results.json"
-    path.write_text(json.dumps({"comparisons": [level], "counts": {"invalid": 3}}), encoding="utf-8")
+    findings = [{"code": code} for code in codes]
+    told = {"comparisons": [level], "counts": {"invalid": 3}, "findings": findings}
+    path.write_text(json.dumps(told), encoding="utf-8")
     return path
 
 
@@ -49,6 +57,33 @@ def test_both_intervals_are_those_of_the_blocks(tmp_path: Path, shift: float) ->
 
 def test_a_run_without_a_valid_level_says_nothing(tmp_path: Path) -> None:
     assert read_control(results(tmp_path, LOGS, valid=False), 0.0) is None
+
+
+def test_a_run_that_was_interrupted_is_not_counted_and_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a report of the blocks that it finished."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 130, "", "interrupted")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for number, codes in enumerate([("run_incomplete",), ("uncalibrated",)], start=1):
+        bundle = tmp_path / f"plus0-{number:02d}" / "control-1"
+        bundle.mkdir(parents=True)
+        (bundle / "experiment.toml").touch()
+        results(bundle, LOGS[:3], codes=codes)
+    page = tmp_path / "controls.md"
+    page.write_text("{}\n{}\n".format(*marks("controls")), encoding="utf-8")
+    words = ["--aa", "2", "--injected", "0", "--folder", str(tmp_path), "--docs", str(page)]
+    monkeypatch.setattr(sys, "argv", ["controls", *words])
+    controls.main()
+    (command,) = asked
+    assert command[command.index("--resume") + 1] == str(tmp_path / "plus0-01" / "control-1")
+    assert "| A/A | 1 |" in page.read_text(encoding="utf-8")
+    assert "1 further runs had no valid level or are not finished" in page.read_text(encoding="utf-8")
 
 
 def control(effect: float, ratio: float, *, over: bool = False, half: float = 0.02) -> Control:

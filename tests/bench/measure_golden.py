@@ -118,7 +118,7 @@ def _furthest_off_s(step: Step, name: str) -> float | None:
     error_s, truth_s, recorded_s = (getattr(each, f"{name}_s") for each in (step.errors, step.truth, step.recorded))
     if error_s is None or truth_s is None or recorded_s is None:
         return None
-    return max(abs(error_s), abs(recorded_s - truth_s))
+    return float(max(abs(error_s), abs(recorded_s - truth_s)))
 
 
 def _note(step: Step, name: str, late_us: float) -> str:

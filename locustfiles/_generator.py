@@ -17,6 +17,7 @@ import gevent
 from _abandon import abandon
 from _health import CpuMeter, CpuReading, probe_lag
 from _histogram import LatencyCounts
+from _open_summary import OpenSummary
 from _recorder import Recorder
 from _roster import Roster
 from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, WindowTally
@@ -52,6 +53,7 @@ class Generator:
         self._meter = CpuMeter()
         self._windows: dict[str, OpenWindow] = {}
         self._totals = Totals(float(runner.environment.parsed_options.good_within_s))
+        self._open = OpenSummary()
         self._recent = LatencyCounts()
         self._recent_lags = LatencyCounts()
         self._recent_failed = 0
@@ -76,6 +78,12 @@ class Generator:
         for window in list(self._windows.values()):
             self._finish(window, early=True)
         self._send("lab_bye", self._figures())
+
+    def end_open_load(self, **_: Any) -> None:
+        """Listener of test_stop: what an open load came to is logged, and the next one begins anew."""
+        self._fold()
+        self._open.tell()
+        self._open = OpenSummary()
 
     @staticmethod
     def _identity() -> dict[str, Any]:
@@ -151,6 +159,7 @@ class Generator:
     def _fold(self) -> None:
         piece = self._recorder.cut()
         self._totals.fold(piece)
+        self._open.fold(piece)
         for window in self._windows.values():
             window.tally.fold(piece)
         self._note_recent(piece)

@@ -34,6 +34,14 @@ def rate(text: str) -> float:
     return value
 
 
+def places(text: str) -> int:
+    """How many arrivals may be in flight at once: a whole number, one or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number of arrivals in flight, one or more")
+    return value
+
+
 def _number(text: str, what: str) -> float:
     value = float(text)
     if not math.isfinite(value) or value < 0:
@@ -65,7 +73,7 @@ def add_options(parser: Any, **_: Any) -> None:
     group.add_argument("--arrivals", type=pattern, default="poisson", env_var="LAB_ARRIVALS", help=f"{SYNTAX}")
     group.add_argument(
         "--in-flight-max",
-        type=int,
+        type=places,
         default=2000,
         env_var="LAB_IN_FLIGHT_MAX",
         help="an open load drops, and counts, arrivals beyond so many in flight over all workers",

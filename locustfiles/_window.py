@@ -109,6 +109,7 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
             environment.events.request.add_listener(RECORDER.on_other_request)
         generator = Generator(runner, RECORDER, ROSTER)
         generator.start()
+        environment.events.test_stop.add_listener(generator.end_open_load)
         environment.events.quitting.add_listener(lambda **_: generator.flush())
     if isinstance(runner, WorkerRunner):
         environment.events.test_stop.add_listener(forget_stop_timeout)

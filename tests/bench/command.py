@@ -18,6 +18,7 @@ from bench.figures import Figure, at_least
 from bench.measure_arrivals import measure_arrivals
 from bench.measure_bundle import measure_bundle
 from bench.measure_clients import measure_clients
+from bench.measure_controls import measure_controls
 from bench.measure_faults import measure_faults
 from bench.measure_garbage import measure_garbage
 from bench.measure_golden import measure_golden
@@ -52,11 +53,12 @@ MEASURES: dict[str, Measure] = {
     "clients": measure_clients,
     "quick": measure_quick,
     "placed": measure_placed,
+    "controls": measure_controls,
     "lab": measure_lab,
     "faults": measure_faults,
     "tests": measure_tests,
 }
-LONG = ("quick", "placed", "lab", "faults")
+LONG = ("quick", "placed", "controls", "lab", "faults")
 """Left out by --quick unless asked for by name."""
 
 

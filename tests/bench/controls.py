@@ -28,6 +28,8 @@ from loadlab.execute.machine import Machine
 from loadlab.stats.student import t_quantile_of
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path("runs", "controls")
+"""Where the runs are kept, seen from the checkout."""
 EFFECTS = (0.0, 0.05, 0.10, 0.20)
 RUN_TIMEOUT_S = 1200
 MISSED = "MISSED"
@@ -70,14 +72,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--aa", type=int, default=30)
     parser.add_argument("--injected", type=int, default=20)
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "controls")
+    parser.add_argument("--folder", type=Path, default=ROOT / FOLDER)
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "controls.md")
     asked = parser.parse_args()
     for effect, number in _wanted(asked.aa, asked.injected):
         folder = asked.folder / f"plus{effect:.0%}-{number:02d}".replace("%", "")
         if not _make(folder, effect, number):
             print(f"{folder.name}: no result, left out", flush=True)
-    controls, failed = _read_all(asked.folder)
+    controls, failed = read_all(asked.folder)
     text = table(controls, failed)
     write_marked(asked.docs, "controls", text)
     print(text)
@@ -129,10 +131,18 @@ def _bundle(folder: Path) -> Path | None:
 
 
 def _results(folder: Path) -> Path | None:
-    return next((path for path in folder.glob("*/results.json") if not path.parent.is_symlink()), None)
+    """Of a run that is finished: one that was interrupted reports the blocks it has, and is resumed."""
+    found = (path for path in folder.glob("*/results.json") if not path.parent.is_symlink())
+    return next((path for path in found if _is_whole(path)), None)
 
 
-def _read_all(folder: Path) -> tuple[list[Control], int]:
+def _is_whole(path: Path) -> bool:
+    findings = json.loads(path.read_text(encoding="utf-8"))["findings"]
+    return all(finding["code"] != "run_incomplete" for finding in findings)
+
+
+def read_all(folder: Path) -> tuple[list[Control], int]:
+    """The runs that say something, and how many others there are."""
     controls, failed = [], 0
     for run in sorted(folder.glob("plus*")):
         path = _results(run)
@@ -187,7 +197,8 @@ def table(controls: Sequence[Control], failed: int) -> str:
     invalid = sum(control.invalid_windows for control in controls)
     lines += [
         "",
-        f"Machine: {told}. {invalid} windows were refused by gates; {failed} further runs had no valid level.",
+        f"Machine: {told}. {invalid} windows were refused by gates; {failed} further runs had no valid level or "
+        "are not finished.",
     ]
     return "\n".join(lines)
 
@@ -199,11 +210,13 @@ def _bar(effect: float, mine: Sequence[Control]) -> str:
     """
     if effect == 0:
         outside_95, outside_99 = (sum(c.outside_95 for c in mine), sum(c.outside_99 for c in mine))
-        broken = outside_95 > AA_MOST_95 * _share(mine, AA_RUNS) or outside_99 > AA_MOST_99 * _share(mine, AA_RUNS)
+        broken = outside_95 > AA_MOST_95 * allowance(mine, AA_RUNS) or outside_99 > AA_MOST_99 * allowance(
+            mine, AA_RUNS
+        )
         text, wanted = f"at most {AA_MOST_95} and {AA_MOST_99} of {AA_RUNS}", AA_RUNS
     elif effect == FOUND_EFFECT:
         lost = sum(not c.over for c in mine)
-        broken = lost > (FOUND_RUNS - FOUND_LEAST) * _share(mine, FOUND_RUNS)
+        broken = lost > (FOUND_RUNS - FOUND_LEAST) * allowance(mine, FOUND_RUNS)
         text, wanted = f"dearer in at least {FOUND_LEAST} of {FOUND_RUNS}", FOUND_RUNS
     else:
         return "none"
@@ -211,7 +224,7 @@ def _bar(effect: float, mine: Sequence[Control]) -> str:
     return f"{text}: {MISSED if broken else f'{to_come} runs to come' if to_come > 0 else 'met'}"
 
 
-def _share(mine: Sequence[Control], wanted: int) -> float:
+def allowance(mine: Sequence[Control], wanted: int) -> float:
     """Bars are for so many runs; more of them may err in proportion."""
     return max(1.0, len(mine) / wanted)
 

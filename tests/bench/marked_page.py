@@ -17,8 +17,20 @@ def write_marked(page: Path, name: str, text: str) -> None:
         ValueError: the page lacks the marks.
     """
     begin, end = marks(name)
+    head, _, tail = _parts(page, name)
+    page.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
+
+
+def read_marked(page: Path, name: str) -> str:
+    """The text between the page's marks of this name. Raises ValueError for a page without them."""
+    return _parts(page, name)[1].removeprefix("\n").removesuffix("\n")
+
+
+def _parts(page: Path, name: str) -> tuple[str, str, str]:
+    """What stands before, between and after the marks."""
+    begin, end = marks(name)
     head, has_begin, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, has_end, tail = rest.partition(end)
+    text, has_end, tail = rest.partition(end)
     if not has_begin or not has_end:
         raise ValueError(f"{page}: lacks the marks {begin} and {end}")
-    page.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
+    return head, text, tail

@@ -7,18 +7,23 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from bench.arena import Arena, MeasureError, last_line, run
-from bench.decision_tables import NOISES
+from bench.decision_tables import MARKED, NOISES, Drawn, tables
 from bench.figures import Figure, at_least, at_most
+from bench.marked_page import read_marked
+from bench.recorded_noise import stored_noise
 from bench.staged_coverage import MARK
 
 CONCLUSIVE = ("diverges", "diverged_at_first", "no_divergence")
 VERDICT_CODES = (0, 3, 4, 5)
 QUICK_TIMEOUT_S, PLACED_TIMEOUT_S, TEST_TIMEOUT_S, COVERAGE_TIMEOUT_S = 900.0, 3600.0, 1500.0, 1800.0
 PLACED, GRID = "threshold-50-placed", "threshold-50"
-COVERAGE_RUNS, SHORT_COVERAGE_RUNS = 20_000, 1_000
+COVERAGE_RUNS, SHORT_COVERAGE_RUNS, COVERAGE_SEED = 20_000, 1_000, 1
+"""In full as the tables of docs/method.md are drawn."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "usual curves": ("{}, usual curves",),
     "on the margin": ("{}, on the margin",),
@@ -141,11 +146,30 @@ def measure_coverage(arena: Arena) -> Iterator[Figure]:
     runs = arena.pick(COVERAGE_RUNS, SHORT_COVERAGE_RUNS)
     arena.say(f"coverage: {runs} simulated runs for each curve")
     script = arena.root / "tests" / "bench" / "bench_coverage.py"
-    done = run([sys.executable, str(script), "--runs", str(runs)], cwd=arena.root, timeout_s=COVERAGE_TIMEOUT_S)
+    argv = [sys.executable, str(script), "--runs", str(runs), "--seed", str(COVERAGE_SEED)]
+    done = run(argv, cwd=arena.root, timeout_s=COVERAGE_TIMEOUT_S)
     if done.returncode not in (0, 1):
         raise MeasureError(f"bench_coverage.py: exit code {done.returncode}: {last_line(done.stderr)}")
-    judged = [line for line in map(json.loads, done.stdout.splitlines()) if line["bar"] is not None]
-    yield from coverage_figures(judged, runs)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    yield from coverage_figures([line for line in lines if line["bar"] is not None], runs)
+    if not arena.quick:
+        yield tables_figure(arena.root / "docs" / "method.md", lines, runs)
+
+
+def tables_figure(page: Path, lines: Sequence[Mapping[str, Any]], runs: int) -> Figure:
+    """Whether the page's tables are what was drawn just now, to the last digit."""
+    drawn = tables(lines, Drawn(runs=runs, seed=COVERAGE_SEED, noise=stored_noise())).splitlines()
+    shown = read_marked(page, MARKED).splitlines()
+    unlike = [(old, new) for old, new in zip_longest(shown, drawn, fillvalue="(nothing)") if old != new]
+    return Figure(
+        name=f"lines of the tables of docs/{page.name} that are not as drawn",
+        value=float(len(unlike)),
+        unit="lines",
+        bar=at_most(0.0),
+        how=f"{len(drawn)} lines, {runs} simulated runs for each curve, seed {COVERAGE_SEED}; bench_coverage.py --docs "
+        "writes them anew",
+        note="" if not unlike else f"shown: {unlike[0][0]}; drawn: {unlike[0][1]}",
+    )
 
 
 def coverage_figures(lines: Sequence[Mapping[str, Any]], runs: int) -> Iterator[Figure]:

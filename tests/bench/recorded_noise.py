@@ -3,14 +3,16 @@
     python tests/bench/recorded_noise.py RUN/results.json ... > tests/bench/recorded_noise.json
 
 Windows that are valid enter, and those that only the gate of steal refused: that the host takes time away is part of
-real noise, and makes its tails heavier, not lighter. A residual is a block's log ratio less the mean of its level,
-times sqrt(n / (n - 1)), so that residuals of few blocks are as wide as the noise they come from.
+real noise, and makes its tails heavier, not lighter. Pairs are of one round; windows of the A/A control are
+in none of them, nor are their repeats. A residual is a block's log ratio less the mean of its level, times
+sqrt(n / (n - 1)), so that residuals of few blocks are as wide as the noise they come from.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,8 @@ from typing import Any
 STORED = Path(__file__).with_name("recorded_noise.json")
 _BLOCKS_LEAST = 3
 """Levels with fewer pairs say too little of their scatter."""
+_ROUND = re.compile(r"-r\d+$")
+"""What the id of a repeated window ends in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,10 +50,13 @@ def stored_noise() -> RecordedNoise:
 def residuals_of(results: Mapping[str, Any]) -> list[float]:
     """The residuals of one run's goodput ratios (the price cancels), level by level."""
     first, second = (stack["name"] for stack in results["stacks"])
-    found: dict[int, dict[tuple[int, str], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    found: dict[int, dict[tuple[int, str, str], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    controls = {window["id"] for window in results["windows"] if window["role"] == "aa"}
     for window in results["windows"]:
-        if set(window["reasons"]) <= {"steal"} and window["role"] != "aa":
-            found[window["users"]][window["block"], window["role"]][window["stack"]] = window["goodput_rps"]
+        planned = _ROUND.sub("", window["id"])
+        if set(window["reasons"]) <= {"steal"} and planned not in controls:
+            place = window["block"], window["role"], window["id"].removeprefix(planned)
+            found[window["users"]][place][window["stack"]] = window["goodput_rps"]
     residuals: list[float] = []
     for _, blocks in sorted(found.items()):
         logs = [math.log(pair[second] / pair[first]) for _, pair in sorted(blocks.items()) if len(pair) == 2]

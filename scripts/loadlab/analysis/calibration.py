@@ -148,7 +148,9 @@ def failures(
     two: Doubling | None,
 ) -> tuple[str, ...]:
     """Why the generator cannot be relied on here, the likeliest cause first; empty where it can."""
-    found = [f"{s.order.id}: {s.faults[0]}" for s in steps if s.faults and _has_to_hold(s.order, rate)]
+    rungs = [step.order.generators for step in steps if step.order.purpose == "rate"]
+    of_ladder = max(rungs, default=1)
+    found = [f"{s.order.id}: {s.faults[0]}" for s in steps if s.faults and _has_to_hold(s.order, rate, of_ladder)]
     if rate is None:
         found.append("not truthful at the lowest rate that was tried")
     if users is None:
@@ -163,10 +165,14 @@ def failures(
     return tuple(found)
 
 
-def _has_to_hold(order: Order, rate: Reach | None) -> bool:
-    """Not the rungs of the ladders, which end where one fails, nor a pace at which the ladder of rates failed."""
+def _has_to_hold(order: Order, rate: Reach | None, of_ladder: int) -> bool:
+    """Not the rungs of the ladders, which end where one fails, nor a pace at which the ladder of rates failed.
+
+    of_ladder: how many generators shared its rates; a pace is asked of fewer, each of which can do its part alone.
+    """
     if order.purpose == "pace":
-        return rate is not None and (rate.beyond is None or order.size < rate.beyond)
+        beyond = None if rate is None or rate.beyond is None else rate.beyond / of_ladder
+        return rate is not None and (beyond is None or order.size / order.generators < beyond)
     return order.purpose in ("latency", "doubling")
 
 

@@ -147,6 +147,17 @@ def test_a_pace_that_fails_within_the_reach_of_rates_is_a_failure_and_one_beyond
         assert failures([off], good.cores, rate, good.users, good.doubling) == expected
 
 
+def test_a_pace_is_one_generators_and_the_ladder_all_of_theirs() -> None:
+    """Three generators that failed at 1 000 a second each: one alone need not hold that pace, but half of it."""
+    good = make_calibration()
+    rung = make_open_step(rate_rps=3000)
+    rungs = [replace(rung, order=replace(rung.order, generators=3))]
+    rate = Reach(most=1500.0, beyond=3000.0)
+    for pace, count in ((1000, 0), (500, 1)):
+        off = make_open_step(purpose="pace", rate_rps=pace, faults=("p99",))
+        assert len(failures([off, *rungs], good.cores, rate, good.users, good.doubling)) == count
+
+
 def test_two_generators_that_agree_but_lose_requests_are_a_failure() -> None:
     good = make_calibration()
     lossy = make_step(purpose="doubling", generators=2, faults=("3 requests failed",))

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from bench import controls
 from bench.controls import Control, read_control, table
+from bench.marked_page import marks
+from bench.measure_controls import control_figures
 from loadlab.stats.paired import ratio_estimate
 
 LOGS = (0.02, -0.01, 0.015, 0.03, -0.02, 0.01, 0.0, 0.005)
 
 
-def results(folder: Path, logs: tuple[float, ...], *, valid: bool = True, answer: str = "straddles") -> Path:
+def results(
+    folder: Path, logs: tuple[float, ...], *, valid: bool = True, answer: str = "straddles", codes: tuple[str, ...] = ()
+) -> Path:
     seen = ratio_estimate(logs)
     assert seen is not None
     assert seen.interval is not None
@@ -23,7 +30,9 @@ def results(folder: Path, logs: tuple[float, ...], *, valid: bool = True, answer
         "lower_ratio": seen.interval.lower, "upper_ratio": seen.interval.upper,
     }  # fmt: skip
     path = folder / "results.json"
-    path.write_text(json.dumps({"comparisons": [level], "counts": {"invalid": 3}}), encoding="utf-8")
+    findings = [{"code": code} for code in codes]
+    told = {"comparisons": [level], "counts": {"invalid": 3}, "findings": findings}
+    path.write_text(json.dumps(told), encoding="utf-8")
     return path
 
 
@@ -48,6 +57,33 @@ def test_both_intervals_are_those_of_the_blocks(tmp_path: Path, shift: float) ->
 
 def test_a_run_without_a_valid_level_says_nothing(tmp_path: Path) -> None:
     assert read_control(results(tmp_path, LOGS, valid=False), 0.0) is None
+
+
+def test_a_run_that_was_interrupted_is_not_counted_and_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a report of the blocks that it finished."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 130, "", "interrupted")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for number, codes in enumerate([("run_incomplete",), ("uncalibrated",)], start=1):
+        bundle = tmp_path / f"plus0-{number:02d}" / "control-1"
+        bundle.mkdir(parents=True)
+        (bundle / "experiment.toml").touch()
+        results(bundle, LOGS[:3], codes=codes)
+    page = tmp_path / "controls.md"
+    page.write_text("{}\n{}\n".format(*marks("controls")), encoding="utf-8")
+    words = ["--aa", "2", "--injected", "0", "--folder", str(tmp_path), "--docs", str(page)]
+    monkeypatch.setattr(sys, "argv", ["controls", *words])
+    controls.main()
+    (command,) = asked
+    assert command[command.index("--resume") + 1] == str(tmp_path / "plus0-01" / "control-1")
+    assert "| A/A | 1 |" in page.read_text(encoding="utf-8")
+    assert "1 further runs had no valid level or are not finished" in page.read_text(encoding="utf-8")
 
 
 def control(effect: float, ratio: float, *, over: bool = False, half: float = 0.02) -> Control:
@@ -81,3 +117,34 @@ def test_the_table_counts_runs_by_what_was_injected() -> None:
 )
 def test_the_table_says_whether_the_bars_are_met(runs: list[Control], said: str) -> None:
     assert said in table(runs, 0)
+
+
+FINE, OUTSIDE, FAR = control(0.0, 1.0), control(0.0, 1.021), control(0.0, 1.1)
+FOUND, LOST = control(0.1, 1.1, over=True), control(0.1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "values", "met"),
+    [
+        ([FINE] * 26 + [OUTSIDE] * 4 + [FOUND] * 19 + [LOST], [4, 0, 1], [True, True, True]),
+        ([FINE] * 25 + [OUTSIDE] * 5 + [FOUND] * 18 + [LOST] * 2, [5, 0, 2], [False, True, False]),
+        ([FINE] * 27 + [FAR] * 3 + [FOUND] * 38 + [LOST] * 2, [3, 3, 2], [True, False, True]),
+        ([FINE] * 12 + [FOUND] * 19, [None, None, None], [False, False, False]),
+        ([FAR] * 3 + [LOST] * 2, [None, 3, 2], [False, False, False]),
+        ([], [None, None, None], [False, False, False]),
+    ],
+    ids=["met", "missed", "in proportion", "runs to come", "missed early", "none"],
+)
+def test_the_bench_has_a_figure_for_each_bar_and_none_while_runs_are_to_come(
+    runs: list[Control], values: list[float | None], met: list[bool]
+) -> None:
+    figures = list(control_figures(runs, 2))
+    assert [figure.value for figure in figures] == values
+    assert [figure.ok for figure in figures] == met
+    assert all("2 runs had no valid level" in figure.note for figure in figures)
+
+
+def test_runs_that_are_to_come_are_counted() -> None:
+    notes = [figure.note for figure in control_figures([FINE] * 12 + [FOUND] * 19, 0)]
+    assert ["18 of 30 are to come" in note for note in notes] == [True, True, False]
+    assert "1 of 20 are to come" in notes[2]

@@ -36,19 +36,22 @@ def test_a_golden_server_of_which_nothing_is_known_is_no_pass() -> None:
 class ScriptedBench:
     """Every step is whole, but for one that lost a request."""
 
-    def __init__(self, lossy: str) -> None:
+    def __init__(self, lossy: str, closed: Step) -> None:
         self._lossy = lossy
+        self._closed = closed
 
     def measure(self, order: Order, program: Mapping[str, str] | None = None) -> Step:
-        made = make_step() if order.rate_rps is None else make_open_step(rate_rps=order.rate_rps)
+        made = self._closed if order.rate_rps is None else make_open_step(rate_rps=order.rate_rps)
         lost = order.id == self._lossy
         return replace(made, order=order, failed=int(lost), faults=("1 requests failed",) if lost else ())
 
 
-def measured(arena: Arena, monkeypatch: pytest.MonkeyPatch, lossy: str = "") -> list[Figure]:
+def measured(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch, lossy: str = "", closed: Step | None = None
+) -> list[Figure]:
     @contextmanager
     def opened(_layout: object) -> Iterator[ScriptedBench]:
-        yield ScriptedBench(lossy)
+        yield ScriptedBench(lossy, closed or make_step())
 
     monkeypatch.setattr(module, "open_bench", opened)
     return list(measure_golden(arena))
@@ -64,3 +67,33 @@ def test_a_whole_measure_has_the_reference_beside_the_errors(arena: Arena, monke
 def test_a_step_that_lost_requests_is_no_measure(arena: Arena, monkeypatch: pytest.MonkeyPatch, lossy: str) -> None:
     with pytest.raises(MeasureError, match="1 requests failed"):
         measured(arena, monkeypatch, lossy)
+
+
+ALIKE = Quantiles(p50_s=0.0001, p95_s=0.0001, p99_s=0.0001, p999_s=None)
+
+
+@pytest.mark.parametrize(
+    ("closed", "error_ms", "is_met"),
+    [
+        (make_step(recorded_s=0.0101), 0.1, True),
+        (make_step(recorded_s=0.0103), 0.3, False),
+        (make_step(recorded_s=0.0097), 0.3, False),
+        (replace(make_step(recorded_s=0.0097), errors=ALIKE), 0.3, False),
+        (replace(make_step(recorded_s=0.0103), errors=ALIKE), 0.3, False),
+    ],
+    ids=["near", "too long", "too short", "single requests right, reported too short", "reported too long"],
+)
+def test_an_error_counts_in_both_directions_and_so_does_what_would_be_reported(
+    closed: Step, error_ms: float, is_met: bool, arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {figure.name: figure for figure in measured(arena, monkeypatch, closed=closed)}
+    for name in ("error p50 at 10 ms", "error p99 at 10 ms"):
+        assert figures[name].value == pytest.approx(error_ms)
+        assert figures[name].ok is is_met
+
+
+def test_an_error_that_is_not_known_is_no_pass(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = Quantiles(p50_s=0.0001, p95_s=0.0001, p99_s=None, p999_s=None)
+    figures = {f.name: f for f in measured(arena, monkeypatch, closed=replace(make_step(), errors=few))}
+    assert figures["error p50 at 10 ms"].ok
+    assert figures["error p99 at 10 ms"].ok is False

@@ -144,6 +144,7 @@ def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_f
     assert set(everything) - set(command.wanted(None, quick=True, with_tests=False)) == {
         "quick",
         "placed",
+        "controls",
         "lab",
         "faults",
         "tests",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import subprocess
+import sys
 from pathlib import Path
 from statistics import stdev
 
 import pytest
 
 from bench.decision_tables import MARKED, Drawn, write_tables
-from bench.marked_page import marks
+from bench.marked_page import marks, read_marked
+from bench.measure_whole import COVERAGE_RUNS, COVERAGE_SEED, tables_figure
 from bench.recorded_noise import RecordedNoise, residuals_of, stored_noise
 from loadlab.stats.simulation import PlanShape, called_ratio
 
@@ -63,9 +67,11 @@ def test_no_coverage_in_the_page_is_below_the_bar_by_more_than_chance() -> None:
     assert max(alarms) <= 2.5 + slack
 
 
-def window(block: int, stack: str, goodput: float, *reasons: str, role: str = "sweep") -> dict[str, object]:
+def window(block: int, stack: str, goodput: float, *reasons: str, suffix: str = "") -> dict[str, object]:
+    role = "repeat" if "-r" in suffix else "aa" if suffix else "sweep"
     return {
-        "block": block, "stack": stack, "users": 48, "role": role, "reasons": list(reasons), "goodput_rps": goodput,
+        "id": f"b{block:02d}-048-{stack}{suffix}", "block": block, "stack": stack, "users": 48, "role": role,
+        "reasons": list(reasons), "goodput_rps": goodput,
     }  # fmt: skip
 
 
@@ -79,10 +85,21 @@ def test_residuals_are_as_wide_as_the_scatter_they_come_from() -> None:
 
 def test_windows_that_lied_do_not_enter_and_those_the_host_robbed_do() -> None:
     windows = [window(b, "fastapi", 200.0 + b) for b in range(3)] + [window(b, "flask", 200.0) for b in range(3)]
-    windows += [window(3, "fastapi", 900.0, "lag"), window(3, "flask", 200.0), window(4, "flask", 1.0, role="aa")]
+    windows += [window(3, "fastapi", 900.0, "lag"), window(3, "flask", 200.0), window(4, "flask", 1.0, suffix="-aa")]
     windows += [window(5, "fastapi", 203.0, "steal"), window(5, "flask", 200.0)]
     found = residuals_of({"stacks": [{"name": "flask"}, {"name": "fastapi"}], "windows": windows})
     assert len(found) == 4
+
+
+def test_windows_of_two_rounds_are_no_pair_and_a_repeated_control_is_in_none() -> None:
+    logs = (0.10, 0.13, 0.11)
+    windows = [window(b, "fastapi", 200.0 * math.exp(log)) for b, log in enumerate(logs)]
+    windows += [window(b, "flask", 200.0) for b in range(3)] + [window(1, "flask", 190.0, suffix="-aa")]
+    windows += [window(1, "flask", 100.0, "steal", suffix="-r1"), window(1, "fastapi", 900.0, "lag", suffix="-r1")]
+    windows += [window(1, "fastapi", 220.0, suffix="-r2"), window(1, "flask", 700.0, "lag", suffix="-r2")]
+    windows += [window(1, "flask", 195.0, suffix="-aa-r2")]
+    residuals = residuals_of({"stacks": [{"name": "flask"}, {"name": "fastapi"}], "windows": windows})
+    assert RecordedNoise(residuals=tuple(residuals), runs=("r",)).sd_log == pytest.approx(stdev(logs))
 
 
 def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
@@ -91,6 +108,35 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lacks the marks"):
         write_tables(page, [], Drawn(runs=1, seed=1, noise=stored_noise()))
     assert page.read_text(encoding="utf-8") == "words"
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[dict[str, object]]:
+    """All that bench_coverage.py prints, of few runs: what is compared here is text."""
+    script = PAGE.parents[1] / "tests" / "bench" / "bench_coverage.py"
+    command = [sys.executable, str(script), "--runs", "40", "--seed", str(COVERAGE_SEED)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_page_that_shows_other_figures_than_are_drawn_misses_its_bar(
+    lines: list[dict[str, object]], tmp_path: Path
+) -> None:
+    page = tmp_path / "method.md"
+    page.write_text("above\n{}\n{}\nbelow\n".format(*marks(MARKED)), encoding="utf-8")
+    assert tables_figure(page, lines, 40).ok is False
+    write_tables(page, lines, Drawn(runs=40, seed=COVERAGE_SEED, noise=stored_noise()))
+    assert tables_figure(page, lines, 40).ok
+    body = read_marked(page, MARKED)
+    page.write_text(page.read_text(encoding="utf-8").replace(body, body.replace("+20.0%", "+21.0%")), encoding="utf-8")
+    figure = tables_figure(page, lines, 40)
+    assert (figure.value, figure.ok) == (1.0, False)
+    assert "+21.0%" in figure.note
+    assert "+20.0%" in figure.note
+
+
+def test_the_page_is_drawn_as_the_bench_draws_in_full() -> None:
+    assert f"{COVERAGE_RUNS} simulated runs for each curve, seed {COVERAGE_SEED}. " in generated()
 
 
 def test_noise_without_spread_is_refused() -> None:

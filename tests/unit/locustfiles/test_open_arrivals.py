@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from _alarm import Alarm
 from _arrival_tally import DROPPED, STARTED, ArrivalTally, merge_arrivals
-from _tally import OK, Slice, WindowTally
+from _open_summary import OpenSummary
+from _tally import FAILED, OK, UNJUDGED, Slice, WindowTally
 from hdrh.histogram import HdrHistogram
 
 PATIENCE_S = 30.0
@@ -77,3 +79,49 @@ def test_parts_of_workers_add_up_and_a_closed_load_has_none() -> None:
         "dropped": 1,
         "half_planned": [6, 5],
     }
+
+
+def told(summary: OpenSummary, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        summary.tell()
+    return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+def test_the_log_tells_all_three_times_of_an_open_load(caplog: pytest.LogCaptureFixture) -> None:
+    """Of 1 000 requests every hundredth was intended a second before its send."""
+    summary = OpenSummary()
+    late = [(10.0, 11.0, 11.2)] * 11 + [(10.0, 10.001, 10.201)] * 989
+    summary.fold(piece(rows(*late[:400]), [(10.0, STARTED)] * 400, [10.0] * 400))
+    summary.fold(piece(rows(*late[400:]), [(10.0, STARTED)] * 600, [10.0] * 600))
+    ((level, line),) = told(summary, caplog)
+    assert level == "INFO"
+    assert line.startswith("open load of this process: 1000 arrivals begun, 0 dropped; 0 requests failed; of the 1000")
+    assert "response time from the intended start p50 201.1 ms, p95 201.1 ms, p99 1200.1 ms;" in line
+    assert "service time p50 200.1 ms, p95 200.1 ms, p99 200.1 ms;" in line
+    assert line.endswith("dispatch lag p50 1.0 ms, p95 1.0 ms, p99 1000.4 ms")
+
+
+def test_dropped_arrivals_are_a_warning_and_few_requests_tell_few_quantiles(caplog: pytest.LogCaptureFixture) -> None:
+    summary, found = OpenSummary(), rows(*[(10.0, 10.0, 10.5)] * 4)
+    found[0, -1], found[1, -1] = FAILED, UNJUDGED
+    summary.fold(piece(found, [(10.0, STARTED)] * 4 + [(10.0, DROPPED)] * 3, [10.0] * 7))
+    ((level, line),) = told(summary, caplog)
+    assert level == "WARNING"
+    assert "4 arrivals begun, 3 dropped; 1 requests failed; of the 2 others: response time" in line
+    assert "p50" in line
+    assert "p95" not in line
+
+
+def test_an_open_load_that_was_dropped_whole_has_no_times(caplog: pytest.LogCaptureFixture) -> None:
+    summary = OpenSummary()
+    summary.fold(piece(np.empty((0, 6)), [(10.0, DROPPED)], [10.0]))
+    ((_, line),) = told(summary, caplog)
+    assert "0 arrivals begun, 1 dropped" in line
+    assert line.endswith("dispatch lag absent")
+
+
+def test_of_a_closed_load_the_log_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    summary, none = OpenSummary(), np.empty((0, 2))
+    summary.fold(Slice(8.0, 16.0, rows((10.0, 10.0, 10.5)), np.empty(0), none, np.empty(0), none, none))
+    assert told(summary, caplog) == []

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 
 import pytest
-from _options import MAX_RATE_RPS, pattern, rate, seconds
+from _options import MAX_RATE_RPS, pattern, places, rate, seconds
 
 from loadlab.config.load import MAX_RATE_RPS as OF_EXPERIMENTS
 
@@ -23,6 +23,8 @@ def test_a_rate_from_nothing_to_more_than_any_process_sends_is_taken(text: str) 
         (rate, "-1", "got -1, expected arrivals per second, zero or more"),
         (rate, "inf", "got inf, expected arrivals per second, zero or more"),
         (seconds, "nan", "got nan, expected a number of seconds, zero or more"),
+        (places, "0", "got 0, expected a whole number of arrivals in flight, one or more"),
+        (places, "-5", "got -5, expected a whole number of arrivals in flight, one or more"),
         (pattern, "often", "got 'often', expected poisson, constant"),
     ],
 )

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from statistics import stdev
 
+import numpy as np
 import pytest
 
 from loadlab.model.experiment import DecisionRule
@@ -70,6 +71,20 @@ def test_the_scatter_of_the_blocks_is_read_back_out_of_a_finished_run(tmp_path: 
 def test_only_the_curve_that_decides_tells_the_scatter(tmp_path: Path) -> None:
     bundle(tmp_path, "quick-1", results(other=(0.1, 0.9, 0.5)))
     assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local").sd_log == pytest.approx(stdev(LOGS))
+
+
+def test_scatter_is_pooled_over_the_levels_and_does_not_come_out_too_small(tmp_path: Path) -> None:
+    """200 runs of five levels and four blocks: the mean of what each tells is what their blocks scatter by."""
+    drawn = np.random.default_rng(8).normal(0.1, 0.05, (200, 5, 4))
+    told = []
+    for number, run in enumerate(drawn):
+        levels = [level(tuple(logs), "aws-fargate-x86", valid=True) for logs in run]
+        found = {"experiment": {"id": "quick"}, "comparisons": levels, "provenance": {"target": "local"}}
+        bundle(tmp_path / str(number), "run", json.dumps(found))
+        told.append(known_scatter(tmp_path / str(number), "quick", "cost_per_million_good", "local").sd_log)
+    assert np.mean(told) == pytest.approx(0.05, rel=0.03)
+    within = [np.var(run, axis=1, ddof=1).mean() for run in drawn]
+    assert told == pytest.approx(np.sqrt(within))
 
 
 @pytest.mark.parametrize(("blocks", "says"), [(8, "8 are enough"), (4, "4 are too few: --set blocks.count=8")])

@@ -1,0 +1,63 @@
+"""The bars of A/A runs and of injected service time, by the real runs that tests/bench/controls.py has made here.
+
+Thirty of each kind take hours, so that none is made by the way: those that are there are judged, and where more are to
+come there is no figure yet, which misses the bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.arena import Arena
+from bench.controls import (
+    AA_MOST_95,
+    AA_MOST_99,
+    AA_RUNS,
+    FOLDER,
+    FOUND_EFFECT,
+    FOUND_LEAST,
+    FOUND_RUNS,
+    Control,
+    allowance,
+    read_all,
+)
+from bench.figures import Figure, at_most
+
+NEXT = "tests/bench/controls.py makes them, three minutes each"
+
+
+def measure_controls(arena: Arena) -> Iterator[Figure]:
+    """One figure for each bar of docs/controls.md."""
+    arena.say(f"controls: the runs in {FOLDER}")
+    controls, failed = read_all(arena.root / FOLDER)
+    yield from control_figures(controls, failed)
+
+
+def control_figures(controls: Sequence[Control], failed: int) -> Iterator[Figure]:
+    """failed: runs without a valid level, or not finished, which say nothing."""
+    same = [control for control in controls if control.effect_ratio == 0]
+    slower = [control for control in controls if control.effect_ratio == FOUND_EFFECT]
+    for level, most, outside in (
+        (95, AA_MOST_95, sum(control.outside_95 for control in same)),
+        (99, AA_MOST_99, sum(control.outside_99 for control in same)),
+    ):
+        name = f"A/A runs whose {level} % interval leaves out 1"
+        yield _counted(name, same, outside, most, AA_RUNS, failed)
+    lost = sum(not control.over for control in slower)
+    name = f"runs with +{FOUND_EFFECT:.0%} that do not call it dearer"
+    yield _counted(name, slower, lost, FOUND_RUNS - FOUND_LEAST, FOUND_RUNS, failed)
+
+
+def _counted(name: str, mine: Sequence[Control], errors: int, most: int, wanted: int, failed: int) -> Figure:
+    """Known once there are as many runs as the bar asks for, or as soon as no further run can mend it."""
+    allowed = most * allowance(mine, wanted)
+    is_known = len(mine) >= wanted or errors > allowed
+    to_come = f"; {wanted - len(mine)} of {wanted} are to come: {NEXT}" if len(mine) < wanted else ""
+    return Figure(
+        name=name,
+        value=float(errors) if is_known else None,
+        unit="runs",
+        bar=at_most(allowed),
+        how=f"of {len(mine)} real runs at margin 0, one level and eight blocks each, in {FOLDER}",
+        note=f"{errors} of {len(mine)}{to_come}; {failed} runs had no valid level or are not finished",
+    )

@@ -26,7 +26,7 @@ def test_the_commands_name_the_revision_the_program_and_the_hosts() -> None:
 
 
 def test_options_of_the_scenario_that_the_environment_had_are_set_again() -> None:
-    load = {"kind": "open", "seed": 7, "LAB_HOLD_S": "2 s", "LAB_CPU_N": "50000"}
+    load: dict[str, str | int] = {"kind": "open", "seed": 7, "LAB_HOLD_S": "2 s", "LAB_CPU_N": "50000"}
     (command,) = reproduction(make_experiment(), _run(replace(make_provenance(), load=load)))
     assert command.startswith("LAB_CPU_N=50000 LAB_HOLD_S='2 s' .venv/bin/loadlab run ")
 

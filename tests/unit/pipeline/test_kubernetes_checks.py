@@ -13,7 +13,7 @@ import pytest
 from builders import make_experiment, make_provenance
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.inputs import read_locustfile, url_policy
-from loadlab.execute.cluster.lab import check_own, lab_state, only_run
+from loadlab.execute.cluster.lab import check_own, check_ready, lab_state, only_run
 from loadlab.execute.cluster.room import amount_of, check_room, check_size
 from loadlab.execute.cluster.state import LabFolder, check_named
 from loadlab.execute.lab.file_lock import held
@@ -228,6 +228,25 @@ def test_a_replica_that_no_node_can_hold_is_refused() -> None:
         check_size(replace(FACTS, cpu_limit_cores=3.2), 4.0)
     with pytest.raises(ClusterError, match=r"no node carries loadlab.dev/role=sut"):
         check_size(replace(FACTS, nodes=()), 1.0)
+
+
+def _node(name: str, role: str, *, ready: str) -> Any:
+    conditions = [{"type": "Ready", "status": ready, "reason": "NodeStatusUnknown", "message": "Kubelet is silent."}]
+    return {
+        "metadata": {"name": name, "labels": {"loadlab.dev/role": role}},
+        "status": {"conditions": conditions},
+    }
+
+
+@pytest.mark.parametrize(("role", "what"), [("sut", "stacks"), ("loadgen", "load")])
+def test_a_role_whose_nodes_are_all_away_is_refused_with_what_the_node_says(role: str, what: str) -> None:
+    other = _node("o", "loadgen" if role == "sut" else "sut", ready="True")
+    check_ready([other, _node("a", role, ready="True"), _node("b", role, ready="Unknown")])
+    with pytest.raises(
+        ClusterError,
+        match=rf"node b: not ready \(NodeStatusUnknown: Kubelet is silent.\), .* for {what}; `make lab-up`",
+    ):
+        check_ready([other, _node("a", role, ready="False"), _node("b", role, ready="Unknown")])
 
 
 def _pod(

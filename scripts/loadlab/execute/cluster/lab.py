@@ -96,12 +96,18 @@ def check_own(get: Get, context: str) -> None:
 
 
 def cluster_facts(kubectl: Kubectl, *, millicores: int, memory: str) -> ClusterFacts:
-    """What the run stands on. Raises ClusterError."""
+    """What the run stands on.
+
+    Raises:
+        ClusterError: the API server does not answer, or no node of a role is ready.
+    """
     get = kubectl.raw
     server = get("/version")
     system = get("/api/v1/namespaces/kube-system")
     client = orjson.loads(kubectl.run("version", "--client", "-o", "json", namespace=None))
-    nodes = [_node(one) for one in get("/api/v1/nodes")["items"]]
+    found = get("/api/v1/nodes")["items"]
+    check_ready(found)
+    nodes = [_node(one) for one in found]
     return ClusterFacts(
         kind="kind" if kubectl.cluster.is_kind else "cluster",
         uid=system["metadata"]["uid"],
@@ -111,6 +117,29 @@ def cluster_facts(kubectl: Kubectl, *, millicores: int, memory: str) -> ClusterF
         cpu_limit_cores=millicores / 1000,
         memory_limit=memory,
     )
+
+
+def check_ready(nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a cluster whose nodes for stacks, or for load, are all away: pods would wait there for nothing.
+
+    Raises:
+        ClusterError: no node of a role that has nodes is ready; with what its last one says of itself.
+    """
+    for role, what in (("sut", "stacks"), ("loadgen", "load")):
+        own = [one for one in nodes if one["metadata"].get("labels", {}).get(ROLE) == role]
+        away = [(one["metadata"]["name"], why) for one in own if (why := _away(one)) is not None]
+        if own and len(away) == len(own):
+            name, why = away[-1]
+            raise ClusterError(
+                f"node {name}: not ready ({why}), and no other is there for {what}; `make lab-up` waits for it and "
+                "tells what to do when it does not come back"
+            )
+
+
+def _away(node: Mapping[str, Any]) -> str | None:
+    conditions = node.get("status", {}).get("conditions", ())
+    ready = next((one for one in conditions if one["type"] == "Ready"), {"status": "True"})
+    return None if ready["status"] == "True" else f"{ready.get('reason')}: {ready.get('message', '')}"[:300]
 
 
 @contextmanager

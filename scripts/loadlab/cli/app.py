@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn, Optional
 import typer
 
 from loadlab.cli.lab import lab as lab_verbs
+from loadlab.cli.lasting import lasting_stderr
 from loadlab.errors import EXIT_INTERRUPTED, EXIT_USAGE, LoadlabError, UsageError
 
 app = typer.Typer(
@@ -183,6 +184,11 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding lacks
+    with lasting_stderr():
+        _obey()
+
+
+def _obey() -> NoReturn:
     try:
         _check_here()
         app(standalone_mode=True)

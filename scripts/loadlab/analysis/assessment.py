@@ -230,7 +230,8 @@ def _decided(
 
 def _judge(experiment: Experiment, judged: Judged, figures: Figures) -> CurveResult:
     names = (experiment.stacks[0].name, experiment.stacks[1].name)
-    return judge_curve(make_curve(figures, judged.pairs, names), experiment.decision, experiment.stage_alpha)
+    curve = make_curve(figures, judged.pairs, names, judged.windows)
+    return judge_curve(curve, experiment.decision, experiment.stage_alpha)
 
 
 def _control_values(decided: Figures | None, plain: Sequence[Figures]) -> Mapping[str, Value]:

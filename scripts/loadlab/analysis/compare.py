@@ -15,13 +15,15 @@ from loadlab.analysis.alone import ConstantRatio
 from loadlab.analysis.pairing import Pair, too_many_missing
 from loadlab.model.experiment import Billing, Statistic
 from loadlab.model.result import Comparison, Estimate, Interval, WindowSummary
-from loadlab.stats.bracket import BracketAnswer, LevelDecision
+from loadlab.stats.bracket import BracketAnswer, LevelDecision, Sides
 from loadlab.stats.level_bounds import Method
 from loadlab.stats.paired import log_ratios, ratio_estimate
 from loadlab.stats.sign import median_bounds
 
 Value = Decimal | float | None
 PLAIN_STATISTICS: tuple[Statistic, ...] = ("goodput", "p95", "memory", "cpu_per_request")
+PER_GOOD: tuple[Statistic, ...] = ("cost_per_million_good", "goodput")
+"""Without a good request these are infinite, and not unknown."""
 INTERVAL_AT = 0.95
 WHY_ABSENT: Mapping[Statistic, str] = {
     "cost_per_million_good": "no request was good, or what is billed was not measured",
@@ -68,7 +70,8 @@ class Curve:
     """Paired log ratios of one statistic: log_ratios[block][level], None where the pair is missing.
 
     stages: which stage each level belongs to; planned: in how many blocks it was to be measured; absent: in how many of
-    these its windows count and have no figure. Blocks of the other stage have None.
+    these its windows count and have no figure; endless: for which stack that was so in any of these because no
+    request of it was good while some of the other's were. Blocks of the other stage have None.
     """
 
     figures: Figures
@@ -78,6 +81,7 @@ class Curve:
     stages: tuple[int, ...]
     planned: tuple[int, ...]
     absent: tuple[int, ...] = ()
+    endless: tuple[Sides, ...] = ()
 
     def column(self, level: int) -> tuple[float, ...]:
         """The blocks of one level that count."""
@@ -97,7 +101,9 @@ def plain_figures(windows: Sequence[WindowSummary]) -> tuple[Figures, ...]:
     )
 
 
-def make_curve(figures: Figures, pairs: Sequence[Pair], stacks: tuple[str, str]) -> Curve:
+def make_curve(
+    figures: Figures, pairs: Sequence[Pair], stacks: tuple[str, str], windows: Sequence[WindowSummary]
+) -> Curve:
     """Pair the figures block by block; a pair also misses where a figure is absent or not above zero.
 
     Figures of whole blocks depend on the levels that a block visits, and have those of the first stage alone. Any other
@@ -123,6 +129,19 @@ def make_curve(figures: Figures, pairs: Sequence[Pair], stacks: tuple[str, str])
             sum(row[i] is None and (block, n) in counted for block, row in zip(blocks, logs, strict=True))
             for i, n in enumerate(users)
         ),
+        endless=tuple(
+            _endless([pair for pair in sweep if pair.users == n], {w.id: w.good for w in windows}) for n in users
+        )
+        if figures.statistic in PER_GOOD
+        else (),
+    )
+
+
+def _endless(pairs: Sequence[Pair], good: Mapping[str, int]) -> Sides:
+    counts = [(good[pair.ids[0]], good[pair.ids[1]]) for pair in pairs if pair.ids is not None]
+    return Sides(
+        first=any(first == 0 < second for first, second in counts),
+        second=any(second == 0 < first for first, second in counts),
     )
 
 

@@ -53,6 +53,7 @@ def judge_curve(curve: Curve, rule: DecisionRule, stage_alpha: float | None = No
         alpha=rule.alpha if stage_alpha is None else stage_alpha,
         method=curve.figures.method,
         stages=curve.stages,
+        endless=curve.endless,
     )
     invalid = tuple(users for i, users in enumerate(curve.users) if not curve.valid(i))
     rests_on = [end for end in (answer.lower_users, answer.upper_users) if end in invalid]
@@ -169,6 +170,9 @@ def _needed(curve: Curve, answer: BracketAnswer) -> str:
         absent = [n for users, n in zip(curve.users, curve.absent, strict=False) if users in thin]
         why = f": {WHY_ABSENT[curve.figures.statistic]}" if any(absent) else ""
         return f"fewer than {MIN_BLOCKS} pairs count at {_levels(thin)}{why}"
+    failed = [users for users, one in zip(curve.users, curve.endless, strict=False) if one.first or one.second]
+    if open_ones := [users for users in failed if users in answer.straddling]:
+        return f"in some blocks at {_levels(open_ones)} no request of one stack was good, which has no price"
     if answer.blocks_needed is not None:
         measured = max(n for users, n in zip(curve.users, curve.planned, strict=True) if users in answer.straddling)
         return f"about {answer.blocks_needed} blocks would settle them, {measured} were measured"

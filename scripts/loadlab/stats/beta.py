@@ -30,6 +30,9 @@ def f_tail(first_df: float, second_df: float, ratio: float) -> float:
     """P(F > ratio) with so many degrees of freedom above and below."""
     if ratio == math.inf:
         return 0.0
+    share = first_df * ratio / (second_df + first_df * ratio)
+    if share < 0.5:  # 1 - share would lose what there is of a small one
+        return 1.0 - incomplete_beta(first_df / 2, second_df / 2, share)
     return incomplete_beta(second_df / 2, first_df / 2, second_df / (second_df + first_df * ratio))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,14 @@ from loadlab.stats.settling import blocks_to_settle
 
 BracketKind = Literal["diverges", "diverged_at_first", "no_divergence", "inconclusive"]
 LevelAnswer = Literal["under", "over", "straddles", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sides:
+    """Something that may hold for the first stack, for the second, for both or neither."""
+
+    first: bool = False
+    second: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,22 +75,25 @@ def find_bracket(
     alpha: float = 0.025,
     method: Method = "t",
     stages: Sequence[int] | None = None,
+    endless: Sequence[Sides] | None = None,
 ) -> BracketAnswer:
     """Find the bracket of one run.
 
     ``users``: the tested levels, ascending. ``log_ratios[b][i]``: log(cost of the first stack) - log(cost of the
     second) of block b at level i; None where the pair is missing. ``margin_ratio``: delta. ``alpha``: one-sided, of
-    each stage. ``stages``: which stage measured each level, where there were several.
+    each stage. ``stages``: which stage measured each level, where there were several. ``endless``: of each level
+    whether a pair that is None was infinitely dear on one side, which no number of other blocks can make up for: the
+    level's bound on that side is then infinite, so that it is not under the margin, or not over it.
     Levels with fewer than two blocks get no bounds, and decide nothing.
     """
     if len(users) == 0 or len(log_ratios) == 0:
         return _nothing(users)
     table = np.array([[math.nan if value is None else value for value in row] for row in log_ratios], dtype=np.float64)
     stages = stages or (1,) * len(users)
-    bounds = staged_bounds(table, stages, alpha, method)
+    bounds = _opened(staged_bounds(table, stages, alpha, method), endless)
     margin_log = math.log1p(margin_ratio)
     low, high = (int(end) for end in bracket_ends(bounds, margin_log))
-    levels = _decide(users, table, bounds, margin_log, alpha, stages)
+    levels = _unsettled(_decide(users, table, bounds, margin_log, alpha, stages), endless)
     undecided = [level for level in levels[:high] if level.answer in ("straddles", "unknown")]
     return BracketAnswer(
         kind=_kind(low, high, len(users)),
@@ -93,6 +104,26 @@ def find_bracket(
         back_under=tuple(level.users for level in levels[high + 1 :] if level.answer == "under"),
         blocks_needed=_needed([level.blocks_needed for level in undecided]),
         estimate_users=_estimate(levels, margin_ratio),
+    )
+
+
+def _opened(bounds: LevelBounds, endless: Sequence[Sides] | None) -> LevelBounds:
+    if not endless:
+        return bounds
+    return replace(
+        bounds,
+        upper=np.where([one.first for one in endless], np.inf, bounds.upper),
+        lower=np.where([one.second for one in endless], -np.inf, bounds.lower),
+    )
+
+
+def _unsettled(levels: tuple[LevelDecision, ...], endless: Sequence[Sides] | None) -> tuple[LevelDecision, ...]:
+    """More blocks do not settle what one block has left open for ever."""
+    if not endless:
+        return levels
+    return tuple(
+        replace(level, blocks_needed=None) if one.first or one.second else level
+        for level, one in zip(levels, endless, strict=True)
     )
 
 

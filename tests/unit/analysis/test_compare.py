@@ -10,7 +10,7 @@ from builders_stats import goodput_experiment, make_run, make_windows
 from loadlab.analysis.compare import Curve, Figures, comparisons, make_curve, plain_figures
 from loadlab.analysis.summarise import Judged, judge
 from loadlab.model.experiment import Statistic
-from loadlab.stats.bracket import find_bracket
+from loadlab.stats.bracket import Sides, find_bracket
 from loadlab.stats.paired import ratio_estimate
 
 STACKS = ("pool", "loop")
@@ -23,7 +23,7 @@ def _judged(sd_log: float = 0.02, blocks: int = 6) -> Judged:
 
 def _curve(judged: Judged, statistic: Statistic) -> Curve:
     figures = next(f for f in plain_figures(judged.windows) if f.statistic == statistic)
-    return make_curve(figures, judged.pairs, STACKS)
+    return make_curve(figures, judged.pairs, STACKS, judged.windows)
 
 
 def test_goodput_is_turned_over_so_that_above_one_is_dearer() -> None:
@@ -53,7 +53,9 @@ def test_a_figure_that_is_absent_or_zero_makes_its_pair_missing() -> None:
     values: dict[str, Decimal | float | None] = {w.id: Decimal("2.5") for w in judged.windows}
     values["b01-030-pool"] = None
     values["b02-030-loop"] = Decimal(0)
-    curve = make_curve(Figures(statistic="cost_per_million_good", by_window=values), judged.pairs, STACKS)
+    curve = make_curve(
+        Figures(statistic="cost_per_million_good", by_window=values), judged.pairs, STACKS, judged.windows
+    )
     assert [row[0] for row in curve.log_ratios] == [None, None, 0.0, 0.0]
     assert [curve.valid(level) for level in range(5)] == [False, True, True, True, True]
     assert curve.absent == (2, 0, 0, 0, 0)
@@ -69,7 +71,9 @@ def test_figures_of_whole_blocks_are_paired_by_block_and_bounded_by_ranks() -> N
         for stack in STACKS
         for users in (30, 36, 43, 52, 62)
     }
-    curve = make_curve(Figures(statistic="usd_per_hour_at_users", by_block=hourly), judged.pairs, STACKS)
+    curve = make_curve(
+        Figures(statistic="usd_per_hour_at_users", by_block=hourly), judged.pairs, STACKS, judged.windows
+    )
     assert curve.figures.method == "sign"
     answer = find_bracket(curve.users, curve.log_ratios, margin_ratio=0.10, method="sign")
     assert (answer.lower_users, answer.upper_users) == (43, 52)
@@ -80,12 +84,32 @@ def test_figures_of_whole_blocks_are_paired_by_block_and_bounded_by_ranks() -> N
 def test_a_level_without_any_pair_falls_out_instead_of_showing_a_ratio() -> None:
     judged = _judged()
     memory = Figures(statistic="memory", by_window={w.id: None for w in judged.windows})
-    curve = make_curve(memory, judged.pairs, STACKS)
+    curve = make_curve(memory, judged.pairs, STACKS, judged.windows)
     assert comparisons(curve, find_bracket(curve.users, curve.log_ratios, margin_ratio=0.10)) == ()
+
+
+@pytest.mark.parametrize(
+    ("silent", "endless"),
+    [
+        (("b01-030-pool",), Sides(first=True)),
+        (("b02-030-loop",), Sides(second=True)),
+        (("b01-030-pool", "b02-030-loop"), Sides(first=True, second=True)),
+        (("b01-030-pool", "b01-030-loop"), Sides()),
+        ((), Sides()),
+    ],
+)
+def test_a_stack_without_a_good_request_is_endlessly_dear_where_the_other_has_some(
+    silent: tuple[str, ...], endless: Sides
+) -> None:
+    judged = _judged()
+    windows = [replace(w, good=0, goodput_rps=0.0) if w.id in silent else w for w in judged.windows]
+    for figures in plain_figures(windows):
+        curve = make_curve(figures, judged.pairs, STACKS, windows)
+        assert curve.endless == ((endless, *[Sides()] * 4) if figures.statistic == "goodput" else ())
 
 
 def test_repeats_are_counted_by_window() -> None:
     judged = _judged()
     pairs = [replace(p, repeated=p.block == 1 and p.users == 36) for p in judged.pairs]
     goodput = next(f for f in plain_figures(judged.windows) if f.statistic == "goodput")
-    assert make_curve(goodput, pairs, STACKS).repeats == (0, 2, 0, 0, 0)
+    assert make_curve(goodput, pairs, STACKS, judged.windows).repeats == (0, 2, 0, 0, 0)

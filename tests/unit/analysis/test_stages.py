@@ -71,7 +71,7 @@ def test_each_stage_has_the_bounds_that_it_has_alone_at_half_of_alpha() -> None:
     by_users = {c.users: c for c in _analysis(run).comparisons if c.statistic == "goodput"}
     for number, levels in ((1, COARSE), (2, FINE)):
         own = [pair for pair in judged.pairs if pair.stage == number]
-        table = np.array(make_curve(goodput, own, (POOL, LOOP)).log_ratios, dtype=float)
+        table = np.array(make_curve(goodput, own, (POOL, LOOP), judged.windows).log_ratios, dtype=float)
         alone = level_bounds(table, 0.0125)
         for place, users in enumerate(levels):
             assert by_users[users].decision_lower_ratio == pytest.approx(np.exp(alone.lower[place]))
@@ -90,7 +90,7 @@ def test_the_control_is_judged_over_the_blocks_of_both_stages() -> None:
 def test_a_level_of_the_second_stage_without_any_figure_is_unknown_and_stops_the_lower_end() -> None:
     judged = judge(_both(), EXPERIMENT)
     told = {w.id: 1 / w.goodput_rps for w in judged.windows if w.users != FINE[0]}
-    curve = make_curve(Figures(statistic="goodput", by_window=told), judged.pairs, (POOL, LOOP))
+    curve = make_curve(Figures(statistic="goodput", by_window=told), judged.pairs, (POOL, LOOP), judged.windows)
     assert curve.users == tuple(sorted((*COARSE, *FINE)))
     found = judge_curve(curve, EXPERIMENT.decision, EXPERIMENT.stage_alpha)
     assert (found.bracket.bracket.lower_users, found.bracket.bracket.upper_users) == (32, 51)

@@ -10,6 +10,7 @@ from loadlab.analysis.compare import Curve, Figures
 from loadlab.analysis.threshold import judge_claim, judge_curve
 from loadlab.model.experiment import DecisionRule
 from loadlab.model.result import Bracket, VerdictKind
+from loadlab.stats.bracket import Sides
 
 RULE = DecisionRule(margin_ratio=0.10, claimed_users=50)
 LEVELS = (30, 36, 43, 52, 62)
@@ -163,3 +164,27 @@ def test_decision_bounds_are_those_of_the_declared_alpha() -> None:
     usual = judge_curve(_curve([1.0, 1.0, 1.0, 1.2, 1.4]), RULE).comparisons[3]
     assert (strict.decision_lower_ratio or math.inf) < (usual.decision_lower_ratio or 0.0)
     assert (strict.decision_upper_ratio or 0.0) > (usual.decision_upper_ratio or math.inf)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "side", "without", "with_it"),
+    [
+        ([1.0] * 5, Sides(first=True), ("no_divergence", 62, None), ("inconclusive", 36, None)),
+        ([1.0, 1.0, 1.5, 1.8, 2.0], Sides(second=True), ("diverges", 36, 43), ("diverges", 36, 52)),
+    ],
+)
+def test_a_level_with_a_block_that_was_endlessly_dear_on_one_side_is_not_decided_by_the_rest(
+    ratios: list[float],
+    side: Sides,
+    without: tuple[str, int | None, int | None],
+    with_it: tuple[str, int | None, int | None],
+) -> None:
+    curve = _curve(ratios, missing={2: 1})
+    told = [
+        judge_curve(replace(curve, endless=endless), RULE).bracket.bracket
+        for endless in ((Sides(),) * 5, (Sides(), Sides(), side, Sides(), Sides()))
+    ]
+    assert [(one.kind, one.lower_users, one.upper_users) for one in told] == [without, with_it]
+    if told[1].kind == "inconclusive":
+        assert told[1].reason is not None
+        assert "in some blocks at 43 users no request of one stack was good, which has no price" in told[1].reason

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -51,6 +51,7 @@ def test_arrays_broadcast_and_too_few_degrees_of_freedom_are_not_a_number() -> N
 
 @settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0.0, 1e4))
+@example(1, 2, 2.220446049250313e-16)
 def test_tails_of_f_are_scipy_s(first: int, second: int, ratio: float) -> None:
     assert f_tail(first, second, ratio) == pytest.approx(
         float(special.fdtrc(first, second, ratio)), rel=1e-8, abs=1e-14

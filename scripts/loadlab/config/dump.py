@@ -80,7 +80,7 @@ def _service(service: Service) -> Sequence[Entry]:
         case OurService():
             keys: tuple[str, ...] = ("service", "settings")
         case CommandService():
-            keys = ("command", "env", "cwd", "ready_path", "metrics_url")
+            keys = ("command", "env", "cwd", "ready_path", "ready_timeout_s", "metrics_url")
         case ImageService():
             keys = ("image", "port", "env", "ready_path")
         case UrlService():

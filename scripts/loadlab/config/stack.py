@@ -18,6 +18,7 @@ from loadlab.config.values import (
     integer,
     mapping,
     matching,
+    number,
     sequence,
     text,
 )
@@ -32,7 +33,7 @@ _COPIES = ("replicas", "spread")
 _SPREADS: tuple[Spread, ...] = ("even", "service")
 _KEYS_OF: Mapping[str, tuple[str, ...]] = {
     "service": ("settings", *_COPIES),
-    "command": ("env", "cwd", "ready_path", "metrics_url", *_OWN_POOL),
+    "command": ("env", "cwd", "ready_path", "ready_timeout_s", "metrics_url", *_OWN_POOL),
     "image": ("port", "env", "ready_path", *_OWN_POOL, *_COPIES),
     "url": ("metrics_url", *_OWN_POOL),
 }
@@ -116,6 +117,7 @@ def _command_service(table: Table, folder: Path) -> Service:
         env=table.optional("env", _ENV, {}),
         cwd=None if cwd is None else (folder / cwd).resolve(),
         ready_path=table.optional("ready_path", _PATH, "/"),
+        ready_timeout_s=table.optional("ready_timeout_s", number("1", "900"), None),
         metrics_url=table.optional("metrics_url", _METRICS_URL, None),
     )
 

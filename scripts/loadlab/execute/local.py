@@ -258,6 +258,7 @@ class LocalDeployer:
             child=child,
             endpoint=Endpoint(url=url, metrics_url=metrics),
             ready_url=url + service.ready_path,
+            ready_timeout_s=service.ready_timeout_s,
             ports=(port,),
         )
 

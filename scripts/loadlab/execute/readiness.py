@@ -27,6 +27,8 @@ class Running:
     ready_url: str
     ready_below: int = 400
     """Statuses below this one say that it is ready."""
+    ready_timeout_s: float | None = None
+    """None: what everything here is given."""
     ports: tuple[int, ...] = ()
     listens_itself: bool = False
     """Whether its own processes are known to open the ports, which a command may leave to others."""
@@ -55,7 +57,8 @@ class Readiness:
             PortTaken: another process has its port; a new one may be tried.
             DeployError: it ended, or did not get ready in time; the message has its last log lines.
         """
-        deadline_s = self._clock.monotonic_s() + self._timeout_s
+        timeout_s = self._timeout_s if running.ready_timeout_s is None else running.ready_timeout_s
+        deadline_s = self._clock.monotonic_s() + timeout_s
         last = "no answer"
         while self._clock.monotonic_s() < deadline_s:
             if fell := running.fell():
@@ -71,8 +74,8 @@ class Readiness:
             self._clock.sleep(READY_POLL_S)
         tail = running.child.log_tail() if running.child else ""
         raise DeployError(
-            f"{name}: not ready at {running.ready_url} after {self._timeout_s:g} s (last: {last}){tail}. "
-            "Start it by hand with the same settings to see why"
+            f"{name}: not ready at {running.ready_url} after {timeout_s:g} s (last: {last}){tail}. "
+            f"Start it by hand with the same settings to see why{_longer(running)}"
         )
 
     def _status(self, url: str) -> int | str:
@@ -80,6 +83,11 @@ class Readiness:
             return self._http.request("GET", url, headers={"Connection": "close"}).status
         except urllib3.exceptions.HTTPError as error:
             return type(error).__name__
+
+
+def _longer(running: Running) -> str:
+    is_command = running.child is not None and not running.listens_itself
+    return ", or give it longer: ready_timeout_s of its [[stack]]" if is_command else ""
 
 
 def is_taken(port: int, host: str = "127.0.0.1") -> bool:

@@ -40,6 +40,8 @@ class CommandService:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     ready_path: str = "/"
+    ready_timeout_s: float | None = None
+    """How long it may take to answer there; None: as long as any other service."""
     metrics_url: str | None = None
 
 

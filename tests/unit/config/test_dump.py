@@ -72,6 +72,7 @@ _services = st.one_of(
         env=_env,
         cwd=st.none() | st.just(Path("/srv/app")),
         ready_path=_names.map("/{}".format),
+        ready_timeout_s=st.none() | _floats(1.0, 900.0),
         metrics_url=_maybe_urls,
     ),
     st.builds(ImageService, image=_names, port=st.integers(1, 65_535), env=_env, ready_path=_names.map("/{}".format)),

@@ -19,7 +19,8 @@ OURS = 'service = "fastapi_uvicorn"'
 def test_a_command_is_taken_with_paths_seen_from_its_file(read: ReadSmall, tmp_path: Path) -> None:
     own = (
         'command = ["./serve", "--port", "{port}"]\nenv = { MODE = "", X = "1" }\ncwd = "../app"\n'
-        'ready_path = "/up"\nmetrics_url = "http://127.0.0.1:{port}/metrics"\nworkers = 2\nslots_per_worker = 12'
+        'ready_path = "/up"\nready_timeout_s = 90\n'
+        'metrics_url = "http://127.0.0.1:{port}/metrics"\nworkers = 2\nslots_per_worker = 12'
     )
     stack = read((OURS, own)).stacks[1]
     assert stack.service == CommandService(
@@ -27,6 +28,7 @@ def test_a_command_is_taken_with_paths_seen_from_its_file(read: ReadSmall, tmp_p
         env={"MODE": "", "X": "1"},
         cwd=(tmp_path / "../app").resolve(),
         ready_path="/up",
+        ready_timeout_s=90.0,
         metrics_url="http://127.0.0.1:{port}/metrics",
     )
     assert (stack.workers, stack.slots_per_worker) == (2, 12)
@@ -92,6 +94,7 @@ def test_only_the_labs_services_get_an_upstream_by_themselves(read: ReadSmall) -
         ('command = ["x"]\nenv = { A = 1 }', r"env is a table; expected names with texts"),
         ('command = ["x"]\nenv = { "A B" = "1" }', r"env is a table; expected names with texts"),
         ('command = ["x"]\nready_path = "up"', "expected a path that begins with /"),
+        ('command = ["x"]\nready_timeout_s = 0.5', "expected a number from 1 to 900"),
         ('command = ["x"]\nmetrics_url = "x"', "expected an http or https address"),
         ('image = "a b"\nport = 1', "expected an image reference without spaces"),
         ('image = "a"', r"stack\[1\] lacks port; expected a whole number from 1 to 65535; add it"),

@@ -163,6 +163,17 @@ def test_a_service_that_never_gets_ready_is_told_with_its_status_and_log(deploy:
     assert "\n" not in str(got.value)
 
 
+def test_a_command_has_a_time_of_its_own_to_get_ready(deploy: Deploy) -> None:
+    slow = _server("503", ready_path="/ready", ready_timeout_s=1.0)
+    deployer = deploy(_pair(mine=slow), ready_timeout_s=20.0)
+    expected = r"mine: not ready at \S+ after 1 s .* or give it longer: ready_timeout_s of its \[\[stack\]\]"
+    with pytest.raises(DeployError, match=expected):
+        deployer.prepare(1)
+    theirs = UrlService(url="http://127.0.0.1:1")
+    with pytest.raises(DeployError, match=r"to see why$"):
+        deploy(_pair(theirs=theirs), ready_timeout_s=0.2).prepare(1)
+
+
 def test_a_service_that_dies_before_it_is_ready_is_told_at_once(deploy: Deploy) -> None:
     deployer = deploy(_pair(mine=_server("exit: the database is missing")))
     with pytest.raises(DeployError, match=r"mine ended with exit code 1; last log lines: .* \| exit: the"):

@@ -10,8 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+# An example that took long says something of the machine alone.
+hypothesis.settings.register_profile("loadlab", deadline=None)
+hypothesis.settings.load_profile("loadlab")
 
 EACH_ALONE = "tests/faults/"
 ONE_AT_A_TIME = {

@@ -57,7 +57,7 @@ def _within(value: object, low: float, high: float) -> bool:
 
 
 @schema.parametrize()
-@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck))
 def test_generated_requests_are_answered_as_the_contract_says_and_alike(
     case: schemathesis.Case[Any], both: tuple[Any, Any], comparable: Callable[[Any], object]
 ) -> None:

@@ -19,7 +19,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @given(content=experiment_files())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_no_experiment_file_ends_in_a_traceback(content: bytes, layout: Layout, tmp_path: Path) -> None:
     assert wrong(lambda: plan(tmp_path / "mine.toml", content, layout)) is None
 

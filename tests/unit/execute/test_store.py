@@ -258,7 +258,7 @@ _samples = st.builds(
 
 
 @given(samples=st.lists(_samples, max_size=4).map(tuple))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_samples_survive_their_table(samples: tuple[ResourceSample, ...]) -> None:
     assert from_rows(to_table(samples).to_pylist()) == samples
 
@@ -271,7 +271,7 @@ def test_any_samples_survive_their_table(samples: tuple[ResourceSample, ...]) ->
     outcome=st.text(max_size=10),
     idle=_figures,
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_window_survives_the_bundle(
     store: BundleStore,
     samples: tuple[ResourceSample, ...],

@@ -29,7 +29,7 @@ def whole(_whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Iterator[Whole]:
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_no_damage_to_any_file_or_key_ends_in_a_traceback(whole: Whole, data: st.DataObject) -> None:
     whole.mend()
     name, content = data.draw(damages(whole.files))

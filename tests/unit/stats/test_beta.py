@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import special
 
@@ -16,13 +16,11 @@ from loadlab.stats.beta import binomial_at_most, f_tail, incomplete_beta
 from loadlab.stats.student import t_quantile, t_tail
 
 
-@settings(deadline=None)
 @given(st.floats(0.5, 500), st.floats(0.5, 500), st.floats(0, 1))
 def test_the_incomplete_beta_function_is_scipy_s(a: float, b: float, x: float) -> None:
     assert incomplete_beta(a, b, x) == pytest.approx(float(special.betainc(a, b, x)), rel=1e-9, abs=1e-14)
 
 
-@settings(deadline=None)
 @given(st.floats(1, 1e4), st.floats(1e-6, 1 - 1e-6))
 def test_quantiles_of_t_are_scipy_s_for_whole_and_broken_degrees_of_freedom(df: float, probability: float) -> None:
     assert float(t_quantile(df, probability)) == pytest.approx(
@@ -37,7 +35,6 @@ def test_known_quantiles_of_t() -> None:
     assert float(t_quantile(5, 0.5)) == pytest.approx(0.0, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.floats(1, 1000), st.floats(-50, 50))
 def test_tails_of_t_are_scipy_s(df: float, statistic: float) -> None:
     assert float(t_tail(df, statistic)) == pytest.approx(float(special.stdtr(df, -statistic)), rel=1e-8, abs=1e-13)
@@ -49,7 +46,6 @@ def test_arrays_broadcast_and_too_few_degrees_of_freedom_are_not_a_number() -> N
     assert found == pytest.approx(expected, nan_ok=True)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0.0, 1e4))
 @example(1, 2, 2.220446049250313e-16)
 def test_tails_of_f_are_scipy_s(first: int, second: int, ratio: float) -> None:
@@ -62,7 +58,6 @@ def test_an_infinite_ratio_has_no_tail() -> None:
     assert f_tail(3, 6, math.inf) == 0.0
 
 
-@settings(deadline=None)
 @given(st.integers(1, 500), st.floats(0, 1), st.data())
 def test_binomial_sums_are_scipy_s(n: int, p: float, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, n))

@@ -174,7 +174,7 @@ def _naive(rows: Rows, margin_ratio: float, alpha: float = 0.025) -> tuple[int, 
     return low, high
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TABLES, st.floats(0.0, 0.4))
 def test_the_bracket_is_that_of_a_naive_reading_of_the_method(rows: Rows, margin_ratio: float) -> None:
     expected = _naive(rows, margin_ratio)
@@ -187,7 +187,7 @@ def test_the_bracket_is_that_of_a_naive_reading_of_the_method(rows: Rows, margin
     assert found.upper_users == (users[high] if high < len(users) else None)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TABLES, st.randoms(use_true_random=False))
 def test_the_order_of_blocks_does_not_matter(rows: Rows, random: object) -> None:
     shuffled = list(rows)
@@ -200,7 +200,7 @@ def test_the_order_of_blocks_does_not_matter(rows: Rows, random: object) -> None
         assert a.blocks == b.blocks
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TABLES, st.floats(0.0, 0.3), st.floats(0.0, 0.3))
 def test_a_larger_margin_never_finds_the_threshold_earlier(rows: Rows, margin: float, more: float) -> None:
     users = tuple(range(10, 10 + len(rows[0])))
@@ -209,7 +209,7 @@ def test_a_larger_margin_never_finds_the_threshold_earlier(rows: Rows, margin: f
     assert (near.upper_users or 10**9) <= (far.upper_users or 10**9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(TABLES, st.sampled_from(["t", "sign"]))
 def test_the_ends_never_contradict_each_other(rows: Rows, method: str) -> None:
     """N_L < N_U whenever both exist: no level is both surely under and surely over."""
@@ -219,7 +219,7 @@ def test_the_ends_never_contradict_each_other(rows: Rows, method: str) -> None:
         assert found.lower_users < found.upper_users
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0.001, 1000), st.integers(0, 10_000))
 def test_prices_that_scale_both_stacks_change_nothing(factor: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -19,7 +19,7 @@ def _encoded(values_us: list[int]) -> str:
     return str(recorded.encode().decode())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 600_000_000), min_size=1, max_size=300),
     st.sampled_from([0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 1.0]),
@@ -31,7 +31,7 @@ def test_a_quantile_is_within_a_thousandth_of_the_sample_s_own(values_us: list[i
     assert found_s * 1e6 == pytest.approx(exact_us, rel=1e-3, abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 10_000_000), max_size=100), st.lists(st.integers(1, 10_000_000), max_size=100))
 def test_merged_histograms_are_the_histogram_of_all(first: list[int], second: list[int]) -> None:
     merged = merge([decode(_encoded(first)), decode(_encoded(second))])

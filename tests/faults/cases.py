@@ -26,6 +26,8 @@ PROCESSES: tuple[Victim, ...] = (
 )  # fmt: skip
 SIGNALS: tuple[Blow, ...] = ("SIGKILL", "SIGSTOP for 3 s", "SIGTERM")
 DELAY_MAX_S = 1.5
+AFTER_MOST_RATIO = 0.75
+"""Two windows are left then, which are longer than the delay: everything that is to be hit is still there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +64,7 @@ def draw(count: int, seed: int) -> Sequence[Fault]:
                 number=number,
                 victim=victim,
                 blow=blow,
-                after_ratio=random.uniform(0.0, 0.9),
+                after_ratio=random.uniform(0.0, AFTER_MOST_RATIO),
                 delay_s=random.uniform(0.0, DELAY_MAX_S),
                 clock_s=random.choice((-1, 1)) * random.choice((0.7, 30.0, 3600.0)),
             )

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -13,24 +14,33 @@ from engine_process import Engine
 from faults.cases import Fault, Victim
 
 STOPPED_S = 3.0
-Test = Callable[[psutil.Process], bool]
+GUARDS = ("guardian.py", "child.py")
+"""What starts every child, with the child's own words behind it."""
 
 
-def _says(process: psutil.Process, word: str) -> bool:
-    return any(word in part for part in process.cmdline())
+class Listed(Protocol):
+    """What is asked of a process, as psutil tells it."""
+
+    def cmdline(self) -> list[str]: ...
+    def parent(self) -> Listed | None: ...
 
 
-def _is_gunicorn(process: psutil.Process | None) -> bool:
-    return process is not None and _says(process, "gunicorn") and not _says(process, "loadlab")
+Test = Callable[[Listed], bool]
+
+
+def _says(process: Listed | None, word: str) -> bool:
+    """Whether a word is among its own arguments; of a guard, which has those of another, none is."""
+    words = process.cmdline()[1:] if process is not None else []
+    return word in words and not any(part.endswith(GUARDS) for part in words)
 
 
 IS: Mapping[Victim, Test] = {
-    "locust worker": lambda p: "--worker" in p.cmdline(),
-    "locust master": lambda p: "--master" in p.cmdline(),
-    "gunicorn parent": lambda p: _is_gunicorn(p) and not _is_gunicorn(p.parent()),
-    "gunicorn child": lambda p: _is_gunicorn(p) and _is_gunicorn(p.parent()),
+    "locust worker": lambda p: _says(p, "--worker"),
+    "locust master": lambda p: _says(p, "--master"),
+    "gunicorn parent": lambda p: _says(p, "flask_gunicorn") and not _says(p.parent(), "flask_gunicorn"),
+    "gunicorn child": lambda p: _says(p, "flask_gunicorn") and _says(p.parent(), "flask_gunicorn"),
     "uvicorn": lambda p: _says(p, "fastapi_uvicorn"),
-    "upstream": lambda p: p.name() != "sh" and _says(p, "upstream") and not _is_gunicorn(p),
+    "upstream": lambda p: _says(p, "upstream"),
 }
 
 

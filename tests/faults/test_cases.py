@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from faults.cases import PROCESSES, SIGNALS, draw
+from faults.cases import PROCESSES, SIGNALS, Victim, draw
 from faults.clean_run import made_once, milestones
+from faults.strike import IS
 
 
 def test_forty_cases_hit_every_process_with_every_signal_and_the_disk_and_the_clock() -> None:
@@ -51,3 +53,41 @@ def test_repeats_and_healings_of_a_noisy_run_are_no_milestones() -> None:
         {"event": "block_finished", "block": 1},
     ]
     assert milestones(told) == 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """As psutil tells of one."""
+
+    words: str
+    below: Process | None = None
+
+    def cmdline(self) -> list[str]:
+        return self.words.split()
+
+    def parent(self) -> Process | None:
+        return self.below
+
+
+@pytest.mark.parametrize(
+    ("victim", "words"),
+    [
+        ("locust worker", "-m locust -f io_bound.py --worker"),
+        ("locust master", "-m locust -f io_bound.py --master"),
+        ("gunicorn parent", "-m flask_gunicorn"),
+        ("uvicorn", "-m fastapi_uvicorn"),
+        ("upstream", "-m upstream"),
+    ],
+)
+def test_the_victim_is_what_was_started_and_neither_its_guardian_nor_a_neighbour(victim: Victim, words: str) -> None:
+    python = "/home/me/loadlab/.venv/bin/python"
+    engine = Process(words=f"{python} loadlab run fault.toml")
+    guardian = Process(
+        words=f"{python} -I -S /home/me/loadlab/guardian.py child.py 0 -- {python} {words}", below=engine
+    )
+    started = Process(words=f"{python} {words}", below=guardian)
+    forked = Process(words=started.words, below=started)
+    tree = [engine, guardian, started]
+    assert [one for one in tree if IS[victim](one)] == [started]
+    assert [one for one in (*tree, forked) if IS["gunicorn child"](one)] == [forked] * (victim == "gunicorn parent")
+    assert sum(is_victim(started) for is_victim in IS.values()) == 1

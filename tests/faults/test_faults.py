@@ -33,7 +33,8 @@ def test_a_fault_costs_windows_and_never_the_truth(
     fault: Fault, start: Start, clean: Clean, clock: Path, record_property: Callable[[str, object], None]
 ) -> None:
     engine = start(str(EXPERIMENT))
-    record_property("struck", int(_struck(engine, fault, clean, clock)))
+    struck = _struck(engine, fault, clean, clock)
+    record_property("struck", int(struck))
     code = again = engine.ended()
     kept, last = _finished_files(engine), engine
     if not _is_complete(engine):
@@ -43,6 +44,7 @@ def test_a_fault_costs_windows_and_never_the_truth(
     run = last.measured()
     for name, count in books_of(run.windows).items():
         record_property(name, count)
+    assert struck, f"{fault.id}: the run ended and nothing was hit\n{engine.output}"
     assert code in ENDED_WELL | ENDS.get((fault.victim, fault.blow), set()), engine.output
     assert last is engine or again in ENDED_WELL, last.output
     assert "Traceback" not in engine.output + last.output

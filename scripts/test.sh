@@ -7,7 +7,7 @@ scripts/check.sh >"$found" 2>&1 &
 check=$!
 trap 'kill "$check" 2>/dev/null || true; rm -f "$found"' EXIT
 status=0
-.venv/bin/python -m pytest -n 3 "$@" || status=$?
+.venv/bin/python -m pytest -n 4 "$@" || status=$?
 checked=0
 wait "$check" || checked=$?
 cat "$found"

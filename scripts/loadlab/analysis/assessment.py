@@ -14,7 +14,7 @@ from loadlab.analysis.controls import aa_control, aa_findings
 from loadlab.analysis.description import own_waits
 from loadlab.analysis.mishaps import load_findings, mishap_findings, origin_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
-from loadlab.analysis.replicas import held_level, holds
+from loadlab.analysis.replicas import held_level_of
 from loadlab.analysis.stages import UNDECIDED, is_undecided, planned_blocks
 from loadlab.analysis.summarise import Judged, level_summaries
 from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
@@ -125,7 +125,7 @@ def _grounds(
         calibrated=_calibrated(run),
         own_waits=own_waits(run),
         where=place(run.provenance),
-        unheld=unheld(experiment, judged),
+        unheld=_unheld(experiment, run, judged),
     )
 
 
@@ -138,13 +138,11 @@ def place(provenance: Provenance) -> str:
     return f"services on {', '.join(provenance.allowed_hosts)}" if provenance.allowed_hosts else "this machine"
 
 
-def unheld(experiment: Experiment, judged: Judged) -> str | None:
+def _unheld(experiment: Experiment, run: RunData, judged: Judged) -> str | None:
     """Why it is not known how many users a replica of the first stack holds; None where it is."""
-    own = [window for window in judged.windows if window.used and window.stack == experiment.stacks[0].name]
-    levels = [[window for window in own if window.users == users] for users in {window.users for window in own}]
-    goal = experiment.objective
-    held = {one[0].users: holds(sum(w.good for w in one), sum(w.ok + w.failed for w in one), goal) for one in levels}
-    return held_level(held).reason
+    used = {window.id for window in judged.windows if window.used}
+    own = [window for window in run.windows if window.id in used and window.stack == experiment.stacks[0].name]
+    return held_level_of(own, experiment.objective).reason
 
 
 def effect_of(bracket: Bracket, comparisons: Sequence[Comparison]) -> Comparison | None:

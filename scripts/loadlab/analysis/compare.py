@@ -118,6 +118,7 @@ def make_curve(
     stages = {pair.users: pair.stage for pair in sweep}
     counted = {(pair.block, pair.users) for pair in sweep if pair.ids is not None}
     logs = tuple(log_ratios(row) for row in rows)
+    good = {window.id: window.good for window in windows} if figures.statistic in PER_GOOD else {}
     return Curve(
         figures=figures,
         users=tuple(users),
@@ -129,11 +130,7 @@ def make_curve(
             sum(row[i] is None and (block, n) in counted for block, row in zip(blocks, logs, strict=True))
             for i, n in enumerate(users)
         ),
-        endless=tuple(
-            _endless([pair for pair in sweep if pair.users == n], {w.id: w.good for w in windows}) for n in users
-        )
-        if figures.statistic in PER_GOOD
-        else (),
+        endless=tuple(_endless([pair for pair in sweep if pair.users == n], good) for n in users) if good else (),
     )
 
 

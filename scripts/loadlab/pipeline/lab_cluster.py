@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from loadlab.errors import ClusterError
 from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.lab import not_ready
 from loadlab.execute.cluster.state import CLUSTER, KIND_CONTEXT
 from loadlab.execute.doctor import Check
 from loadlab.execute.lab import listeners
@@ -166,15 +166,8 @@ def _waits(site: Site, kubectl: Kubectl) -> Mapping[str, str]:
     except ClusterError as error:
         return {"API server": str(error)}
     ours = [one for one in nodes if site.target == "kind" or ROLE in one["metadata"].get("labels", {})]
-    waits = {f"node {one['metadata']['name']}": why for one in ours if (why := _not_ready(one)) is not None}
+    waits = {f"node {one['metadata']['name']}": why for one in ours if (why := not_ready(one)) is not None}
     return waits if nodes else {"cluster": "it has no nodes"}
-
-
-def _not_ready(node: Mapping[str, Any]) -> str | None:
-    ready = next((one for one in node["status"].get("conditions", ()) if one["type"] == "Ready"), None)
-    if ready is None:
-        return "it has not told yet"
-    return None if ready["status"] == "True" else f"{ready.get('reason')}: {ready.get('message', '')}"[:300]
 
 
 def load_images(

@@ -6,8 +6,8 @@ import asyncio
 
 import httpx
 
-from svc_common.outbound import IDLE_KEEPALIVE_S
-from svc_common.upstream_answer import UpstreamAnswer, UpstreamFailed, UpstreamTimeout, classify
+from svc_common.httpx_answers import answered, failed, pool_limits
+from svc_common.upstream_answer import UpstreamAnswer, UpstreamTimeout
 
 __all__ = ["HttpxPerRequest", "HttpxPooled"]
 
@@ -17,11 +17,11 @@ async def _get(client: httpx.AsyncClient, url: str, timeout_s: float) -> Upstrea
     try:
         async with asyncio.timeout(timeout_s):
             response = await client.get(url)
-    except (TimeoutError, httpx.TimeoutException):
+    except TimeoutError:
         return UpstreamTimeout()
     except httpx.HTTPError as error:
-        return UpstreamFailed(type(error).__name__)
-    return classify(response.status_code, response.headers.get("retry-after"), response.content)
+        return failed(error)
+    return answered(response)
 
 
 class HttpxPerRequest:
@@ -46,8 +46,7 @@ class HttpxPooled:
     def __init__(self, url: str, limit: int, timeout_s: float) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=IDLE_KEEPALIVE_S)
-        self._client = httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(timeout_s), trust_env=False)
+        self._client = httpx.AsyncClient(limits=pool_limits(limit), timeout=httpx.Timeout(timeout_s), trust_env=False)
 
     async def get(self) -> UpstreamAnswer:
         """Make the one request."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from svc_common.outbound import IDLE_KEEPALIVE_S
-from svc_common.upstream_answer import UpstreamAnswer, UpstreamFailed, UpstreamTimeout, classify
+from svc_common.httpx_answers import answered, failed, pool_limits
+from svc_common.upstream_answer import UpstreamAnswer
 
 __all__ = ["HttpxPerRequest", "HttpxPooled"]
 
@@ -13,11 +13,9 @@ __all__ = ["HttpxPerRequest", "HttpxPooled"]
 def _get(client: httpx.Client, url: str) -> UpstreamAnswer:
     try:
         response = client.get(url)
-    except httpx.TimeoutException:
-        return UpstreamTimeout()
     except httpx.HTTPError as error:
-        return UpstreamFailed(type(error).__name__)
-    return classify(response.status_code, response.headers.get("retry-after"), response.content)
+        return failed(error)
+    return answered(response)
 
 
 class HttpxPerRequest:
@@ -41,8 +39,7 @@ class HttpxPooled:
 
     def __init__(self, url: str, limit: int, timeout_s: float) -> None:
         self._url = url
-        limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=IDLE_KEEPALIVE_S)
-        self._client = httpx.Client(limits=limits, timeout=httpx.Timeout(timeout_s), trust_env=False)
+        self._client = httpx.Client(limits=pool_limits(limit), timeout=httpx.Timeout(timeout_s), trust_env=False)
 
     def get(self) -> UpstreamAnswer:
         """Make the one request."""

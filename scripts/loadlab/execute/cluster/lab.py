@@ -127,7 +127,7 @@ def check_ready(nodes: Sequence[Mapping[str, Any]]) -> None:
     """
     for role, what in (("sut", "stacks"), ("loadgen", "load")):
         own = [one for one in nodes if one["metadata"].get("labels", {}).get(ROLE) == role]
-        away = [(one["metadata"]["name"], why) for one in own if (why := _away(one)) is not None]
+        away = [(one["metadata"]["name"], why) for one in own if (why := not_ready(one)) is not None]
         if own and len(away) == len(own):
             name, why = away[-1]
             raise ClusterError(
@@ -136,9 +136,11 @@ def check_ready(nodes: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def _away(node: Mapping[str, Any]) -> str | None:
-    conditions = node.get("status", {}).get("conditions", ())
-    ready = next((one for one in conditions if one["type"] == "Ready"), {"status": "True"})
+def not_ready(node: Mapping[str, Any]) -> str | None:
+    """What a node says of itself while it is not ready; None when it is."""
+    ready = next((one for one in node["status"].get("conditions", ()) if one["type"] == "Ready"), None)
+    if ready is None:
+        return "it has not told yet"
     return None if ready["status"] == "True" else f"{ready.get('reason')}: {ready.get('message', '')}"[:300]
 
 

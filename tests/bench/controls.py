@@ -1,6 +1,7 @@
 """Real A/A runs, and runs with injected service time, through the whole pipeline at margin 0.
 
-    python tests/bench/controls.py [--aa 30] [--injected 20] [--folder runs/controls] [--docs docs/controls.md]
+    python tests/bench/controls.py [--aa 30] [--injected 20] [--effects 0 0.05 0.1 0.2] [--folder runs/controls]
+                                   [--docs docs/controls.md]
 
 Resumable: a run that is finished is not made again, one that was interrupted is resumed. Each is one level and eight
 blocks, about three minutes, so all of them take four and a half hours; any number of them makes a table. Exit codes:
@@ -72,10 +73,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--aa", type=int, default=30)
     parser.add_argument("--injected", type=int, default=20)
+    parser.add_argument("--effects", type=float, nargs="+", choices=EFFECTS, default=EFFECTS)
     parser.add_argument("--folder", type=Path, default=ROOT / FOLDER)
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "controls.md")
     asked = parser.parse_args()
-    for effect, number in _wanted(asked.aa, asked.injected):
+    for effect, number in _wanted(asked.aa, asked.injected, asked.effects):
         folder = asked.folder / f"plus{effect:.0%}-{number:02d}".replace("%", "")
         if not _make(folder, effect, number):
             print(f"{folder.name}: no result, left out", flush=True)
@@ -86,10 +88,10 @@ def main() -> int:
     return 1 if MISSED in text else 0
 
 
-def _wanted(aa: int, injected: int) -> Iterator[tuple[float, int]]:
+def _wanted(aa: int, injected: int, effects: Sequence[float] = EFFECTS) -> Iterator[tuple[float, int]]:
     """Interleaved, so that any number of them has some of each kind."""
     for number in range(1, max(aa, injected) + 1):
-        for effect in EFFECTS:
+        for effect in effects:
             if number <= (injected if effect else aa):
                 yield effect, number
 

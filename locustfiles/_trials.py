@@ -1,4 +1,7 @@
-"""The books of trials: what was sent, answered and failed from a trial's start to the end of its drain."""
+"""The books of trials: what was sent, answered and failed from a trial's start to the end of its drain.
+
+What a worker that quit had under way is ``abandoned``: it was sent, and nobody is left to hear its answer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from _fleet import Fleet, Worker
 from _refusal import Refusal
 
 KEPT_TRIALS = 64
-COUNTED = ("sent", "answered", "failed", "in_flight")
+COUNTED = ("sent", "answered", "failed", "in_flight", "abandoned")
 
 
 class Trials:
@@ -91,12 +94,12 @@ class Trials:
             return []
         with_it = f" with {books['in_flight']} requests in flight" if books["in_flight"] else ""
         holes.append(f"{worker.label} quit during the trial{with_it}")
-        return [{**books, "in_flight": 0}]
+        return [{**books, "in_flight": 0, "abandoned": books["in_flight"]}]
 
 
 def _added_up(books: list[dict[str, Any]]) -> dict[str, Any]:
     outcomes: Counter[str] = Counter()
     for page in books:
         outcomes.update(page["outcomes"])
-    totals: dict[str, Any] = {name: sum(page[name] for page in books) for name in COUNTED}
+    totals: dict[str, Any] = {name: sum(page.get(name, 0) for page in books) for name in COUNTED}
     return {**totals, "outcomes": dict(sorted(outcomes.items()))}

@@ -19,13 +19,14 @@ def books_of(windows: Sequence[Window]) -> Mapping[str, int]:
 def lost_in(window: Window) -> int:
     """Requests of a trial that one book has and another has not; of a window without books, none that is known.
 
-    What was sent was answered or failed, whatever fell. What a service or the upstream counted ends with it: it is
-    compared where nothing has befallen the window, by its own notes.
+    What was sent was answered, failed, or abandoned by a worker that quit, whatever fell. What a service or the
+    upstream counted ends with it: it is compared where nothing has befallen the window, by its own notes, and may have
+    some of what was abandoned, or none.
     """
     books = window.books
     if books is None:
         return 0
-    counts: list[int | None] = [books.answered + books.failed]
-    if not window.notes:
-        counts += [books.served, books.upstream_arrivals]
-    return max(abs(books.sent - count) for count in counts if count is not None)
+    settled = books.answered + books.failed
+    lost = abs(books.sent - settled - books.abandoned)
+    counts = () if window.notes else (books.served, books.upstream_arrivals)
+    return max([lost, *(max(settled - count, count - books.sent) for count in counts if count is not None)])

@@ -131,6 +131,8 @@ def conservation(window: Window, _: Latencies, bounds: GateBounds) -> Finding | 
     entries = {"answered + failed": books.answered + books.failed, "served": books.served}
     if not upstream_balances or any(count not in (None, books.sent) for count in entries.values()):
         every = {**entries, "upstream calls": calls, "upstream arrivals": arrivals}
+        if books.abandoned:
+            every["abandoned by a worker that quit"] = books.abandoned
         return _failed(
             window,
             "conservation",

@@ -157,6 +157,7 @@ class LocustGenerator:
             in_flight=raw["in_flight"],
             outcomes=raw["outcomes"],
             holes=tuple(raw["holes"]),
+            abandoned=raw["abandoned"],
         )
 
     def collect(self, window: str) -> LoadWindow:

@@ -120,7 +120,7 @@ class LiveStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratorBooks:
-    """What the load generator counted over one trial."""
+    """What the load generator counted over one trial. sent = answered + failed + in_flight + abandoned."""
 
     sent: int
     answered: int
@@ -128,6 +128,8 @@ class GeneratorBooks:
     in_flight: int
     outcomes: Mapping[str, int]
     holes: tuple[str, ...] = ()
+    abandoned: int = 0
+    """Under way in a worker that quit; some of them may have been answered."""
 
 
 def nothing() -> None:

@@ -98,6 +98,8 @@ class TrialBooks:
     served: int | None
     upstream_arrivals: int | None
     upstream_calls: int | None = None
+    abandoned: int = 0
+    """Sent by a worker that quit before their answer came; whether a service answered them its own count tells."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

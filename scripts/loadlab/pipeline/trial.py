@@ -207,6 +207,7 @@ def _books(generator: GeneratorBooks, before: _Counted, after: _Counted) -> Tria
         served=_less(after.served, before.served),
         upstream_arrivals=_less(after.arrivals, before.arrivals),
         upstream_calls=_less(after.calls, before.calls),
+        abandoned=generator.abandoned,
     )
 
 

@@ -116,6 +116,14 @@ def test_a_gate_that_cannot_be_judged_says_so_and_does_not_fail(code: str, chang
     assert is_valid(found)
 
 
+def test_what_a_worker_that_quit_had_under_way_is_told_and_still_fails() -> None:
+    books = TrialBooks(sent=60, answered=57, failed=1, served=59, upstream_arrivals=None, abandoned=2)
+    (found,) = _findings(lambda w: replace(w, books=books))
+    assert (found.code, found.level) == ("conservation", "invalid")
+    assert found.got is not None
+    assert "abandoned by a worker that quit 2" in found.got
+
+
 @pytest.mark.parametrize(
     ("halves", "users", "agree"),
     [

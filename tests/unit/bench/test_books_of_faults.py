@@ -25,9 +25,16 @@ FELL = ("pool was killed by SIGKILL; its log is empty",)
         (replace(EVEN, upstream_arrivals=13), (), 3),
         (replace(EVEN, served=6, upstream_arrivals=13), FELL, 0),
         (replace(EVEN, served=None, upstream_arrivals=None), (), 0),
+        (replace(EVEN, answered=7, abandoned=2), (), 0),
+        (replace(EVEN, answered=7, abandoned=1), (), 1),
+        (replace(EVEN, answered=9, abandoned=1), (), 1),
+        (replace(EVEN, answered=7, abandoned=2, served=8, upstream_arrivals=9), (), 0),
+        (replace(EVEN, answered=7, abandoned=2, served=7, upstream_arrivals=11), (), 1),
+        (replace(EVEN, answered=7, abandoned=2, served=5, upstream_arrivals=10), (), 3),
+        (replace(EVEN, answered=7, abandoned=2, served=5, upstream_arrivals=12), FELL, 0),
     ],
 )
-def test_what_was_sent_is_answered_or_failed_always_and_served_where_nothing_fell(
+def test_what_was_sent_is_settled_or_abandoned_always_and_served_where_nothing_fell(
     books: TrialBooks | None, notes: tuple[str, ...], lost: int
 ) -> None:
     assert lost_in(replace(make_window(), books=books, notes=notes)) == lost

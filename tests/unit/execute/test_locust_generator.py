@@ -62,6 +62,7 @@ class Master:
                 "answered": 8,
                 "failed": 1,
                 "in_flight": left,
+                "abandoned": 2,
                 "outcomes": {"200": 8, "error:Reset": 1},
                 "holes": ["worker 3 said nothing"],
             }
@@ -321,7 +322,7 @@ def test_a_window_that_lacks_a_field_is_named(generator: LocustGenerator, master
 def test_a_stop_waits_until_nothing_is_in_flight(generator: LocustGenerator, master: Master) -> None:
     master.drains, master.in_flight = 3, [2, 1, 0]
     books = generator.stop("b01-008-pool")
-    assert (books.sent, books.answered, books.failed, books.in_flight) == (9, 8, 1, 0)
+    assert (books.sent, books.answered, books.failed, books.in_flight, books.abandoned) == (9, 8, 1, 0, 2)
     assert books.holes == ("worker 3 said nothing",)
     assert master.seen[0][:2] == ("POST", "/lab/drain")
 

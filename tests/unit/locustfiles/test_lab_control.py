@@ -243,6 +243,7 @@ def test_a_worker_that_quits_leaves_its_books_and_a_lost_one_a_hole(
     stage.runner.say("lab_pulse", "a", pulse())
     books = stage.trials.get("t")
     assert (books["sent"], books["answered"], books["workers"]) == (7, 5, 1)
+    assert (books["in_flight"], books["abandoned"]) == (0, 2)
     assert books["holes"] == [
         "worker b (pid 4242) quit during the trial with 2 requests in flight",
         "worker c (pid 4242) said nothing for 5 s; what it sent in this trial is unknown",

@@ -1,4 +1,4 @@
-"""An answer of geventhttpclient that knows when it was read, and is asked for only when it is there.
+"""An answer of geventhttpclient that knows when it arrived, and is asked for only when it is there.
 
 The client asks for the answer right after the send, when it cannot be there: a system call and an exception for
 nothing, in the very stretch in which users send one after another. Here it waits first and asks then.
@@ -8,16 +8,15 @@ nothing, in the very stretch in which users send one after another. Here it wait
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
 
-
-def timed_answer(answer: Any, clock: Callable[[], float]) -> type[Any]:
+def timed_answer(answer: Any, arrived_s: Callable[[], float], plain: Collection[type]) -> type[Any]:
     """A class to stand in for HTTPSocketPoolResponse.
 
-    ``lab_read_s``: when the kernel handed over its newest part, before anything is made of that.
+    ``lab_end_s``: when its newest part arrived, which ``arrived_s`` tells right after the read, before anything is made
+    of that. plain: classes of sockets that a poll tells all of; TLS keeps data where no poll sees it.
     """
     feed, read_headers = answer.feed, answer._read_headers
 
@@ -25,12 +24,12 @@ def timed_answer(answer: Any, clock: Callable[[], float]) -> type[Any]:
         """What a request waits for."""
 
         def feed(self, data: bytes) -> None:
-            self.lab_read_s = clock()
+            self.lab_end_s = arrived_s()
             feed(self, data)
 
         def _read_headers(self, pre_buffered: bytes = b"") -> None:
             sock = self._sock
-            if not pre_buffered and sock.__class__ is PlainSocket:  # TLS keeps data where no poll sees it
+            if not pre_buffered and sock.__class__ in plain:
                 try:
                     sock._wait(sock._read_event)
                 except BaseException:
@@ -42,12 +41,12 @@ def timed_answer(answer: Any, clock: Callable[[], float]) -> type[Any]:
 
 
 def end_s(response: Any, reported_s: float) -> float:
-    """When the last byte of a session's response was read; what was not read to its end ends with its report.
+    """When the last byte of a session's response arrived; what was not read to its end ends with its report.
 
-    So does the answer of a client that does not say when it read.
+    So does the answer of a client that does not say when it came.
     """
     answer = getattr(response, "_response", None)
     if answer is None or not answer.message_complete:
         return reported_s
-    read_s: float = getattr(answer, "lab_read_s", reported_s)
-    return read_s
+    arrived_s: float = getattr(answer, "lab_end_s", reported_s)
+    return arrived_s

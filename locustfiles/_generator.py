@@ -16,11 +16,11 @@ from typing import Any
 import gevent
 from _abandon import abandon
 from _health import CpuMeter, CpuReading, probe_lag
-from _histogram import LatencyCounts
+from _histogram import sparse_of
 from _open_summary import OpenSummary
 from _recorder import Recorder
 from _roster import Roster
-from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, WindowTally
+from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, WindowTally, joined
 from _totals import Totals
 from gevent.event import Event
 from locust.exception import RPCError
@@ -28,6 +28,10 @@ from locust.exception import RPCError
 logger = logging.getLogger(__name__)
 
 PULSE_INTERVAL_S = 0.25
+READ_ROUNDS, READ_ROUND_S = 2, 0.001
+"""A closed window waits for answers that arrived in it and are not read yet: in each round the loop looks for them."""
+MOST_PIECES, MOST_ROWS = 64, 5000
+"""Slices, and requests in them, that are kept until their window closes: many cost little more to add than one."""
 LATE_VERDICT_S = 0.25
 """How long a closed window waits for scenarios to judge (catch_response) what ended in it."""
 
@@ -54,10 +58,8 @@ class Generator:
         self._windows: dict[str, OpenWindow] = {}
         self._totals = Totals(float(runner.environment.parsed_options.good_within_s))
         self._open = OpenSummary()
-        self._recent = LatencyCounts()
-        self._recent_lags = LatencyCounts()
-        self._recent_failed = 0
-        self._recent_ended = 0
+        self._unfolded: list[Slice] = []
+        self._recent: list[Slice] = []
         self._pulse_reading = self._meter.read()
         self._pulsed_s = recorder.cut_s
         self._ending = False
@@ -116,6 +118,7 @@ class Generator:
         tally = WindowTally(order["opens_s"], order["closes_s"], order["good_within_s"])
         late_s = max(0.0, self._recorder.cut_s - tally.opens_s)
         window = OpenWindow(order["id"], tally, Event(), late_s)
+        self._fold_windows()
         self._windows[window.id] = window
         gevent.spawn(self._attend, window)
 
@@ -133,6 +136,8 @@ class Generator:
         while (left_s := tally.closes_s - clock()) > 0:
             window.nearer.clear()
             window.nearer.wait(left_s)
+        for _ in range(READ_ROUNDS):
+            gevent.sleep(READ_ROUND_S)
         self._fold()
         if self._recorder.awaits_verdict(tally.opens_s, tally.closes_s):
             gevent.sleep(LATE_VERDICT_S)
@@ -144,6 +149,7 @@ class Generator:
         ended_s = min(tally.closes_s, recorder.clock())
         unjudged = recorder.give_up_unjudged(tally.opens_s, ended_s)
         self._fold()
+        self._fold_windows()
         del self._windows[window.id]
         now = self._meter.read()
         part = tally.part(recorder.outcomes.name_of)
@@ -160,21 +166,24 @@ class Generator:
         piece = self._recorder.cut()
         self._totals.fold(piece)
         self._open.fold(piece)
-        for window in self._windows.values():
-            window.tally.fold(piece)
-        self._note_recent(piece)
+        self._recent.append(piece)
+        if self._windows:
+            self._unfolded.append(piece)
+            if len(self._unfolded) > MOST_PIECES or sum(len(one.rows) for one in self._unfolded) > MOST_ROWS:
+                self._fold_windows()
 
-    def _note_recent(self, piece: Slice) -> None:
-        ended = piece.rows[piece.rows[:, VERDICT] != UNJUDGED]
-        self._recent_ended += len(ended)
-        self._recent_failed += int((ended[:, VERDICT] == FAILED).sum())
-        self._recent.record(ended[ended[:, VERDICT] == OK, LATENCY_MS] / 1e3)
-        self._recent_lags.record(piece.lags[:, 1])
+    def _fold_windows(self) -> None:
+        if self._unfolded:
+            piece = joined(self._unfolded)
+            self._unfolded.clear()
+            for window in self._windows.values():
+                window.tally.fold(piece)
 
     def _pulse(self) -> None:
         """Tell the master every quarter of a second what goes on; silence tells it that this process is gone."""
         while not self._ending:
             self._fold()
+            gevent.sleep(0)
             try:
                 self._send("lab_pulse", self._recently())
             except RPCError as error:
@@ -182,22 +191,21 @@ class Generator:
             gevent.sleep(PULSE_INTERVAL_S)
 
     def _recently(self) -> dict[str, Any]:
-        since_s, self._pulsed_s = self._pulsed_s, self._recorder.cut_s
+        recent = joined(self._recent)
+        self._recent.clear()
+        ended = recent.rows[recent.rows[:, VERDICT] != UNJUDGED]
+        since_s, self._pulsed_s = self._pulsed_s, recent.hi_s
         before, self._pulse_reading = self._pulse_reading, self._meter.read()
-        pulse = {
+        return {
             **self._identity(),
             "span_s": self._pulsed_s - since_s,
             "users": self._runner.user_count,
             "in_flight": len(self._recorder.in_flight),
-            "ended": self._recent_ended,
-            "failed": self._recent_failed,
-            "latencies": self._recent.sparse(),
-            "lags": self._recent_lags.sparse(),
+            "ended": len(ended),
+            "failed": int((ended[:, VERDICT] == FAILED).sum()),
+            "latencies": sparse_of(ended[ended[:, VERDICT] == OK, LATENCY_MS] / 1e3),
+            "lags": sparse_of(recent.lags[:, 1]),
             "health": self._meter.between(before, self._pulse_reading),
             "throttled_total_s": self._pulse_reading.throttled_s,
             "totals": self._totals.message(self._recorder.outcomes.name_of),
         }
-        self._recent_lags = LatencyCounts()
-        self._recent_ended = self._recent_failed = 0
-        self._recent = LatencyCounts()
-        return pulse

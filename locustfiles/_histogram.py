@@ -34,6 +34,8 @@ _LENGTH: int = _EMPTY.counts_len
 _HALF_BITS: int = _EMPTY.sub_bucket_half_count_magnitude
 _HALF = 1 << _HALF_BITS
 _MASK = 2 * _HALF - 1
+FEW = 2000
+"""Values are added one by one below so many: a histogram has some twenty thousand buckets."""
 
 
 def bucket_of(values_us: Ints) -> Ints:
@@ -52,6 +54,19 @@ def highest_equivalent_us(index: int) -> int:
     return ((sub + 1) << bucket) - 1
 
 
+def sparse_of(values_s: Floats) -> dict[str, bytes]:
+    """What ``LatencyCounts.sparse`` says of these values alone, without a histogram."""
+    return _message(*np.unique(_buckets(values_s), return_counts=True))
+
+
+def _buckets(values_s: Floats) -> Ints:
+    return bucket_of(np.rint(np.clip(values_s * 1e6, LOWEST_US, HIGHEST_US)).astype(np.int64))
+
+
+def _message(indices: Ints, counts: Ints) -> dict[str, bytes]:
+    return {"i": indices.astype("<u4").tobytes(), "n": counts.astype("<u8").tobytes()}
+
+
 class LatencyCounts:
     """A histogram of seconds that merges by addition."""
 
@@ -68,16 +83,16 @@ class LatencyCounts:
     def record(self, values_s: Floats) -> None:
         """Add values (shape n, seconds); what is outside 1 us to 600 s is counted at the nearer end."""
         if values_s.size:
-            whole_us = np.rint(np.clip(values_s * 1e6, LOWEST_US, HIGHEST_US)).astype(np.int64)
-            self._counts += np.bincount(bucket_of(whole_us), minlength=_LENGTH)
+            buckets = _buckets(values_s)
+            if values_s.size < FEW:
+                np.add.at(self._counts, buckets, 1)
+            else:
+                self._counts += np.bincount(buckets, minlength=_LENGTH)
 
     def sparse(self) -> dict[str, bytes]:
         """The counts as a small message: indices and counts of the buckets that are not empty."""
         indices = np.flatnonzero(self._counts)
-        return {
-            "i": indices.astype("<u4").tobytes(),
-            "n": self._counts[indices].astype("<u8").tobytes(),
-        }
+        return _message(indices, self._counts[indices])
 
     def merge(self, sparse: Mapping[str, Any]) -> None:
         """Add the counts of a message made by ``sparse``."""

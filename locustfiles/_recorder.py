@@ -10,8 +10,8 @@ A row keeps three times of ``time.perf_counter`` (monotonic):
   task asked for it. An arrival of an open loop puts its planned time into ``due``;
 * the send: the bytes are ready and the generator has given way to whoever else was ready (``_transport.py``), so no
   work of its own is in the latency; a new connection belongs to the latency;
-* the end: the last part of the answer, at most 4 KiB, is read and not parsed yet (``_answer.py``). What is not read to
-  its end, and what another client than FastHttpUser's read, ends with its report, before Locust's statistics hear it.
+* the end: the last part of the answer arrived, by the kernel's stamp (``_arrived.py``), else it was read. What is not
+  read to its end, and what another client than FastHttpUser's read, ends with its report.
 
 The latency is the end less the send. What the generator does for a user before the send and after the end is in
 ``chores``, so that every moment of a user is a request, a wait or a chore. A user waits where Locust makes it wait
@@ -106,7 +106,7 @@ class Recorder:
                 self._settle(me, (due_s, begun_s), result)
                 return result
             send_s, answer = in_flight.pop(me), result._response
-            end_s = getattr(answer, "lab_read_s", last["at_s"]) if answer.message_complete else last["at_s"]
+            end_s = getattr(answer, "lab_end_s", last["at_s"]) if answer.message_complete else last["at_s"]
             send_s = begun_s if send_s is UNSENT else send_s
             verdict = OK if last["exception"] is None else FAILED
             append((due_s, send_s, end_s, (end_s - send_s) * 1e3, answer.get_code(), verdict))

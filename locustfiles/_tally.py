@@ -8,8 +8,8 @@ exact, whatever overlaps its ends, and a request is counted in the window in whi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from _spans import GapList, clipped_sum_s, peak_and_gaps
 ROW_WIDTH = 6
 INTENDED, START, END, LATENCY_MS, CODE, VERDICT = range(ROW_WIDTH)
 OK, FAILED, UNJUDGED = 1.0, 0.0, -1.0
+ENDED = ("rows", "thinks", "chores", "lags", "arrivals")
+"""Of a slice: what came to its end in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,16 @@ class Slice:
     lags: Floats
     arrivals: Floats = field(default_factory=lambda: np.empty((0, 2)))
     planned: Floats | None = None
+
+
+def joined(pieces: Sequence[Slice]) -> Slice:
+    """Slices that follow one another (at least one), as one; what is under way is what the last one says."""
+    last = pieces[-1]
+    if len(pieces) == 1:
+        return last
+    planned = [piece.planned for piece in pieces if piece.planned is not None]
+    ended: dict[str, Any] = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in ENDED}
+    return replace(last, lo_s=pieces[0].lo_s, planned=np.concatenate(planned) if planned else None, **ended)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@
 * That look gives way to all other greenlets while the clock of the request runs. It still gives way, because users
   then send in batches, which costs a saturated generator a tenth less processor time than sending one by one; but the
   request counts as sent only after that, when nothing but the system call is left (``Recorder.send``).
-* It asks for an answer that cannot be there yet, and does not say when one came (``_answer.py``).
+* It asks for an answer that cannot be there yet, and does not say when one came (``_answer.py``, ``_arrived.py``).
 """
 
 # mypy: allow-untyped-calls
@@ -21,6 +21,7 @@ import gevent
 import geventhttpclient
 import geventhttpclient.client
 from _answer import timed_answer
+from _arrived import ArrivalStamps, stamp, stamped_socket
 from _recorder import UNSENT, Recorder
 from gevent import getcurrent
 from gevent.monkey import get_original
@@ -32,8 +33,8 @@ ANSWER = "HTTPSocketPoolResponse"
 ALIVE_CHECK = "_is_socket_alive"
 CONNECT = "_create_socket"
 OF_AN_ANSWER = ("feed", "_read_headers")
-OF_A_SOCKET = ("_wait", "_read_event")
-"""What `_answer.py` builds upon."""
+OF_A_SOCKET = ("_wait", "_read_event", "recvmsg")
+"""What `_answer.py` and `_arrived.py` build upon."""
 _poll = get_original("select", "poll")
 
 
@@ -75,12 +76,14 @@ def _look_at(sock: Any) -> Callable[[int], list[Any]]:
     return look
 
 
-def sent_with_its_connection(create: Callable[[Any], Any], recorder: Recorder) -> Callable[[Any], Any]:
+def sent_with_its_connection(
+    create: Callable[[Any], Any], recorder: Recorder, stamped: type[Any]
+) -> Callable[[Any], Any]:
     """Wrap ConnectionPool._create_socket: a request that needs a new connection is sent when that is begun."""
 
     def creating(pool: Any) -> Any:
         recorder.send()
-        return create(pool)
+        return stamp(create(pool), stamped)
 
     return creating
 
@@ -104,11 +107,13 @@ def _check_names() -> None:
 def make_exact(recorder: Recorder) -> None:
     """Change all of it for this process; SystemExit with one line where a library is not the one that is known."""
     _check_names()
+    stamps = ArrivalStamps(recorder.clock)
+    stamped = stamped_socket(stamps)
     replaced: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (geventhttpclient.client, RETRY_RULE, lambda _: never_retry),
-        (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, recorder.clock)),
+        (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, stamps.take_s, (PlainSocket, stamped))),
         (ConnectionPool, ALIVE_CHECK, lambda _: give_way_and_look(recorder)),
-        (ConnectionPool, CONNECT, lambda create: sent_with_its_connection(create, recorder)),
+        (ConnectionPool, CONNECT, lambda create: sent_with_its_connection(create, recorder, stamped)),
     ]
     for owner, name, wrap in replaced:
         setattr(owner, name, wrap(getattr(owner, name)))

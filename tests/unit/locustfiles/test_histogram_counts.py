@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from _histogram import HIGHEST_US, LatencyCounts, bucket_of, empty_hdr, highest_equivalent_us
+from _histogram import FEW, HIGHEST_US, LatencyCounts, bucket_of, empty_hdr, highest_equivalent_us, sparse_of
 from hdrh.histogram import HdrHistogram
 
 
@@ -44,6 +44,16 @@ def test_the_encoded_form_decodes_to_what_recording_one_by_one_gives() -> None:
         truth = one_by_one.get_value_at_percentile(percentile)
         assert decoded.get_value_at_percentile(percentile) == truth
         assert counts.quantile_s(percentile / 100) == pytest.approx(truth / 1e6)
+
+
+def test_few_values_and_many_are_counted_alike() -> None:
+    values_s = spread_us(4, FEW) / 1e6
+    at_once, in_parts = LatencyCounts(), LatencyCounts()
+    at_once.record(values_s)
+    for part in np.array_split(values_s, 7):
+        in_parts.record(part)
+    assert in_parts.sparse() == at_once.sparse() == sparse_of(values_s)
+    assert sparse_of(np.empty(0)) == LatencyCounts().sparse()
 
 
 def test_merging_messages_equals_recording_everything_in_one_place() -> None:

@@ -23,6 +23,10 @@ class NoEvent:
     def _wait(self) -> None: ...
 
 
+class NoMessages(NoEvent):
+    _read_event = None
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "instead", "message"),
     [
@@ -34,6 +38,7 @@ class NoEvent:
         (geventhttpclient.client, ANSWER, NoHeaders, f"{CLIENT} has no _read_headers"),
         ("_transport", "PlainSocket", NoHeaders, f"{GEVENT} has no _wait"),
         ("_transport", "PlainSocket", NoEvent, f"{GEVENT} has no _read_event"),
+        ("_transport", "PlainSocket", NoMessages, f"{GEVENT} has no recvmsg"),
     ],
 )
 def test_a_library_without_a_name_that_the_lab_needs_ends_the_start_with_one_line(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from _histogram import LatencyCounts
-from _tally import FAILED, OK, UNJUDGED, Slice, WindowTally
+from _tally import FAILED, OK, UNJUDGED, Slice, WindowTally, joined
 
 NAN = float("nan")
 
@@ -61,17 +62,21 @@ def test_integrals_are_clipped_to_the_window_also_for_what_is_still_in_flight(wi
     assert window.user_time_s == pytest.approx(4.0 + 2.0 + 0.5 + 0.5)
 
 
-def test_slices_add_up_to_the_same_as_one_slice() -> None:
+@pytest.mark.parametrize("are_joined", [False, True])
+def test_slices_add_up_to_the_same_as_one_slice(are_joined: bool) -> None:
     """However time is cut, a request in flight at a cut is counted once and integrated once."""
     requests = [(9.0, 10.5), (9.5, 11.0), (11.0, 11.5), (12.1, 15.0), (13.2, 13.9)]
     whole = WindowTally(10.0, 14.0, 1.0)
     whole.fold(piece(8.0, 16.0, *(ok(*request) for request in requests)))
     cut = WindowTally(10.0, 14.0, 1.0)
+    pieces = []
     edges = [8.0, 9.7, 10.2, 11.2, 12.0, 12.6, 13.5, 16.0]
     for lo_s, hi_s in pairwise(edges):
         ended = [ok(start_s, end_s) for start_s, end_s in requests if lo_s < end_s <= hi_s]
         flying = tuple(start_s for start_s, end_s in requests if start_s < hi_s < end_s)
-        cut.fold(piece(lo_s, hi_s, *ended, flights=flying))
+        pieces.append(piece(lo_s, hi_s, *ended, flights=flying))
+    for group in (pieces[:3], pieces[3:]) if are_joined else ([one] for one in pieces):
+        cut.fold(joined(group))
     left, right = whole.part(str), cut.part(str)
     assert np.frombuffer(left["gaps"]) == pytest.approx([1.5, 2.1])
     for name in left:
@@ -157,3 +162,17 @@ def test_closing_early_leaves_out_what_ends_later(window: WindowTally) -> None:
     window.fold(piece(8, 16, ok(11.0, 11.5), ok(11.0, 12.0), thinking=(10.0,)))
     assert window.ok == 1
     assert window.user_time_s == pytest.approx(0.5 + 1.0 + 2.0)
+
+
+def test_joined_slices_hold_what_ended_in_each_and_what_the_last_one_has_under_way() -> None:
+    first = piece(1, 2, ok(0.5, 1.5), flights=(1.2,), thinks=((0.2, 1.1),), thinking=(1.3,), lags=((1.5, 0.1),))
+    second = piece(2, 3, ok(1.2, 2.5), flights=(2.6,), thinks=((1.3, 2.2),), thinking=(2.4,), chores=((2.5, 2.6),))
+    whole = joined([replace(first, planned=np.array([1.4])), replace(second, planned=np.array([2.7]))])
+    assert (whole.lo_s, whole.hi_s) == (1, 3)
+    assert whole.rows[:, 2].tolist() == [1.5, 2.5]
+    assert whole.thinks.tolist() == [[0.2, 1.1], [1.3, 2.2]]
+    assert (whole.flights.tolist(), whole.thinking.tolist()) == ([2.6], [2.4])
+    assert (whole.chores.tolist(), whole.lags.tolist()) == ([[2.5, 2.6]], [[1.5, 0.1]])
+    assert whole.planned is not None
+    assert whole.planned.tolist() == [1.4, 2.7]
+    assert joined([first]).planned is joined([first, second]).planned is None

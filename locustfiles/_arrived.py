@@ -1,0 +1,91 @@
+"""When the newest part of an answer arrived: the kernel's own stamp, and not when Python came to read it.
+
+Linux notes of every packet when it received it and, asked to (SO_TIMESTAMPNS, socket(7)), tells of the last one that a
+read took its bytes from; for TCP since 4.16. A generator that is at work for another user, kept off its processor or
+halted reads an answer late, but it arrived when it did. Where no stamp comes (TLS, other systems), the time of the
+read stands.
+
+The stamp is on the wall clock, the recorder on a monotonic one. Between arrival and read both run alike but for a step
+of the wall clock: what may have arrived before a step is not taken from its stamp.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from socket import CMSG_SPACE, SOL_SOCKET
+from typing import Any
+
+from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
+
+SO_TIMESTAMPNS = 35
+"""Of Linux, where option and message have one number; Python has no name for it yet."""
+_STAMP = struct.Struct("@qq")
+_ROOM = CMSG_SPACE(_STAMP.size)
+STEP_S = 0.001
+"""Clocks that part by more between two reads: one was set. A clock that is slewed drifts by 0.5 ms a second at most."""
+
+Ancillary = Iterable[tuple[int, int, bytes]]
+
+
+class ArrivalStamps:
+    """The newest read of this process. clock: monotonic seconds; unix_ns: the wall clock that the kernel stamps by."""
+
+    def __init__(self, clock: Callable[[], float], unix_ns: Callable[[], int] = time.time_ns) -> None:
+        self._clock = clock
+        self._unix_ns = unix_ns
+        self._set_ns = unix_ns()
+        """Since when the wall clock is known to run without a step."""
+        self._apart_s = self._set_ns / 1e9 - clock()
+        self._newest_s: float | None = None
+
+    def note(self, ancillary: Ancillary) -> None:
+        """A read has just returned with this beside its bytes."""
+        unix_ns, now_s = self._unix_ns(), self._clock()
+        apart_s = unix_ns / 1e9 - now_s
+        if abs(apart_s - self._apart_s) > STEP_S:
+            self._set_ns = unix_ns
+        self._apart_s = apart_s
+        self._newest_s = now_s
+        for level, kind, stamp in ancillary:
+            if kind == SO_TIMESTAMPNS and level == SOL_SOCKET:
+                whole_s, rest_ns = _STAMP.unpack(stamp)
+                arrived_ns = whole_s * 1_000_000_000 + rest_ns
+                if self._set_ns <= arrived_ns <= unix_ns:
+                    self._newest_s = now_s - (unix_ns - arrived_ns) / 1e9
+
+    def take_s(self) -> float:
+        """When the part that was just read arrived; now, where its socket does not note it. To be asked right after."""
+        newest_s, self._newest_s = self._newest_s, None
+        return self._clock() if newest_s is None else newest_s
+
+
+def stamped_socket(stamps: ArrivalStamps) -> type[Any]:
+    """The class that a plain socket of gevent becomes (``stamp``): its reads are noted."""
+
+    class StampedSocket(PlainSocket):  # type: ignore[misc]
+        """Of the same layout, so that a socket can become one."""
+
+        __slots__ = ()
+
+        def recv(self, size: int, flags: int = 0) -> bytes:
+            data: bytes
+            data, ancillary, _, _ = self.recvmsg(size, _ROOM, flags)
+            stamps.note(ancillary)
+            return data
+
+    return StampedSocket
+
+
+def stamp(sock: Any, stamped: type[Any]) -> Any:
+    """Ask the kernel for stamps, and note them from now on; another kind of socket, or of system, stays as it is."""
+    if sock.__class__ is PlainSocket and sys.platform == "linux":
+        with suppress(OSError):
+            sock.setsockopt(SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            sock.__class__ = stamped
+    return sock

@@ -1,0 +1,188 @@
+"""When an answer arrived: the kernel's stamp where it can be trusted, the time of the read where not."""
+
+# mypy: allow-untyped-calls, disable-error-code="attr-defined"
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gevent.socket
+import pytest
+from _answer import timed_answer
+from _arrived import SO_TIMESTAMPNS, ArrivalStamps, stamp, stamped_socket
+from geventhttpclient.response import HTTPSocketPoolResponse
+
+UNIX_S, MONOTONIC_S = 1_800_000_000, 5_000.0
+"""Both clocks when the process began."""
+NEAR_S = 0.03
+"""A process can be kept off its processor between its looks at the two clocks."""
+
+
+class Clocks:
+    """A monotonic clock, and a wall clock that can be set."""
+
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+        self.set_by_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return MONOTONIC_S + self.elapsed_s
+
+    def unix_ns(self) -> int:
+        return UNIX_S * 10**9 + round((self.elapsed_s + self.set_by_s) * 1e9)
+
+
+class Reads:
+    """Reads of a process whose clocks a test leads."""
+
+    def __init__(self) -> None:
+        self.clocks = Clocks()
+        self.stamps = ArrivalStamps(self.clocks.monotonic_s, self.clocks.unix_ns)
+
+    def stamp(self) -> bytes:
+        """What the kernel says of a packet that arrives now."""
+        return struct.pack("@qq", *divmod(self.clocks.unix_ns(), 10**9))
+
+    def read(self, *stamps: bytes) -> float:
+        """Seconds since the process began at which what is read now arrived."""
+        self.stamps.note([(socket.SOL_SOCKET, SO_TIMESTAMPNS, one) for one in stamps])
+        return self.stamps.take_s() - MONOTONIC_S
+
+    def wait(self, seconds: float) -> None:
+        self.clocks.elapsed_s += seconds
+
+    def set_wall_clock(self, by_s: float) -> None:
+        self.clocks.set_by_s += by_s
+
+
+@pytest.fixture
+def reads() -> Reads:
+    return Reads()
+
+
+def near(seconds: float) -> Any:
+    """Wall clocks of today have steps of a quarter of a microsecond as floats."""
+    return pytest.approx(seconds, abs=1e-6)
+
+
+def test_what_is_read_late_arrived_when_the_kernel_says(reads: Reads) -> None:
+    reads.wait(10.0)
+    came = reads.stamp()
+    reads.wait(3.0)
+    assert reads.read(came) == near(10.0)
+
+
+def test_what_has_no_stamp_arrived_when_it_was_read(reads: Reads) -> None:
+    reads.wait(10.0)
+    assert reads.read() == near(10.0)
+    reads.stamps.note([(socket.SOL_SOCKET, SO_TIMESTAMPNS + 1, reads.stamp()), (6, SO_TIMESTAMPNS, b"")])
+    reads.wait(1.0)
+    assert reads.stamps.take_s() == near(MONOTONIC_S + 10.0)
+
+
+def test_a_stamp_counts_for_one_read_alone(reads: Reads) -> None:
+    """A socket that notes nothing (TLS) is read right after one that does."""
+    reads.wait(10.0)
+    reads.read(reads.stamp())
+    reads.wait(2.0)
+    assert reads.stamps.take_s() == MONOTONIC_S + 12.0
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, -0.7, -0.002, 0.002, 0.7, 3600.0])
+def test_what_arrived_before_the_wall_clock_was_set_arrived_when_it_was_read(reads: Reads, step_s: float) -> None:
+    reads.wait(10.0)
+    first, second = reads.stamp(), reads.stamp()
+    reads.wait(0.001)
+    reads.set_wall_clock(step_s)
+    assert reads.read(first) == near(10.001)
+    assert reads.read(second) == near(10.001), "found out already, and not to be believed for that"
+    reads.wait(4000.0)
+    later = reads.stamp()
+    reads.wait(0.5)
+    assert reads.read(later) == near(4010.001), "clocks run alike again"
+
+
+def test_a_clock_that_is_slewed_is_trusted(reads: Reads) -> None:
+    reads.wait(1.0)
+    reads.set_wall_clock(0.0005)
+    came = reads.stamp()
+    reads.wait(0.2)
+    assert reads.read(came) == near(1.0)
+
+
+def test_no_stamp_is_from_the_time_before_the_process(reads: Reads) -> None:
+    came = struct.pack("@qq", UNIX_S - 1, 0)
+    reads.wait(1.0)
+    assert reads.read(came) == near(1.0)
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Any, Any]]:
+    """Client and server of a connection over loopback."""
+    with gevent.socket.create_server(("127.0.0.1", 0)) as listener:
+        client = gevent.socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+        with client, server:
+            yield client, server
+
+
+class Pool:
+    """Takes a connection back."""
+
+    def return_socket(self, sock: Any) -> None: ...
+
+    release_socket = return_socket
+
+
+def test_over_a_real_socket_an_answer_ends_before_its_reader_wakes_up(ends: tuple[Any, Any]) -> None:
+    client, server = ends
+    stamps = ArrivalStamps(time.perf_counter)
+    stamped = stamped_socket(stamps)
+    assert stamp(client, stamped).__class__ is stamped
+    answer_class = timed_answer(HTTPSocketPoolResponse, stamps.take_s, (stamped,))
+    before_s = time.perf_counter()
+    server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd")
+    after_s = time.perf_counter()
+    time.sleep(3 * NEAR_S)  # gevent's loop stands still meanwhile, as it does for other work of a generator
+    answer = answer_class(client, Pool())
+    assert answer.read() == b"abcd"
+    assert before_s - NEAR_S < answer.lab_end_s < after_s + NEAR_S
+
+
+def test_the_last_part_of_a_long_answer_counts(ends: tuple[Any, Any]) -> None:
+    client, server = ends
+    stamps = ArrivalStamps(time.perf_counter)
+    stamp(client, stamped_socket(stamps))
+    server.sendall(b"ab")
+    assert client.recv(4096) == b"ab"
+    first_s = stamps.take_s()
+    server.sendall(b"cd")
+    assert client.recv(1) == b"c"
+    second_s = stamps.take_s()
+    assert client.recv(4096) == b"d"
+    assert first_s < second_s
+    assert stamps.take_s() == pytest.approx(second_s, abs=NEAR_S)
+    server.close()
+    assert client.recv(4096) == b""
+    assert stamps.take_s() >= second_s
+
+
+def test_other_sockets_and_systems_stay_as_they_are(ends: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    stamped = stamped_socket(ArrivalStamps(time.perf_counter))
+
+    class Wrapped(gevent.socket.socket):  # type: ignore[misc, name-defined]
+        __slots__ = ()
+
+    client = ends[0]
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert stamp(client, stamped).__class__ is gevent.socket.socket
+    monkeypatch.undo()
+    client.__class__ = Wrapped
+    assert stamp(client, stamped).__class__ is Wrapped
+    client.__class__ = gevent.socket.socket
+    client.close()
+    assert stamp(client, stamped).__class__ is not stamped, "the kernel refused"

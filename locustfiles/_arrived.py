@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from socket import CMSG_SPACE, SOL_SOCKET
+from socket import AF_INET, CMSG_SPACE, SOCK_DGRAM, SOL_SOCKET, socket
 from typing import Any
 
 from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
@@ -63,6 +63,21 @@ class ArrivalStamps:
         """When the part that was just read arrived; now, where its socket does not note it. To be asked right after."""
         newest_s, self._newest_s = self._newest_s, None
         return self._clock() if newest_s is None else newest_s
+
+
+def keep_stamping() -> socket | None:
+    """A socket that keeps the kernel at it while it is open, None where it stamps nothing.
+
+    The kernel stamps only while some socket asks for it, and begins a little later, now and then some seconds. Between
+    two loads there may be no other.
+    """
+    keeper = socket(AF_INET, SOCK_DGRAM)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            keeper.setsockopt(SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            return keeper
+    keeper.close()
+    return None
 
 
 def stamped_socket(stamps: ArrivalStamps) -> type[Any]:

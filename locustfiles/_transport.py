@@ -21,7 +21,7 @@ import gevent
 import geventhttpclient
 import geventhttpclient.client
 from _answer import timed_answer
-from _arrived import ArrivalStamps, stamp, stamped_socket
+from _arrived import ArrivalStamps, keep_stamping, stamp, stamped_socket
 from _recorder import UNSENT, Recorder
 from gevent import getcurrent
 from gevent.monkey import get_original
@@ -109,6 +109,7 @@ def make_exact(recorder: Recorder) -> None:
     _check_names()
     stamps = ArrivalStamps(recorder.clock)
     stamped = stamped_socket(stamps)
+    stamped.lab_keeper = keep_stamping()  # open as long as there are such sockets
     replaced: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (geventhttpclient.client, RETRY_RULE, lambda _: never_retry),
         (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, stamps.take_s, (PlainSocket, stamped))),

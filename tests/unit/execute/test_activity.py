@@ -21,13 +21,16 @@ from loadlab.execute.activity import (
     timer_overshoot_s,
 )
 
-WAITS = "import sys; sys.stdin.read()"
+WAITS = "import sys; print(flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
     """A process of ours that waits to be told to end."""
-    with subprocess.Popen([sys.executable, "-c", WAITS, "-m", "upstream"], stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", WAITS, "-m", "upstream"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # the kernel shows no command of a process that is about to begin
         yield process
         process.communicate()
 

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import gevent.socket
 import pytest
 from _answer import timed_answer
-from _arrived import SO_TIMESTAMPNS, ArrivalStamps, stamp, stamped_socket
+from _arrived import SO_TIMESTAMPNS, ArrivalStamps, keep_stamping, stamp, stamped_socket
 from geventhttpclient.response import HTTPSocketPoolResponse
 
 UNIX_S, MONOTONIC_S = 1_800_000_000, 5_000.0
@@ -130,6 +131,21 @@ def ends() -> Iterator[tuple[Any, Any]]:
             yield client, server
 
 
+def stamps_of(client: Any, server: Any) -> ArrivalStamps:
+    """Of a connection whose packets are stamped by now: the kernel begins a little after it was asked to."""
+    stamps = ArrivalStamps(time.perf_counter)
+    client.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    for _ in range(500):
+        server.sendall(b"?")
+        if client.recvmsg(1, socket.CMSG_SPACE(16))[1]:
+            break
+        gevent.sleep(0.01)
+    else:
+        pytest.fail("the kernel stamps nothing")
+    assert stamp(client, stamped_socket(stamps)).__class__ is not gevent.socket.socket
+    return stamps
+
+
 class Pool:
     """Takes a connection back."""
 
@@ -140,10 +156,8 @@ class Pool:
 
 def test_over_a_real_socket_an_answer_ends_before_its_reader_wakes_up(ends: tuple[Any, Any]) -> None:
     client, server = ends
-    stamps = ArrivalStamps(time.perf_counter)
-    stamped = stamped_socket(stamps)
-    assert stamp(client, stamped).__class__ is stamped
-    answer_class = timed_answer(HTTPSocketPoolResponse, stamps.take_s, (stamped,))
+    stamps = stamps_of(client, server)
+    answer_class = timed_answer(HTTPSocketPoolResponse, stamps.take_s, (client.__class__,))
     before_s = time.perf_counter()
     server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd")
     after_s = time.perf_counter()
@@ -155,8 +169,7 @@ def test_over_a_real_socket_an_answer_ends_before_its_reader_wakes_up(ends: tupl
 
 def test_the_last_part_of_a_long_answer_counts(ends: tuple[Any, Any]) -> None:
     client, server = ends
-    stamps = ArrivalStamps(time.perf_counter)
-    stamp(client, stamped_socket(stamps))
+    stamps = stamps_of(client, server)
     server.sendall(b"ab")
     assert client.recv(4096) == b"ab"
     first_s = stamps.take_s()
@@ -169,6 +182,15 @@ def test_the_last_part_of_a_long_answer_counts(ends: tuple[Any, Any]) -> None:
     server.close()
     assert client.recv(4096) == b""
     assert stamps.take_s() >= second_s
+
+
+def test_the_kernel_is_kept_at_it_where_it_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = keep_stamping()
+    assert keeper is not None
+    with keeper:
+        assert keeper.getsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS) == 1
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert keep_stamping() is None
 
 
 def test_other_sockets_and_systems_stay_as_they_are(ends: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:

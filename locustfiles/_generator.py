@@ -10,41 +10,23 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from dataclasses import dataclass
 from typing import Any
 
 import gevent
 from _abandon import abandon
-from _health import CpuMeter, CpuReading, probe_lag
+from _health import CpuMeter, probe_lag
 from _histogram import sparse_of
 from _open_summary import OpenSummary
+from _open_windows import OpenWindows
 from _recorder import Recorder
 from _roster import Roster
-from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, WindowTally, joined
+from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, joined
 from _totals import Totals
-from gevent.event import Event
 from locust.exception import RPCError
 
 logger = logging.getLogger(__name__)
 
 PULSE_INTERVAL_S = 0.25
-READ_ROUNDS, READ_ROUND_S = 2, 0.001
-"""A closed window waits for answers that arrived in it and are not read yet: in each round the loop looks for them."""
-MOST_PIECES, MOST_ROWS = 64, 5000
-"""Slices, and requests in them, that are kept until their window closes: many cost little more to add than one."""
-LATE_VERDICT_S = 0.25
-"""How long a closed window waits for scenarios to judge (catch_response) what ended in it."""
-
-
-@dataclass(slots=True)
-class OpenWindow:
-    """A window on this worker from the order to open it until its part is sent."""
-
-    id: str
-    tally: WindowTally
-    nearer: Event
-    late_s: float
-    at_open: CpuReading | None = None
 
 
 class Generator:
@@ -53,12 +35,10 @@ class Generator:
     def __init__(self, runner: Any, recorder: Recorder, roster: Roster) -> None:
         self._runner = runner
         self._recorder = recorder
-        self._roster = roster
         self._meter = CpuMeter()
-        self._windows: dict[str, OpenWindow] = {}
+        self._windows = OpenWindows(recorder, roster, self._meter, send=self._send, cut=self._fold)
         self._totals = Totals(float(runner.environment.parsed_options.good_within_s))
         self._open = OpenSummary()
-        self._unfolded: list[Slice] = []
         self._recent: list[Slice] = []
         self._pulse_reading = self._meter.read()
         self._pulsed_s = recorder.cut_s
@@ -77,8 +57,7 @@ class Generator:
         """Send whatever is there, because this process ends now."""
         self._ending = True
         self._fold()
-        for window in list(self._windows.values()):
-            self._finish(window, early=True)
+        self._windows.end()
         self._send("lab_bye", self._figures())
 
     def end_open_load(self, **_: Any) -> None:
@@ -114,70 +93,17 @@ class Generator:
         self._send("lab_reply", answer)
 
     def _on_open(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
-        order = msg.data
-        tally = WindowTally(order["opens_s"], order["closes_s"], order["good_within_s"])
-        late_s = max(0.0, self._recorder.cut_s - tally.opens_s)
-        window = OpenWindow(order["id"], tally, Event(), late_s)
-        self._fold_windows()
-        self._windows[window.id] = window
-        gevent.spawn(self._attend, window)
+        self._windows.open(msg.data)
 
     def _on_close(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
-        window = self._windows.get(msg.data["id"])
-        if window is not None:
-            nearer_s = max(msg.data["closes_s"], self._recorder.cut_s)
-            window.tally.closes_s = min(window.tally.closes_s, nearer_s)
-            window.nearer.set()
-
-    def _attend(self, window: OpenWindow) -> None:
-        clock, tally = self._recorder.clock, window.tally
-        window.nearer.wait(max(0.0, tally.opens_s - clock()))
-        window.at_open = self._meter.read()
-        while (left_s := tally.closes_s - clock()) > 0:
-            window.nearer.clear()
-            window.nearer.wait(left_s)
-        for _ in range(READ_ROUNDS):
-            gevent.sleep(READ_ROUND_S)
-        self._fold()
-        if self._recorder.awaits_verdict(tally.opens_s, tally.closes_s):
-            gevent.sleep(LATE_VERDICT_S)
-        if window.id in self._windows:
-            self._finish(window, early=False)
-
-    def _finish(self, window: OpenWindow, *, early: bool) -> None:
-        recorder, tally = self._recorder, window.tally
-        ended_s = min(tally.closes_s, recorder.clock())
-        unjudged = recorder.give_up_unjudged(tally.opens_s, ended_s)
-        self._fold()
-        self._fold_windows()
-        del self._windows[window.id]
-        now = self._meter.read()
-        part = tally.part(recorder.outcomes.name_of)
-        part["id"] = window.id
-        part["ended_s"] = ended_s - tally.opens_s
-        part["early"] = early
-        part["late_s"] = window.late_s
-        part["unjudged"] = unjudged
-        part["own_waits"] = sorted(self._roster.own_waits)
-        part["health"] = self._meter.between(window.at_open or now, now)
-        self._send("lab_part", part)
+        self._windows.close(msg.data["id"], msg.data["closes_s"])
 
     def _fold(self) -> None:
         piece = self._recorder.cut()
         self._totals.fold(piece)
         self._open.fold(piece)
         self._recent.append(piece)
-        if self._windows:
-            self._unfolded.append(piece)
-            if len(self._unfolded) > MOST_PIECES or sum(len(one.rows) for one in self._unfolded) > MOST_ROWS:
-                self._fold_windows()
-
-    def _fold_windows(self) -> None:
-        if self._unfolded:
-            piece = joined(self._unfolded)
-            self._unfolded.clear()
-            for window in self._windows.values():
-                window.tally.fold(piece)
+        self._windows.take(piece)
 
     def _pulse(self) -> None:
         """Tell the master every quarter of a second what goes on; silence tells it that this process is gone."""

@@ -17,6 +17,7 @@ from typing import Any
 import gevent
 from _arrivals import Arrivals, deal_starts
 from _collector import calm_collector
+from _cookies import SparingCookieJar
 from _drain import forget_stop_timeout
 from _fleet import Fleet
 from _generator import Generator
@@ -39,6 +40,7 @@ from geventhttpclient.useragent import CompatRequest
 from locust import HttpUser, TaskSet, User, argument_parser, events
 from locust.clients import HttpSession
 from locust.clients import ResponseContextManager as Report
+from locust.contrib import fasthttp
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser, FastResponse
 from locust.contrib.fasthttp import ResponseContextManager as FastReport
 from locust.runners import MasterRunner, WorkerRunner
@@ -53,6 +55,7 @@ ARRIVALS = Arrivals(RECORDER, ROSTER)
 def wrap_classes() -> None:
     """Have every user, HTTP session and wait of this process led and recorded."""
     make_exact(RECORDER)
+    setattr(fasthttp, "CookieJar", SparingCookieJar)  # noqa: B010 - Locust makes its jars of this name
     headers = headers_from_environment(os.environ)
     # Locust builds its argument parser anew for each of its options whenever a worker is told to spawn or stop
     # users, 0.1 to 0.4 s of processor time in which nothing else runs. The result never changes.

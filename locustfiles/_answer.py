@@ -8,28 +8,36 @@ nothing, in the very stretch in which users send one after another. Here it wait
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
+from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
 
-def timed_answer(answer: Any, arrived_s: Callable[[], float], plain: Collection[type]) -> type[Any]:
+
+def timed_answer(
+    answer: Any,
+    clock: Callable[[], float],
+    arrived_s: Callable[[], float] | None = None,
+    stamped: tuple[type, ...] = (),
+) -> type[Any]:
     """A class to stand in for HTTPSocketPoolResponse.
 
-    ``lab_end_s``: when its newest part arrived, which ``arrived_s`` tells right after the read, before anything is made
-    of that. plain: classes of sockets that a poll tells all of; TLS keeps data where no poll sees it.
+    ``lab_end_s``: when its newest part arrived, told by ``arrived_s`` right after a read from one of the classes of
+    sockets that are ``stamped``; from another one, when it was read. Nothing is made of that part before.
     """
-    feed, read_headers = answer.feed, answer._read_headers
+    feed, read_headers, plain = answer.feed, answer._read_headers, (PlainSocket, *stamped)
+    told_s = arrived_s or clock
 
     class TimedAnswer(answer):  # type: ignore[misc]
         """What a request waits for."""
 
         def feed(self, data: bytes) -> None:
-            self.lab_end_s = arrived_s()
+            self.lab_end_s = told_s() if self._sock.__class__ in stamped else clock()
             feed(self, data)
 
         def _read_headers(self, pre_buffered: bytes = b"") -> None:
             sock = self._sock
-            if not pre_buffered and sock.__class__ in plain:
+            if not pre_buffered and sock.__class__ in plain:  # TLS keeps data where no poll sees it
                 try:
                     sock._wait(sock._read_event)
                 except BaseException:

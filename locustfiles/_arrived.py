@@ -6,7 +6,8 @@ halted reads an answer late, but it arrived when it did. Where no stamp comes (T
 read stands.
 
 The stamp is on the wall clock, the recorder on a monotonic one. Between arrival and read both run alike but for a step
-of the wall clock: what may have arrived before a step is not taken from its stamp.
+of the wall clock: what may have arrived before a step is not taken from its stamp. A packet that overtook a lost one
+waits for it with a stamp that is too early: from a connection on which that happened the time of the read stands.
 """
 
 # mypy: allow-untyped-calls
@@ -18,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from socket import AF_INET, CMSG_SPACE, SOCK_DGRAM, SOL_SOCKET, socket
+from socket import AF_INET, CMSG_SPACE, IPPROTO_TCP, SOCK_DGRAM, SOL_SOCKET, TCP_INFO, socket
 from typing import Any
 
 from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
@@ -28,7 +29,10 @@ SO_TIMESTAMPNS = 35
 _STAMP = struct.Struct("@qq")
 _ROOM = CMSG_SPACE(_STAMP.size)
 STEP_S = 0.001
-"""Clocks that part by more between two reads: one was set. A clock that is slewed drifts by 0.5 ms a second at most."""
+"""Clocks that part by more between two reads: the wall clock was set. Slewing moves both alike."""
+LOOPBACK = ("127.", "::1", "::ffff:127.")
+_OUT_OF_ORDER = slice(224, 228)
+"""Of struct tcp_info: tcpi_rcv_ooopack."""
 
 Ancillary = Iterable[tuple[int, int, bytes]]
 
@@ -80,10 +84,19 @@ def keep_stamping() -> socket | None:
     return None
 
 
-def stamped_socket(stamps: ArrivalStamps) -> type[Any]:
-    """The class that a plain socket of gevent becomes (``stamp``): its reads are noted."""
+def came_out_of_order(sock: Any) -> bool:
+    """Whether any packet of this connection ever did, or nobody can tell (before Linux 5.4).
 
-    class StampedSocket(PlainSocket):  # type: ignore[misc]
+    The later packets of a gap that a lost one left have their stamps already when it is filled.
+    """
+    info: bytes = sock.getsockopt(IPPROTO_TCP, TCP_INFO, _OUT_OF_ORDER.stop)
+    return any(info[_OUT_OF_ORDER]) or len(info) < _OUT_OF_ORDER.stop
+
+
+def stamped_sockets(stamps: ArrivalStamps) -> tuple[type[Any], type[Any]]:
+    """The classes that a plain socket of gevent becomes (``stamp``) near, on this machine's loopback, and far."""
+
+    class NearSocket(PlainSocket):  # type: ignore[misc]
         """Of the same layout, so that a socket can become one."""
 
         __slots__ = ()
@@ -94,13 +107,25 @@ def stamped_socket(stamps: ArrivalStamps) -> type[Any]:
             stamps.note(ancillary)
             return data
 
-    return StampedSocket
+    class FarSocket(NearSocket):
+        """Where packets get lost, stamps of a connection count until one did."""
+
+        __slots__ = ()
+
+        def recv(self, size: int, flags: int = 0) -> bytes:
+            data: bytes
+            data, ancillary, _, _ = self.recvmsg(size, _ROOM, flags)
+            stamps.note(() if came_out_of_order(self) else ancillary)
+            return data
+
+    return NearSocket, FarSocket
 
 
-def stamp(sock: Any, stamped: type[Any]) -> Any:
+def stamp(sock: Any, near: type[Any], far: type[Any]) -> Any:
     """Ask the kernel for stamps, and note them from now on; another kind of socket, or of system, stays as it is."""
     if sock.__class__ is PlainSocket and sys.platform == "linux":
         with suppress(OSError):
+            is_near = sock.getpeername()[0].startswith(LOOPBACK)
             sock.setsockopt(SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            sock.__class__ = stamped
+            sock.__class__ = near if is_near else far
     return sock

@@ -106,8 +106,8 @@ class Recorder:
                 self._settle(me, (due_s, begun_s), result)
                 return result
             send_s, answer = in_flight.pop(me), result._response
-            end_s = getattr(answer, "lab_end_s", last["at_s"]) if answer.message_complete else last["at_s"]
             send_s = begun_s if send_s is UNSENT else send_s
+            end_s = max(send_s, getattr(answer, "lab_end_s", last["at_s"]) if answer.message_complete else last["at_s"])
             verdict = OK if last["exception"] is None else FAILED
             append((due_s, send_s, end_s, (end_s - send_s) * 1e3, answer.get_code(), verdict))
             chore((begun_s, send_s, end_s, clock()))
@@ -245,7 +245,7 @@ class Recorder:
         reported = last["response"] is response
         error = last["exception"] if reported else getattr(response, "error", None)
         code = response.status_code or self.outcomes.code_of_error(error)
-        end_s = end_of(response, last["at_s"] if reported else now_s)
+        end_s = max(send_s, end_of(response, last["at_s"] if reported else now_s))
         latency_ms, verdict = (end_s - send_s) * 1e3, OK if error is None else FAILED
         if not reported and meta:
             self._unjudged[id(response)] = ((due_s, send_s), end_s, code, response)

@@ -21,7 +21,7 @@ import gevent
 import geventhttpclient
 import geventhttpclient.client
 from _answer import timed_answer
-from _arrived import ArrivalStamps, keep_stamping, stamp, stamped_socket
+from _arrived import ArrivalStamps, keep_stamping, stamp, stamped_sockets
 from _recorder import UNSENT, Recorder
 from gevent import getcurrent
 from gevent.monkey import get_original
@@ -77,13 +77,13 @@ def _look_at(sock: Any) -> Callable[[int], list[Any]]:
 
 
 def sent_with_its_connection(
-    create: Callable[[Any], Any], recorder: Recorder, stamped: type[Any]
+    create: Callable[[Any], Any], recorder: Recorder, near: type[Any], far: type[Any]
 ) -> Callable[[Any], Any]:
     """Wrap ConnectionPool._create_socket: a request that needs a new connection is sent when that is begun."""
 
     def creating(pool: Any) -> Any:
         recorder.send()
-        return stamp(create(pool), stamped)
+        return stamp(create(pool), near, far)
 
     return creating
 
@@ -108,13 +108,13 @@ def make_exact(recorder: Recorder) -> None:
     """Change all of it for this process; SystemExit with one line where a library is not the one that is known."""
     _check_names()
     stamps = ArrivalStamps(recorder.clock)
-    stamped = stamped_socket(stamps)
-    stamped.lab_keeper = keep_stamping()  # open as long as there are such sockets
+    stamped = near, far = stamped_sockets(stamps)
+    near.lab_keeper = keep_stamping()  # open as long as there are such sockets
     replaced: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (geventhttpclient.client, RETRY_RULE, lambda _: never_retry),
-        (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, stamps.take_s, (PlainSocket, stamped))),
+        (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, recorder.clock, stamps.take_s, stamped)),
         (ConnectionPool, ALIVE_CHECK, lambda _: give_way_and_look(recorder)),
-        (ConnectionPool, CONNECT, lambda create: sent_with_its_connection(create, recorder, stamped)),
+        (ConnectionPool, CONNECT, lambda create: sent_with_its_connection(create, recorder, near, far)),
     ]
     for owner, name, wrap in replaced:
         setattr(owner, name, wrap(getattr(owner, name)))

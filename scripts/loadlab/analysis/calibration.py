@@ -33,6 +33,10 @@ P50_MOST_RATIO = 0.02
 P99_MOST_RATIO = 0.10
 FLOOR_S = 0.0002
 """An error within this is never called one: the kernel and the loopback are in it."""
+DELIVERED_LEAST_RATIO = 0.98
+"""Of what so many users ask for: how late a generator is itself is in no latency, but in how seldom its users ask."""
+RATE_MOST_RATIO = 0.05
+"""How far the rates of one generator and of two may be apart."""
 QUIET_RATIO = 0.02
 """A core that is paused for more of its time than this has other work."""
 LONG_DELAY_S = 0.01
@@ -113,7 +117,7 @@ def doubling(one: Step, two: Step) -> Doubling | None:
         rate_ratio=two.delivered_rps / one.delivered_rps,
         p50_ratio=1.0 + p50,
         p99_ratio=1.0 + p99,
-        agrees=close,
+        agrees=close and abs(two.delivered_rps / one.delivered_rps - 1.0) <= RATE_MOST_RATIO,
     )
 
 
@@ -186,6 +190,11 @@ def _faults(step: Step, window: LoadWindow) -> Iterator[str]:
         yield "no request was answered"
     if step.order.rate_rps is not None:
         yield from open_faults(step.open)
+    elif step.order.purpose == "users" and step.delivered_rps < DELIVERED_LEAST_RATIO * step.asked_rps:
+        yield (
+            f"{step.delivered_rps:.1f} of {step.asked_rps:.1f} requests a second that so many users ask for, "
+            f"at least {format_percent(DELIVERED_LEAST_RATIO)} expected"
+        )
     yield from _off("", step.recorded, step.truth)
     if step.open is not None:
         yield from _off("response ", step.open.recorded, step.open.truth)

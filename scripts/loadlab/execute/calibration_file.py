@@ -16,8 +16,8 @@ from loadlab.execute.machine import Machine
 from loadlab.model.calibration import Calibration
 
 NAME = "calibration.json"
-FORMAT = 2
-"""1 had its rates from closed loops."""
+FORMAT = 3
+"""1 had its rates from closed loops; in 2 an answer ended when the generator read it."""
 PACKAGES = ("locust", "gevent", "geventhttpclient", "numpy", "loadlab")
 """Whose versions a calibration is only good for."""
 

@@ -85,6 +85,20 @@ def test_the_rate_asked_for_is_that_of_users_who_lose_no_time() -> None:
     assert step.delivered_rps == pytest.approx(99.0)
 
 
+@pytest.mark.parametrize(("answers", "truthful"), [(197, True), (195, False)])
+def test_users_who_ask_less_often_than_they_should_are_not_truthful_however_right_their_latencies(
+    answers: int, truthful: bool
+) -> None:
+    order = make_order(purpose="users", users=20, think_s=0.19)
+    step = judge_step(order, make_logs([0.01] * answers, [0.0] * answers))
+    assert step.truthful is truthful
+    if not truthful:
+        assert step.faults == (
+            f"{step.delivered_rps:.1f} of 100.0 requests a second that so many users ask for, at least 98 % expected",
+        )
+    assert judge_step(replace(order, purpose="latency"), make_logs([0.01] * 150, [0.0] * 150)).truthful
+
+
 def test_the_reach_ends_below_the_first_rung_that_failed_twice() -> None:
     steps = [make_step(purpose="rate", users=u, delivered_rps=200.0 * u) for u in (5, 10, 15)]
     bad = make_step(purpose="rate", users=20, delivered_rps=3900.0, faults=("p99",))
@@ -105,6 +119,9 @@ def test_two_generators_agree_with_one_or_not() -> None:
     alike = doubling(one, make_step(purpose="doubling", recorded_s=0.0101, delivered_rps=990.0))
     assert alike is not None
     assert (alike.agrees, alike.rate_ratio) == (True, 0.99)
+    slow = doubling(one, make_step(purpose="doubling", recorded_s=0.0100, delivered_rps=1060.0))
+    assert slow is not None
+    assert (slow.agrees, slow.rate_ratio) == (False, 1.06)
     apart = doubling(one, make_step(purpose="doubling", recorded_s=0.0112))
     assert apart is not None
     assert not apart.agrees

@@ -8,13 +8,14 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
 import gevent.socket
 import pytest
 from _answer import timed_answer
-from _arrived import SO_TIMESTAMPNS, ArrivalStamps, keep_stamping, stamp, stamped_socket
+from _arrived import SO_TIMESTAMPNS, ArrivalStamps, came_out_of_order, keep_stamping, stamp, stamped_sockets
 from geventhttpclient.response import HTTPSocketPoolResponse
 
 UNIX_S, MONOTONIC_S = 1_800_000_000, 5_000.0
@@ -107,7 +108,7 @@ def test_what_arrived_before_the_wall_clock_was_set_arrived_when_it_was_read(rea
     assert reads.read(later) == near(4010.001), "clocks run alike again"
 
 
-def test_a_clock_that_is_slewed_is_trusted(reads: Reads) -> None:
+def test_clocks_that_part_by_less_than_a_millisecond_are_believed(reads: Reads) -> None:
     reads.wait(1.0)
     reads.set_wall_clock(0.0005)
     came = reads.stamp()
@@ -142,7 +143,8 @@ def stamps_of(client: Any, server: Any) -> ArrivalStamps:
         gevent.sleep(0.01)
     else:
         pytest.fail("the kernel stamps nothing")
-    assert stamp(client, stamped_socket(stamps)).__class__ is not gevent.socket.socket
+    near, far = stamped_sockets(stamps)
+    assert stamp(client, near, far).__class__ is near
     return stamps
 
 
@@ -157,7 +159,7 @@ class Pool:
 def test_over_a_real_socket_an_answer_ends_before_its_reader_wakes_up(ends: tuple[Any, Any]) -> None:
     client, server = ends
     stamps = stamps_of(client, server)
-    answer_class = timed_answer(HTTPSocketPoolResponse, stamps.take_s, (client.__class__,))
+    answer_class = timed_answer(HTTPSocketPoolResponse, time.perf_counter, stamps.take_s, (client.__class__,))
     before_s = time.perf_counter()
     server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd")
     after_s = time.perf_counter()
@@ -170,18 +172,58 @@ def test_over_a_real_socket_an_answer_ends_before_its_reader_wakes_up(ends: tupl
 def test_the_last_part_of_a_long_answer_counts(ends: tuple[Any, Any]) -> None:
     client, server = ends
     stamps = stamps_of(client, server)
-    server.sendall(b"ab")
-    assert client.recv(4096) == b"ab"
-    first_s = stamps.take_s()
-    server.sendall(b"cd")
-    assert client.recv(1) == b"c"
-    second_s = stamps.take_s()
-    assert client.recv(4096) == b"d"
-    assert first_s < second_s
-    assert stamps.take_s() == pytest.approx(second_s, abs=NEAR_S)
+    server.sendall(b"ef")
+    time.sleep(3 * NEAR_S)
+    sent_s = time.perf_counter()
+    server.sendall(b"gh")
+    time.sleep(3 * NEAR_S)
+    assert client.recv(4096) == b"efgh", "read at once"
+    assert sent_s - NEAR_S < stamps.take_s() < sent_s + NEAR_S
     server.close()
     assert client.recv(4096) == b""
-    assert stamps.take_s() >= second_s
+    assert stamps.take_s() > sent_s + NEAR_S, "an end has no stamp"
+
+
+@pytest.mark.parametrize("is_disordered", [False, True])
+def test_far_connections_are_believed_until_a_packet_was_overtaken(
+    ends: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, is_disordered: bool
+) -> None:
+    client, server = ends
+    stamps = stamps_of(client, server)
+    client.__class__ = gevent.socket.socket
+    monkeypatch.setattr("_arrived.LOOPBACK", ("10.",))
+    near, far = stamped_sockets(stamps)
+    assert stamp(client, near, far).__class__ is far
+    assert not came_out_of_order(client)
+    monkeypatch.setattr("_arrived.came_out_of_order", lambda _: is_disordered)
+    sent_s = time.perf_counter()
+    server.sendall(b"ab")
+    time.sleep(3 * NEAR_S)
+    assert client.recv(4096) == b"ab"
+    assert (stamps.take_s() > sent_s + NEAR_S) is is_disordered
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        (bytes(228), False),
+        (bytes(224) + b"\x01\x00\x00\x00", True),
+        (bytes(224) + b"\x00\x01\x00\x00", True),
+        (bytes(220), True),
+    ],
+)
+def test_packets_out_of_order_are_counted_by_the_kernel(info: bytes, expected: bool) -> None:
+    assert came_out_of_order(SimpleNamespace(getsockopt=lambda *_: info)) is expected
+
+
+def test_what_an_unstamped_socket_reads_is_timed_by_the_read() -> None:
+    stamps = ArrivalStamps(time.perf_counter)
+    answer_class = timed_answer(HTTPSocketPoolResponse, lambda: 5.0, stamps.take_s, stamped_sockets(stamps))
+    client, server = gevent.socket.socketpair()
+    with client, server:
+        stamps.note(())  # left over from another socket
+        server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd")
+        assert answer_class(client, Pool()).lab_end_s == 5.0
 
 
 def test_the_kernel_is_kept_at_it_where_it_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,17 +236,17 @@ def test_the_kernel_is_kept_at_it_where_it_stamps(monkeypatch: pytest.MonkeyPatc
 
 
 def test_other_sockets_and_systems_stay_as_they_are(ends: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    stamped = stamped_socket(ArrivalStamps(time.perf_counter))
+    near, far = stamped_sockets(ArrivalStamps(time.perf_counter))
 
     class Wrapped(gevent.socket.socket):  # type: ignore[misc, name-defined]
         __slots__ = ()
 
     client = ends[0]
     monkeypatch.setattr("sys.platform", "darwin")
-    assert stamp(client, stamped).__class__ is gevent.socket.socket
+    assert stamp(client, near, far).__class__ is gevent.socket.socket
     monkeypatch.undo()
     client.__class__ = Wrapped
-    assert stamp(client, stamped).__class__ is Wrapped
+    assert stamp(client, near, far).__class__ is Wrapped
     client.__class__ = gevent.socket.socket
     client.close()
-    assert stamp(client, stamped).__class__ is not stamped, "the kernel refused"
+    assert stamp(client, near, far).__class__ is gevent.socket.socket, "the kernel refused"

@@ -100,6 +100,26 @@ def test_a_window_reads_what_had_arrived_in_it_and_was_not_read_when_it_closed(
     assert worker.parts["w"]["ok"] == 1
 
 
+@pytest.mark.parametrize("most_rows", [-1, 5000])
+def test_an_answer_that_arrived_before_a_cut_and_was_read_after_it_counts_once(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, most_rows: int
+) -> None:
+    monkeypatch.setattr(_open_windows, "MOST_ROWS", most_rows)
+    worker.open("w", 100.0, 110.0)
+    user = object()
+    worker.recorder.in_flight[user] = 100.75
+    worker.pass_to(101.05)
+    del worker.recorder.in_flight[user]
+    worker.pass_to(102.0, 101.0)
+    worker.windows.end()
+    part = worker.parts["w"]
+    assert (part["ok"], part["sent"], part["in_flight_max"]) == (1, 1, 1)
+    assert part["request_time_s"] == pytest.approx(0.25 if most_rows > 0 else 0.30), (
+        "up to the cut, if that is added up"
+    )
+    assert part["idle_s"] == pytest.approx(2.0 - part["request_time_s"])
+
+
 def test_few_slices_are_kept_of_a_long_window_in_which_little_happens(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,6 @@ from _answer import end_s, timed_answer
 from _collector import YOUNG, calm_collector
 from geventhttpclient.response import HTTPConnectionClosed, HTTPSocketPoolResponse
 
-PLAIN = (gevent.socket.socket,)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 
 
@@ -46,7 +45,7 @@ def pool() -> Pool:
 def answer_class() -> Any:
     """Its clock counts how often it is read."""
     ticks = count(1)
-    return timed_answer(HTTPSocketPoolResponse, lambda: float(next(ticks)), PLAIN)
+    return timed_answer(HTTPSocketPoolResponse, lambda: float(next(ticks)))
 
 
 def sends(server: Any, *parts: bytes) -> None:
@@ -83,7 +82,7 @@ def test_the_time_of_reading_is_taken_before_anything_is_made_of_the_answer(pair
         return 5.0
 
     sends(pair[1], HEAD + b"abcd")
-    timed_answer(Noting, clock, PLAIN)(pair[0], pool)
+    timed_answer(Noting, clock)(pair[0], pool)
     assert notes == ["clock", "parsed"]
 
 
@@ -103,7 +102,7 @@ def test_an_answer_beyond_4_kib_is_parsed_part_by_part_and_ends_before_the_last_
 
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 8192\r\n\r\n"
     pair[1].sendall(head + b"x" * 8192)
-    answer = timed_answer(Noting, clock, PLAIN)(pair[0], pool)
+    answer = timed_answer(Noting, clock)(pair[0], pool)
     assert len(answer.read()) == 8192
     assert notes == ["clock", 4096, "clock", 4096, "clock", len(head)]
     assert end_s(SimpleNamespace(_response=answer), 77.0) == 5.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
+from golden.arrival import ROOM, ArrivalClock, ask_for_stamps
 from golden.wire import BadRequest, Request, next_request
 
 READ_BYTES = 65_536
@@ -16,9 +17,11 @@ class Connection:
     """``last_due_ns``: an answer never leaves before that of an earlier request, so none is due before it either."""
 
     __slots__ = (
+        "_arrivals",
         "_buffer",
         "_out",
         "_sock",
+        "arrived_ns",
         "begun_ns",
         "fd",
         "is_ending",
@@ -28,10 +31,12 @@ class Connection:
         "watched",
     )
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, arrivals: ArrivalClock) -> None:
         sock.setblocking(False)
+        ask_for_stamps(sock)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
+        self._arrivals = arrivals
         self._buffer = b""
         self._out = b""
         self.fd = sock.fileno()
@@ -39,6 +44,8 @@ class Connection:
         self.is_ending = False
         self.last_due_ns = 0
         self.waiting = 0
+        self.arrived_ns = 0
+        """When the newest of what was read arrived."""
         self.begun_ns = 0
         """When the request began that is not all there yet; 0 without one."""
         self.watched = 0
@@ -54,17 +61,18 @@ class Connection:
         """Whether another request would be taken up now."""
         return not (self.is_ending or self._out or self.waiting >= MOST_WAITING)
 
-    def read(self, now_ns: int) -> bool:
+    def read(self) -> bool:
         """Take what has come; False when the client is gone."""
         try:
-            data = self._sock.recv(READ_BYTES)
+            data, ancillary, _, _ = self._sock.recvmsg(READ_BYTES, ROOM)
         except BlockingIOError:
             return True
         except OSError:
             return False
         if not data:
             return False
-        self.begun_ns = self.begun_ns or now_ns
+        self.arrived_ns = self._arrivals.arrived_ns(ancillary)
+        self.begun_ns = self.begun_ns or self.arrived_ns
         self._buffer = self._buffer + data if self._buffer else data
         return True
 

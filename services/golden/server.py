@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from golden.accuracy import Accuracy
 from golden.answers import programmed, whole_answer
+from golden.arrival import ArrivalClock, ask_for_stamps
 from golden.connection import Connection
 from golden.pages import Counts, own_page, summary
 from golden.program import Draws
@@ -47,6 +48,8 @@ class GoldenServer:
         self._clock_ns = clock_ns
         self._listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
         self._listener.setblocking(False)
+        ask_for_stamps(self._listener)
+        self._arrivals = ArrivalClock(clock_ns)
         self.port: int = self._listener.getsockname()[1]
         self._spin_ns = round(settings.spin_ms * 1e6)
         self._watch_ns = round(settings.watch_ms * 1e6)
@@ -125,17 +128,19 @@ class GoldenServer:
             if fd == self._listener.fileno():
                 self._accept()
             return
-        now_ns = self._clock_ns()
         if events & WRITE:
             if not connection.send_rest():
                 self._lose(connection)
                 return
             self._after(connection)
-        elif not connection.read(now_ns):
+            arrival_ns = self._clock_ns()
+        elif not connection.read():
             self._lose(connection)
             return
+        else:
+            arrival_ns = connection.arrived_ns
         if connection.is_open:
-            self._take_up(connection, now_ns)
+            self._take_up(connection, arrival_ns)
 
     def _take_up(self, connection: Connection, arrival_ns: int) -> None:
         """Every request that is all there gets its moment."""
@@ -219,7 +224,7 @@ class GoldenServer:
                 self._epoll.unregister(self._listener.fileno())
                 self._is_accepting = False
                 return
-            connection = Connection(sock)
+            connection = Connection(sock, self._arrivals)
             self._connections[connection.fd] = connection
             connection.watched = READ
             self._epoll.register(connection.fd, READ)

@@ -40,7 +40,7 @@ def test_an_open_load_runs_to_its_report_with_exact_books(start: Start) -> None:
         assert decode(arrivals.dispatch_histogram).total == window.load.ok + window.load.failed
         assert books is not None
         assert {books.answered + books.failed, books.served, books.upstream_arrivals} == {books.sent}
-    assert any(window.load.ok for window in run.windows), "a stack may be kept off its core for one of them, not for all"
+    assert any(window.load.ok for window in run.windows), "a stack may be kept off its core for one, not for all"
     results = engine.results()
     assert results["experiment"]["load_kind"] == "open"
     assert {row["users"] for row in results["levels"]} <= {30, 60}

@@ -94,9 +94,15 @@ def came_out_of_order(sock: Any) -> bool:
 
 
 def stamped_sockets(stamps: ArrivalStamps) -> tuple[type[Any], type[Any]]:
-    """The classes that a plain socket of gevent becomes (``stamp``) near, on this machine's loopback, and far."""
+    """The classes that a plain socket of gevent becomes (``stamp``) near, on this machine's loopback, and far.
 
-    class NearSocket(PlainSocket):  # type: ignore[misc]
+    Where packets get lost, the stamps of a connection count until one came out of order.
+    """
+    return _stamped_socket(stamps, is_near=True), _stamped_socket(stamps, is_near=False)
+
+
+def _stamped_socket(stamps: ArrivalStamps, *, is_near: bool) -> type[Any]:
+    class StampedSocket(PlainSocket):  # type: ignore[misc]
         """Of the same layout, so that a socket can become one."""
 
         __slots__ = ()
@@ -104,21 +110,10 @@ def stamped_sockets(stamps: ArrivalStamps) -> tuple[type[Any], type[Any]]:
         def recv(self, size: int, flags: int = 0) -> bytes:
             data: bytes
             data, ancillary, _, _ = self.recvmsg(size, _ROOM, flags)
-            stamps.note(ancillary)
+            stamps.note(ancillary if is_near or not came_out_of_order(self) else ())
             return data
 
-    class FarSocket(NearSocket):
-        """Where packets get lost, stamps of a connection count until one did."""
-
-        __slots__ = ()
-
-        def recv(self, size: int, flags: int = 0) -> bytes:
-            data: bytes
-            data, ancillary, _, _ = self.recvmsg(size, _ROOM, flags)
-            stamps.note(() if came_out_of_order(self) else ancillary)
-            return data
-
-    return NearSocket, FarSocket
+    return StampedSocket
 
 
 def stamp(sock: Any, near: type[Any], far: type[Any]) -> Any:

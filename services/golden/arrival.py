@@ -2,6 +2,8 @@
 
 Linux tells it beside the bytes of a read (SO_TIMESTAMPNS, socket(7)), on the wall clock. A loop that slept is woken
 late, in a virtual machine by milliseconds; a client's request was there all the same.
+
+The recorder (``locustfiles/_arrived.py``) has code of its own for the same: what it is measured by shares none with it.
 """
 
 from __future__ import annotations

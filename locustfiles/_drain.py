@@ -36,6 +36,7 @@ class Drain:
         self._runner = runner
         self._fleet = fleet
         self._greenlet: gevent.Greenlet | None = None
+        self._gives_up = False
 
     @property
     def running(self) -> bool:
@@ -45,17 +46,30 @@ class Drain:
     def start(self) -> None:
         """Begin, unless it runs already."""
         if not self.running:
+            self._gives_up = False
             self._greenlet = gevent.spawn(self._run)
 
+    def give_up(self) -> None:
+        """Have what is in flight given up until the drain that runs is over, for nobody will answer it.
+
+        It lasts, because the order to send no more may still be on its way to the workers.
+        """
+        self._gives_up = self.running
+
     def _is_busy(self) -> bool:
-        if self._runner.user_count:
+        if self._runner.user_count and not self._gives_up:
             return True
-        answers = self._fleet.ask("books").values()
-        return any(answer["users"] or answer["books"]["in_flight"] for answer in answers)
+        answers = self._fleet.ask("abandon" if self._gives_up else "books").values()
+        left = any(answer["users"] or answer["books"]["in_flight"] for answer in answers)
+        return left or bool(self._runner.user_count)
 
     def _run(self) -> None:
         if not isinstance(self._runner, MasterRunner):
-            self._runner.stop()
+            stop = gevent.spawn(self._runner.stop)
+            while not stop.ready():
+                if self._gives_up:
+                    self._fleet.ask("abandon")
+                gevent.sleep(POLL_S)
             return
         if self._runner.state in (STATE_INIT, STATE_STOPPED):
             return

@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from locust_rig import LOCUSTFILES, PATIENCE_S, TESTS, Cluster, Stub, free_port, wait_until
 
 MARKED = Path(__file__).with_name("locust_open_user.py")
+LATE_ORDER = Path(__file__).with_name("locust_late_order.py")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def stub() -> Iterator[Stub]:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     files = ",".join(str(LOCUSTFILES / f"{name}.py") for name in ("io_bound", "read_heavy", "connections"))
-    locust = Cluster(f"{files},{MARKED}", tmp_path_factory.mktemp("open"), workers=2)
+    locust = Cluster(f"{files},{MARKED},{LATE_ORDER}", tmp_path_factory.mktemp("open"), workers=2)
     yield locust
     locust.close()
 
@@ -131,6 +132,7 @@ def test_what_the_cap_leaves_no_place_for_is_dropped_and_counted(cluster: Cluste
 
 
 def test_arrivals_that_nobody_answers_are_given_up_when_asked(cluster: Cluster) -> None:
+    """Also those that start after that, because the order to send no more comes late (LATE_ORDER)."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as silent:
         cluster.post("trials", {"id": "silent"})
         host = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -1,9 +1,9 @@
 """Real A/A runs, and runs with injected service time, through the whole pipeline at margin 0.
 
     python tests/bench/controls.py [--aa 30] [--injected 20] [--effects 0 0.05 0.1 0.2] [--folder runs/controls]
-                                   [--docs docs/controls.md]
+                                   [--rows docs/controls.csv] [--docs docs/controls.md]
 
-Resumable: a run that is finished is not made again, one that was interrupted is resumed. Each is one level and eight
+Resumable: a run that has its row is not made again, one that was interrupted is resumed. Each is one level and eight
 blocks, about three minutes, so all of them take four and a half hours; any number of them makes a table. Exit codes:
 0 no bar missed by the runs there are, 1 one missed.
 """
@@ -12,25 +12,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
+from bench.control_runs import Control, Run, add_run, read_runs, run_name, run_of
 from bench.marked_page import write_marked
-from loadlab.execute.machine import Machine
-from loadlab.stats.student import t_quantile_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("runs", "controls")
-"""Where the runs are kept, seen from the checkout."""
+"""Where the bundles of runs are kept, seen from the checkout."""
+ROWS = Path("docs", "controls.csv")
+"""What each of them said, a row for each; committed."""
 EFFECTS = (0.0, 0.05, 0.10, 0.20)
 RUN_TIMEOUT_S = 1200
 MISSED = "MISSED"
@@ -40,34 +40,6 @@ FOUND_EFFECT, FOUND_RUNS, FOUND_LEAST = 0.10, 20, 19
 """Of so many runs with that effect so many at least have to call stack one dearer."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Control:
-    """One run: stack one over stack two, as a ratio of seconds per good request, block by block.
-
-    ``over``: the decision at margin 0 (one-sided, 97.5 %) called stack one dearer.
-    """
-
-    effect_ratio: float
-    ratio: float
-    blocks: int
-    lower_95: float
-    upper_95: float
-    over: bool
-    invalid_windows: int
-
-    @property
-    def outside_95(self) -> bool:
-        """Whether the 95 % interval leaves out 1."""
-        return not self.lower_95 <= 1 <= self.upper_95
-
-    @property
-    def outside_99(self) -> bool:
-        """The same for 99 %, from the same blocks."""
-        widen = t_quantile_of(self.blocks - 1, 0.995) / t_quantile_of(self.blocks - 1, 0.975)
-        half_log = widen * math.log(self.upper_95 / self.lower_95) / 2
-        return abs(math.log(self.ratio)) > half_log
-
-
 def main() -> int:
     """Make what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -75,14 +47,20 @@ def main() -> int:
     parser.add_argument("--injected", type=int, default=20)
     parser.add_argument("--effects", type=float, nargs="+", choices=EFFECTS, default=EFFECTS)
     parser.add_argument("--folder", type=Path, default=ROOT / FOLDER)
+    parser.add_argument("--rows", type=Path, default=ROOT / ROWS)
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "controls.md")
     asked = parser.parse_args()
+    known = {run.name for run in read_runs(asked.rows)}
     for effect, number in _wanted(asked.aa, asked.injected, asked.effects):
-        folder = asked.folder / f"plus{effect:.0%}-{number:02d}".replace("%", "")
-        if not _make(folder, effect, number):
-            print(f"{folder.name}: no result, left out", flush=True)
-    controls, failed = read_all(asked.folder)
-    text = table(controls, failed)
+        name = run_name(effect, number)
+        if name in known:
+            continue
+        results = _make(asked.folder / name, effect, number)
+        if results is None:
+            print(f"{name}: no result, left out", flush=True)
+        else:
+            add_run(asked.rows, run_of(results, name))
+    text = table(read_runs(asked.rows))
     write_marked(asked.docs, "controls", text)
     print(text)
     return 1 if MISSED in text else 0
@@ -96,9 +74,10 @@ def _wanted(aa: int, injected: int, effects: Sequence[float] = EFFECTS) -> Itera
                 yield effect, number
 
 
-def _make(folder: Path, effect: float, number: int) -> bool:
-    if _results(folder) is not None:
-        return True
+def _make(folder: Path, effect: float, number: int) -> Path | None:
+    """The results of a run, made, resumed or there already; None where it came to none."""
+    if (there := _results(folder)) is not None:
+        return there
     begun = _bundle(folder)
     words = ["--resume", str(begun)] if begun else ["control", "--set", f"blocks.seed={number}"]
     if effect and not begun:
@@ -122,10 +101,10 @@ def _make(folder: Path, effect: float, number: int) -> bool:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         print(f"{folder.name}: not over after {RUN_TIMEOUT_S} s; the next call resumes it", flush=True)
-        return _results(folder) is not None
-    if _results(folder) is None:
+        return _results(folder)
+    if (made := _results(folder)) is None:
         print(f"{folder.name}: exit code {done.returncode}: {done.stderr.strip()[-500:]}", flush=True)
-    return _results(folder) is not None
+    return made
 
 
 def _bundle(folder: Path) -> Path | None:
@@ -143,42 +122,9 @@ def _is_whole(path: Path) -> bool:
     return all(finding["code"] != "run_incomplete" for finding in findings)
 
 
-def read_all(folder: Path) -> tuple[list[Control], int]:
-    """The runs that say something, and how many others there are."""
-    controls, failed = [], 0
-    for run in sorted(folder.glob("plus*")):
-        path = _results(run)
-        found = read_control(path, _effect_of(run.name)) if path else None
-        if found is None:
-            failed += 1
-        else:
-            controls.append(found)
-    return controls, failed
-
-
-def _effect_of(name: str) -> float:
-    return int(name.removeprefix("plus").split("-")[0]) / 100
-
-
-def read_control(path: Path, effect_ratio: float) -> Control | None:
-    """What a run says; None where its level is invalid, so that it says nothing."""
-    results = json.loads(path.read_text(encoding="utf-8"))
-    level = next((level for level in results["comparisons"] if level["statistic"] == "goodput"), None)
-    if level is None or not level["valid"] or level["lower_ratio"] is None:
-        return None
-    return Control(
-        effect_ratio=effect_ratio,
-        ratio=level["ratio"],
-        blocks=level["blocks"],
-        lower_95=level["lower_ratio"],
-        upper_95=level["upper_ratio"],
-        over=level["answer"] == "over",
-        invalid_windows=results["counts"]["invalid"],
-    )
-
-
-def table(controls: Sequence[Control], failed: int) -> str:
+def table(runs: Sequence[Run]) -> str:
     """What was found, by what was put there."""
+    controls = [run.control for run in runs if run.control]
     lines = [
         "| injected | runs | mean ratio | SD of runs | 95 % interval leaves out 1 | 99 % | called dearer | bar |",
         "|---|---|---|---|---|---|---|---|",
@@ -194,15 +140,19 @@ def table(controls: Sequence[Control], failed: int) -> str:
             shares = " | ".join(f"{count} of {len(mine)}" for count in counts)
             name = f"+{effect:.0%}" if effect else "A/A"
             lines.append(f"| {name} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} | {_bar(effect, mine)} |")
-    facts = Machine().facts()
-    told = ", ".join(f"{key} {facts[key]}" for key in ("cpu_model", "cores", "kernel") if facts.get(key))
     invalid = sum(control.invalid_windows for control in controls)
     lines += [
         "",
-        f"Machine: {told}. {invalid} windows were refused by gates; {failed} further runs had no valid level or "
-        "are not finished.",
+        f"{invalid} windows were refused by gates; {len(runs) - len(controls)} further runs had no valid level.",
+        f"Machines: {_counted((run.machine, run.machine_id) for run in runs)}.",
+        f"Revisions: {_counted((run.revision,) for run in runs)}.",
     ]
     return "\n".join(lines)
+
+
+def _counted(told: Iterator[tuple[str, ...]]) -> str:
+    """Each with how many runs were made with it, in the order of the first."""
+    return "; ".join(f"{words[0]} ({number} runs)" for words, number in Counter(told).items())
 
 
 def _bar(effect: float, mine: Sequence[Control]) -> str:

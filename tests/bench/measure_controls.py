@@ -1,4 +1,4 @@
-"""The bars of A/A runs and of injected service time, by the real runs that tests/bench/controls.py has made here.
+"""The bars of A/A runs and of injected service time, by the real runs that tests/bench/controls.py has made.
 
 Thirty of each kind take hours, so that none is made by the way: those that are there are judged, and where more are to
 come there is no figure yet, which misses the bar.
@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.arena import Arena
+from bench.control_runs import Control, Run, read_runs
 from bench.controls import (
     AA_MOST_95,
     AA_MOST_99,
     AA_RUNS,
-    FOLDER,
     FOUND_EFFECT,
     FOUND_LEAST,
     FOUND_RUNS,
-    Control,
+    ROWS,
     allowance,
-    read_all,
 )
 from bench.figures import Figure, at_most
 
@@ -28,13 +27,14 @@ NEXT = "tests/bench/controls.py makes them, three minutes each"
 
 def measure_controls(arena: Arena) -> Iterator[Figure]:
     """One figure for each bar of docs/controls.md."""
-    arena.say(f"controls: the runs in {FOLDER}")
-    controls, failed = read_all(arena.root / FOLDER)
-    yield from control_figures(controls, failed)
+    arena.say(f"controls: the runs in {ROWS}")
+    yield from control_figures(read_runs(arena.root / ROWS))
 
 
-def control_figures(controls: Sequence[Control], failed: int) -> Iterator[Figure]:
-    """failed: runs without a valid level, or not finished, which say nothing."""
+def control_figures(runs: Sequence[Run]) -> Iterator[Figure]:
+    """Of the runs that have a valid level; the others say nothing, and are counted."""
+    controls = [run.control for run in runs if run.control]
+    failed = len(runs) - len(controls)
     same = [control for control in controls if control.effect_ratio == 0]
     slower = [control for control in controls if control.effect_ratio == FOUND_EFFECT]
     for level, most, outside in (
@@ -58,6 +58,6 @@ def _counted(name: str, mine: Sequence[Control], errors: int, most: int, wanted:
         value=float(errors) if is_known else None,
         unit="runs",
         bar=at_most(allowed),
-        how=f"of {len(mine)} real runs at margin 0, one level and eight blocks each, in {FOLDER}",
-        note=f"{errors} of {len(mine)}{to_come}; {failed} runs had no valid level or are not finished",
+        how=f"of {len(mine)} real runs at margin 0, one level and eight blocks each, in {ROWS}",
+        note=f"{errors} of {len(mine)}{to_come}; {failed} runs had no valid level",
     )

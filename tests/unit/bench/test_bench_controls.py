@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench import controls
-from bench.controls import Control, read_control, table
+from bench.control_runs import Control, Run, add_run, read_runs, run_of
+from bench.controls import table
 from bench.marked_page import marks
 from bench.measure_controls import control_figures
 from loadlab.stats.paired import ratio_estimate
@@ -31,14 +33,18 @@ def results(
     }  # fmt: skip
     path = folder / "results.json"
     findings = [{"code": code} for code in codes]
-    told = {"comparisons": [level], "counts": {"invalid": 3}, "findings": findings}
+    machine = {"cpu_model": "Abacus", "cores": 2, "kernel": None}
+    made = {"git_revision": "0123456789abcdef", "git_dirty": False, "started_unix_s": 0.0}
+    provenance = {**made, "machine": machine, "machine_id": "cafe"}
+    told = {"comparisons": [level], "counts": {"invalid": 3}, "findings": findings, "provenance": provenance}
     path.write_text(json.dumps(told), encoding="utf-8")
     return path
 
 
 def test_an_interval_that_holds_one_is_inside(tmp_path: Path) -> None:
-    found = read_control(results(tmp_path, LOGS), 0.0)
+    found = run_of(results(tmp_path, LOGS), "plus0-01").control
     assert found is not None
+    assert found.effect_ratio == 0
     assert not found.outside_95
     assert not found.outside_99
     assert found.invalid_windows == 3
@@ -47,7 +53,7 @@ def test_an_interval_that_holds_one_is_inside(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shift", [0.012, 0.016, 0.02, 0.03])
 def test_both_intervals_are_those_of_the_blocks(tmp_path: Path, shift: float) -> None:
     logs = tuple(log + shift for log in LOGS)
-    found = read_control(results(tmp_path, logs), 0.05)
+    found = run_of(results(tmp_path, logs), "plus5-01").control
     for level, outside in ((0.95, found and found.outside_95), (0.99, found and found.outside_99)):
         seen = ratio_estimate(logs, level)
         assert seen is not None
@@ -56,7 +62,29 @@ def test_both_intervals_are_those_of_the_blocks(tmp_path: Path, shift: float) ->
 
 
 def test_a_run_without_a_valid_level_says_nothing(tmp_path: Path) -> None:
-    assert read_control(results(tmp_path, LOGS, valid=False), 0.0) is None
+    said = run_of(results(tmp_path, LOGS, valid=False), "plus0-01")
+    assert said.control is None
+    add_run(tmp_path / "rows.csv", said)
+    assert read_runs(tmp_path / "rows.csv") == [said]
+
+
+def test_a_row_says_what_the_run_said_and_where_it_was_made(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    assert read_runs(rows) == []
+    runs = [run_of(results(tmp_path, LOGS, answer="over"), name) for name in ("plus10-01", "plus10-02")]
+    for run in runs:
+        add_run(rows, run)
+    for read, run in zip(read_runs(rows), runs, strict=True):
+        assert read.control is not None
+        assert run.control is not None
+        assert (read.name, read.started, read.machine_id) == (run.name, "1970-01-01T00:00Z", "cafe")
+        assert (read.revision, read.machine) == ("0123456789ab", "cpu_model Abacus, cores 2")
+        assert (read.control.effect_ratio, read.control.over, read.control.invalid_windows) == (0.1, True, 3)
+        assert read.control.ratio == pytest.approx(run.control.ratio, abs=1e-6)
+        assert (read.control.lower_95, read.control.upper_95) == pytest.approx(
+            (run.control.lower_95, run.control.upper_95), abs=1e-6
+        )
+        assert read.control.outside_99 == run.control.outside_99
 
 
 def test_a_run_that_was_interrupted_is_not_counted_and_is_resumed(
@@ -77,13 +105,19 @@ def test_a_run_that_was_interrupted_is_not_counted_and_is_resumed(
         results(bundle, LOGS[:3], codes=codes)
     page = tmp_path / "controls.md"
     page.write_text("{}\n{}\n".format(*marks("controls")), encoding="utf-8")
-    words = ["--aa", "2", "--injected", "0", "--folder", str(tmp_path), "--docs", str(page)]
+    rows = tmp_path / "rows.csv"
+    words = ["--aa", "2", "--injected", "0", "--folder", str(tmp_path), "--rows", str(rows), "--docs", str(page)]
     monkeypatch.setattr(sys, "argv", ["controls", *words])
     controls.main()
     (command,) = asked
     assert command[command.index("--resume") + 1] == str(tmp_path / "plus0-01" / "control-1")
     assert "| A/A | 1 |" in page.read_text(encoding="utf-8")
-    assert "1 further runs had no valid level or are not finished" in page.read_text(encoding="utf-8")
+    assert [run.name for run in read_runs(rows)] == ["plus0-02"]
+    results(tmp_path / "plus0-01" / "control-1", LOGS)
+    shutil.rmtree(tmp_path / "plus0-02")
+    controls.main()
+    assert len(asked) == 1, "a run that has its row needs no bundle"
+    assert [run.name for run in read_runs(rows)] == ["plus0-02", "plus0-01"]
 
 
 def control(effect: float, ratio: float, *, over: bool = False, half: float = 0.02) -> Control:
@@ -94,11 +128,22 @@ def control(effect: float, ratio: float, *, over: bool = False, half: float = 0.
     )
 
 
+def runs_of(said: list[Control], without_level: int = 0) -> list[Run]:
+    told = [*said, *[None] * without_level]
+    return [
+        Run(name=f"run-{n}", started="", revision="abc", machine="Abacus", machine_id="cafe", control=one)
+        for n, one in enumerate(told)
+    ]
+
+
 def test_the_table_counts_runs_by_what_was_injected() -> None:
-    text = table([control(0.0, 1.0), control(0.0, 1.04, over=True), control(0.1, 1.1, over=True)], 2)
+    said = [control(0.0, 1.0), control(0.0, 1.04, over=True), control(0.1, 1.1, over=True)]
+    text = table(runs_of(said, without_level=2))
     assert "| A/A | 2 | 1.0200 | 0.0283 | 1 of 2 | 1 of 2 | 1 of 2 |" in text
     assert "| +10% | 1 | 1.1000 | - | 1 of 1 | 1 of 1 | 1 of 1 |" in text
     assert "3 windows were refused by gates; 2 further runs had no valid level" in text
+    assert "Machines: Abacus (5 runs)." in text
+    assert "Revisions: abc (5 runs)." in text
 
 
 @pytest.mark.parametrize(
@@ -116,7 +161,7 @@ def test_the_table_counts_runs_by_what_was_injected() -> None:
     ],
 )
 def test_the_table_says_whether_the_bars_are_met(runs: list[Control], said: str) -> None:
-    assert said in table(runs, 0)
+    assert said in table(runs_of(runs))
 
 
 FINE, OUTSIDE, FAR = control(0.0, 1.0), control(0.0, 1.021), control(0.0, 1.1)
@@ -138,13 +183,13 @@ FOUND, LOST = control(0.1, 1.1, over=True), control(0.1, 1.0)
 def test_the_bench_has_a_figure_for_each_bar_and_none_while_runs_are_to_come(
     runs: list[Control], values: list[float | None], met: list[bool]
 ) -> None:
-    figures = list(control_figures(runs, 2))
+    figures = list(control_figures(runs_of(runs, without_level=2)))
     assert [figure.value for figure in figures] == values
     assert [figure.ok for figure in figures] == met
     assert all("2 runs had no valid level" in figure.note for figure in figures)
 
 
 def test_runs_that_are_to_come_are_counted() -> None:
-    notes = [figure.note for figure in control_figures([FINE] * 12 + [FOUND] * 19, 0)]
+    notes = [figure.note for figure in control_figures(runs_of([FINE] * 12 + [FOUND] * 19))]
     assert ["18 of 30 are to come" in note for note in notes] == [True, True, False]
     assert "1 of 20 are to come" in notes[2]

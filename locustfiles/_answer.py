@@ -11,28 +11,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from _arrived import ArrivalStamps
 from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
 
 
 def timed_answer(
     answer: Any,
     clock: Callable[[], float],
-    arrived_s: Callable[[], float] | None = None,
+    stamps: ArrivalStamps | None = None,
     stamped: tuple[type, ...] = (),
 ) -> type[Any]:
     """A class to stand in for HTTPSocketPoolResponse.
 
-    ``lab_end_s``: when its newest part arrived, told by ``arrived_s`` right after a read from one of the classes of
+    ``lab_end_s``: when its newest part arrived, told by ``stamps`` right after a read from one of the classes of
     sockets that are ``stamped``; from another one, when it was read. Nothing is made of that part before.
+    ``lab_is_stamped``: whether that is the kernel's stamp.
     """
     feed, read_headers, plain = answer.feed, answer._read_headers, (PlainSocket, *stamped)
-    told_s = arrived_s or clock
 
     class TimedAnswer(answer):  # type: ignore[misc]
         """What a request waits for."""
 
         def feed(self, data: bytes) -> None:
-            self.lab_end_s = told_s() if self._sock.__class__ in stamped else clock()
+            if stamps is not None and self._sock.__class__ in stamped:
+                self.lab_end_s, self.lab_is_stamped = stamps.take_s(), stamps.was_stamped
+            else:
+                self.lab_end_s, self.lab_is_stamped = clock(), False
             feed(self, data)
 
         def _read_headers(self, pre_buffered: bytes = b"") -> None:
@@ -48,13 +52,12 @@ def timed_answer(
     return TimedAnswer
 
 
-def end_s(response: Any, reported_s: float) -> float:
-    """When the last byte of a session's response arrived; what was not read to its end ends with its report.
+def end_of(response: Any, reported_s: float) -> tuple[float, bool]:
+    """When the last byte of a session's response arrived, and whether the kernel's stamp says so.
 
-    So does the answer of a client that does not say when it came.
+    What was not read to its end ends with its report, as does the answer of a client that does not say when it came.
     """
     answer = getattr(response, "_response", None)
     if answer is None or not answer.message_complete:
-        return reported_s
-    arrived_s: float = getattr(answer, "lab_end_s", reported_s)
-    return arrived_s
+        return reported_s, False
+    return getattr(answer, "lab_end_s", reported_s), getattr(answer, "lab_is_stamped", False)

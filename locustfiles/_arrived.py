@@ -47,6 +47,8 @@ class ArrivalStamps:
         """Since when the wall clock is known to run without a step."""
         self._apart_s = self._set_ns / 1e9 - clock()
         self._newest_s: float | None = None
+        self.was_stamped = False
+        """Whether what ``take_s`` told last is a stamp, and not the time of a read."""
 
     def note(self, ancillary: Ancillary) -> None:
         """A read has just returned with this beside its bytes."""
@@ -55,18 +57,21 @@ class ArrivalStamps:
         if abs(apart_s - self._apart_s) > STEP_S:
             self._set_ns = unix_ns
         self._apart_s = apart_s
-        self._newest_s = now_s
+        self._newest_s, self.was_stamped = now_s, False
         for level, kind, stamp in ancillary:
             if kind == SO_TIMESTAMPNS and level == SOL_SOCKET:
                 whole_s, rest_ns = _STAMP.unpack(stamp)
                 arrived_ns = whole_s * 1_000_000_000 + rest_ns
                 if self._set_ns <= arrived_ns <= unix_ns:
-                    self._newest_s = now_s - (unix_ns - arrived_ns) / 1e9
+                    self._newest_s, self.was_stamped = now_s - (unix_ns - arrived_ns) / 1e9, True
 
     def take_s(self) -> float:
         """When the part that was just read arrived; now, where its socket does not note it. To be asked right after."""
         newest_s, self._newest_s = self._newest_s, None
-        return self._clock() if newest_s is None else newest_s
+        if newest_s is None:
+            self.was_stamped = False
+            return self._clock()
+        return newest_s
 
 
 def keep_stamping() -> socket | None:

@@ -16,6 +16,7 @@ SUMMED = (
     "ok",
     "failed",
     "good",
+    "ends_read",
     "latency_sum_s",
     "latency_ceil_ms_sum",
     "user_time_s",

@@ -93,7 +93,7 @@ class OpenWindows:
         for _ in range(READ_ROUNDS):
             gevent.sleep(READ_ROUND_S)
         self._cut()
-        if self._recorder.awaits_verdict(tally.opens_s, tally.closes_s):
+        if self._recorder.verdicts.awaited(tally.opens_s, tally.closes_s):
             gevent.sleep(LATE_VERDICT_S)
         if window.id in self._windows:
             self._finish(window, early=False)
@@ -101,7 +101,7 @@ class OpenWindows:
     def _finish(self, window: OpenWindow, *, early: bool) -> None:
         recorder, tally = self._recorder, window.tally
         ended_s = min(tally.closes_s, recorder.clock())
-        unjudged = recorder.give_up_unjudged(tally.opens_s, ended_s)
+        unjudged = recorder.verdicts.give_up(tally.opens_s, ended_s)
         self._cut()
         self._fold()
         del self._windows[window.id]

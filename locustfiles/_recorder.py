@@ -28,16 +28,15 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from _answer import end_s as end_of
+from _answer import end_of
 from _histogram import Floats
-from _outcomes import FIRST_ERROR, FIRST_FAILURE, UNJUDGED_NAME, Outcomes
+from _outcomes import FIRST_ERROR, FIRST_FAILURE, Outcomes
 from _schedule import Ledger
 from _tally import CODE, FAILED, OK, ROW_WIDTH, START, UNJUDGED, Slice
+from _verdicts import NAN, Verdicts
 from gevent import GreenletExit, getcurrent
 from geventhttpclient.useragent import RetriesExceeded
 
-MAX_UNJUDGED = 5000
-NAN = float("nan")
 UNSENT = float("inf")
 """Stands in ``in_flight`` for the send of a request that is being prepared; compared by identity."""
 
@@ -59,6 +58,8 @@ class Recorder:
         self.chores: list[float] = []
         self.lags: list[float] = []
         self.arrivals: list[float] = []
+        self.reads: list[float] = []
+        """Ends of answers that are no stamp of the kernel's, but when the answer was read or reported."""
         self.ledger: Ledger | None = None
         """What an open load plans for this process; None while the load is closed."""
         self.in_flight: dict[Any, float] = {}
@@ -74,7 +75,7 @@ class Recorder:
         self.codes: Counter[int] = Counter()
         self.cut_s = clock()
         self.outcomes = Outcomes()
-        self._unjudged: dict[int, tuple[tuple[float, float], float, float, Any]] = {}
+        self.verdicts = Verdicts(self.rows, self.outcomes)
         self._reporting: set[Any] = set()
         self._followed: dict[Any, list[int]] = {}
 
@@ -85,7 +86,7 @@ class Recorder:
         status is in ``_response`` (FastHttpSession); anything else takes the longer way.
         """
         in_flight, last, clock, append = self.in_flight, self.last_report, self.clock, self.rows.extend
-        due, followed, chore = self.due, self._followed, self.chores.extend
+        due, followed, chore, read = self.due, self._followed, self.chores.extend, self.reads.append
 
         def watched(session: Any, *args: Any, **kwargs: Any) -> Any:
             me = getcurrent()
@@ -107,7 +108,10 @@ class Recorder:
                 return result
             send_s, answer = in_flight.pop(me), result._response
             send_s = begun_s if send_s is UNSENT else send_s
-            end_s = max(send_s, getattr(answer, "lab_end_s", last["at_s"]) if answer.message_complete else last["at_s"])
+            if answer.message_complete and getattr(answer, "lab_is_stamped", False):
+                end_s = max(send_s, answer.lab_end_s)
+            else:
+                read(end_s := max(send_s, end_of(result, last["at_s"])[0]))
             verdict = OK if last["exception"] is None else FAILED
             append((due_s, send_s, end_s, (end_s - send_s) * 1e3, answer.get_code(), verdict))
             chore((begun_s, send_s, end_s, clock()))
@@ -147,7 +151,7 @@ class Recorder:
 
         def watched(response: Any, *args: Any, **kwargs: Any) -> Any:
             me = getcurrent()
-            self._judge(response.request_meta)
+            self.verdicts.judge(response.request_meta)
             reporting.add(me)
             try:
                 return report(response, *args, **kwargs)
@@ -171,6 +175,7 @@ class Recorder:
         self.sent += 1
         due_s = self.due.pop(me, start_s)
         self.rows.extend((due_s, start_s, end_s, response_time, code, OK if exception is None else FAILED))
+        self._note_read(end_s, code)
 
     def follow(self, code: int) -> None:
         """The request that this greenlet has in flight was answered by a redirect, which its client now follows."""
@@ -180,7 +185,7 @@ class Recorder:
 
     def cut(self) -> Slice:
         """Everything since the last cut; the counts of the trial's books are brought up to date."""
-        self._limit_unjudged()
+        self.verdicts.limit()
         hi_s = self.clock()
         rows = _taken(self.rows, ROW_WIDTH)
         thinks, chores, lags = (_taken(buffer, 2) for buffer in (self.thinks, self.chores, self.lags))
@@ -188,20 +193,9 @@ class Recorder:
         thinking = np.array(list(self.thinking.values()), dtype=np.float64)
         lo_s, self.cut_s = self.cut_s, hi_s
         self._book(rows)
-        arrivals = _taken(self.arrivals, 2)
+        arrivals, reads = _taken(self.arrivals, 2), _taken(self.reads, 1)[:, 0]
         planned = self.ledger.due_before(hi_s) if self.ledger else None
-        return Slice(lo_s, hi_s, rows, flights, thinks, thinking, chores, lags, arrivals, planned)
-
-    def awaits_verdict(self, from_s: float, until_s: float) -> bool:
-        """Whether a request that ended in [from_s, until_s) has not been judged by its scenario yet."""
-        return any(from_s <= entry[1] < until_s for entry in self._unjudged.values())
-
-    def give_up_unjudged(self, from_s: float, until_s: float) -> int:
-        """Count requests that ended in [from_s, until_s) and were never judged as failed; how many they were."""
-        late = [key for key, entry in self._unjudged.items() if from_s <= entry[1] < until_s]
-        for key in late:
-            self._give_up(key)
-        return len(late)
+        return Slice(lo_s, hi_s, rows, flights, thinks, thinking, chores, lags, arrivals, planned, reads)
 
     def reset_books(self) -> None:
         """Begin the books of a new trial. Only right with nothing in flight and after a cut."""
@@ -245,22 +239,23 @@ class Recorder:
         reported = last["response"] is response
         error = last["exception"] if reported else getattr(response, "error", None)
         code = response.status_code or self.outcomes.code_of_error(error)
-        end_s = max(send_s, end_of(response, last["at_s"] if reported else now_s))
+        ended_s, is_stamped = end_of(response, last["at_s"] if reported else now_s)
+        end_s = max(send_s, ended_s)
+        if not is_stamped:
+            self._note_read(end_s, code)
         latency_ms, verdict = (end_s - send_s) * 1e3, OK if error is None else FAILED
         if not reported and meta:
-            self._unjudged[id(response)] = ((due_s, send_s), end_s, code, response)
+            self.verdicts.expect(response, (due_s, send_s), end_s, code)
             latency_ms, verdict = NAN, UNJUDGED
         elif not reported:
             verdict = OK if code < FIRST_FAILURE else FAILED
         self.rows.extend((due_s, send_s, end_s, latency_ms, code, verdict))
         self.chores.extend((begun_s, send_s, end_s, now_s))
 
-    def _judge(self, meta: Any) -> None:
-        waiting = self._unjudged.pop(id(meta["response"]), None)
-        if waiting is not None:
-            verdict = OK if meta["exception"] is None else FAILED
-            (due_s, send_s), end_s, code, _ = waiting
-            self.rows.extend((due_s, NAN, end_s, (end_s - send_s) * 1e3, code, verdict))
+    def _note_read(self, end_s: float, code: int) -> None:
+        """An answer, and no error that is the client's own, ended without a stamp."""
+        if code < FIRST_ERROR:
+            self.reads.append(end_s)
 
     def _count_followed(self, me: Any, error: BaseException | None) -> None:
         """A followed redirect was a request of its own to whoever answered it."""
@@ -269,15 +264,6 @@ class Recorder:
             codes.pop()  # the limit of redirects was reached: the last one is the request's own failure
         self.redirected += len(codes)
         self.codes.update(codes)
-
-    def _give_up(self, key: int) -> None:
-        (due_s, send_s), end_s, _, _ = self._unjudged.pop(key)
-        code = self.outcomes.code_of(UNJUDGED_NAME)
-        self.rows.extend((due_s, NAN, end_s, (end_s - send_s) * 1e3, code, FAILED))
-
-    def _limit_unjudged(self) -> None:
-        while len(self._unjudged) > MAX_UNJUDGED:
-            self._give_up(next(iter(self._unjudged)))
 
     def _book(self, rows: Floats) -> None:
         settled = rows[~np.isnan(rows[:, START]), CODE].astype(np.int64)

@@ -20,7 +20,7 @@ from _spans import GapList, clipped_sum_s, peak_and_gaps
 ROW_WIDTH = 6
 INTENDED, START, END, LATENCY_MS, CODE, VERDICT = range(ROW_WIDTH)
 OK, FAILED, UNJUDGED = 1.0, 0.0, -1.0
-ENDED = ("rows", "thinks", "chores", "lags", "arrivals")
+ENDED = ("rows", "thinks", "chores", "lags", "arrivals", "reads")
 """Of a slice: what came to its end in it."""
 
 
@@ -33,7 +33,8 @@ class Slice:
     flights: sends of the requests in flight at hi_s. thinks: m x 2, ended sleeps between tasks; thinking: starts
     of those that go on. chores: k x 2, what the generator did for a user outside of both, noted when it is over.
     lags: p x 2 (at_s, late_s) of the health probe. arrivals: a x 2 (due_s, started or dropped) of an open load,
-    planned: when those of its schedule were due; None while the load is closed.
+    planned: when those of its schedule were due; None while the load is closed. reads: r, ends of answers that are
+    when they were read, because no stamp of the kernel's says when they arrived.
     """
 
     lo_s: float
@@ -46,6 +47,7 @@ class Slice:
     lags: Floats
     arrivals: Floats = field(default_factory=lambda: np.empty((0, 2)))
     planned: Floats | None = None
+    reads: Floats = field(default_factory=lambda: np.empty(0))
 
 
 def joined(pieces: Sequence[Slice]) -> Slice:
@@ -75,6 +77,8 @@ class WindowTally:
     user_time_s: float = 0.0
     request_time_s: float = 0.0
     in_flight_max: int = 0
+    ends_read: int = 0
+    """Of the answers that ended: those without a stamp of their arrival."""
     codes: Counter[int] = field(default_factory=Counter)
     half_ok: list[int] = field(default_factory=lambda: [0, 0])
     half_latency_sum_s: list[float] = field(default_factory=lambda: [0.0, 0.0])
@@ -95,6 +99,7 @@ class WindowTally:
             done = piece.arrivals[self._inside(piece.arrivals[:, 0])]
             self.open.fold(piece.planned[self._inside(piece.planned)], done, self.middle_s)
         self._count_ended(piece.rows)
+        self.ends_read += int(np.count_nonzero(self._inside(piece.reads)))
         self.user_time_s += self._chores_s(piece.chores)
         lo_s, hi_s = max(self.opens_s, piece.lo_s), min(self.closes_s, piece.hi_s)
         if hi_s <= lo_s:
@@ -159,6 +164,7 @@ class WindowTally:
             "ok": self.ok,
             "failed": self.failed,
             "good": self.good,
+            "ends_read": self.ends_read,
             "outcomes": {name_of(code): count for code, count in sorted(self.codes.items())},
             "half_ok": self.half_ok,
             "half_latency_sum_s": self.half_latency_sum_s,

@@ -112,7 +112,7 @@ def make_exact(recorder: Recorder) -> None:
     near.lab_keeper = keep_stamping()  # open as long as there are such sockets
     replaced: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (geventhttpclient.client, RETRY_RULE, lambda _: never_retry),
-        (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, recorder.clock, stamps.take_s, stamped)),
+        (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, recorder.clock, stamps, stamped)),
         (ConnectionPool, ALIVE_CHECK, lambda _: give_way_and_look(recorder)),
         (ConnectionPool, CONNECT, lambda create: sent_with_its_connection(create, recorder, near, far)),
     ]

@@ -81,6 +81,8 @@ def test_a_foreign_locustfile_is_recorded_in_one_plain_process(
     assert (window["state"], window["health"]["cores"]) == ("complete", 1)
     if user_class == "ForeignUser":
         assert window["ok"] / (window["ok"] + window["failed"]) == pytest.approx(1 / 4, abs=0.05)
+        answered = sum(count for name, count in window["outcomes"].items() if not name.startswith("error:"))
+        assert window["ends_read"] == answered, "requests, the client of HttpUser, tells of no arrival"
     else:
         assert window["ok"] / (window["ok"] + window["failed"]) == pytest.approx(2 / 5, abs=0.05)
         assert window["outcomes"]["error:unjudged"] > 0

@@ -121,6 +121,13 @@ def _outcomes(load: LoadWindow) -> Fault | None:
     return Fault(key="outcomes", got=f"{told} together", expected=f"ok + failed, which is {ended}")
 
 
+def _ends_read(load: LoadWindow) -> Fault | None:
+    ended = load.ok + load.failed
+    if load.ends_read is None or load.ends_read <= ended:
+        return None
+    return Fault(key="ends_read", got=f"{load.ends_read}", expected=f"at most ok + failed, which is {ended}")
+
+
 def _active(load: LoadWindow) -> Fault | None:
     if load.active_s <= load.measure_s * _ROUNDING:
         return None
@@ -134,7 +141,7 @@ def _width(rule: RefinePlan) -> Fault | None:
 
 
 RELATIONS: Mapping[type, tuple[Callable[..., Fault | None], ...]] = {
-    LoadWindow: (_good, _ended, _halves, _outcomes, _active),
+    LoadWindow: (_good, _ended, _halves, _outcomes, _ends_read, _active),
     RefinePlan: (_width,),
 }
 """What the fields of one record say of each other."""

@@ -82,6 +82,9 @@ class LoadWindow:
     """User classes that wait as their own wait_time says, because the experiment's think_s is 0."""
     arrivals: ArrivalWindow | None = None
     """Of an open load."""
+    ends_read: int | None = None
+    """Of those that ended: how many answers end when they were read, for nothing told when they arrived; None in files
+    of before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

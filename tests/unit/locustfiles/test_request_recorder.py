@@ -11,8 +11,9 @@ from typing import Any
 import gevent
 import pytest
 from _outcomes import error_name
-from _recorder import MAX_UNJUDGED, Recorder
+from _recorder import Recorder
 from _tally import END, INTENDED, LATENCY_MS, START, WindowTally
+from _verdicts import MOST_UNJUDGED
 from geventhttpclient.useragent import RetriesExceeded
 
 
@@ -111,7 +112,44 @@ def test_an_answer_of_a_client_that_does_not_say_when_it_read_ends_with_its_repo
         return plain
 
     recorder.watch_requests(request, Plain)(None)
-    assert recorder.cut().rows[0, [END, LATENCY_MS]].tolist() == [100.25, 250.0]
+    piece = recorder.cut()
+    assert piece.rows[0, [END, LATENCY_MS]].tolist() == [100.25, 250.0]
+    assert piece.reads.tolist() == [100.25]
+
+
+@pytest.mark.parametrize(
+    ("is_stamped", "is_complete", "end_s"), [(True, True, 100.5), (False, True, 100.5), (True, False, 101.0)]
+)
+def test_answers_without_a_stamp_of_their_arrival_are_noted(
+    recorder: Recorder, clock: Clock, is_stamped: bool, is_complete: bool, end_s: float
+) -> None:
+    """One that is not read to its end ends with its report, whatever was stamped of it."""
+
+    def request(_: object) -> Plain:
+        recorder.send()
+        clock.now_s += 1.0
+        plain = Plain()
+        told = {"lab_end_s": 100.5, "lab_is_stamped": is_stamped, "message_complete": is_complete}
+        plain._response.__dict__.update(told)
+        recorder.watch_events()(response=plain)
+        return plain
+
+    recorder.watch_requests(request, Plain)(None)
+    piece = recorder.cut()
+    assert piece.rows[:, END].tolist() == [end_s]
+    assert piece.reads.tolist() == ([] if is_stamped and is_complete else [end_s])
+    assert recorder.cut().reads.tolist() == []
+
+
+def test_an_answer_is_noted_once_whenever_it_is_judged_and_an_error_is_no_answer(
+    session: Session, recorder: Recorder
+) -> None:
+    recorder.watch_reports(lambda _: None)(session.request(200, catch=True))
+    session.request(0, error=ConnectionRefusedError())
+    session.request(503, error=RuntimeError("bad status"))
+    recorder.on_other_request(250.0)
+    recorder.on_other_request(250.0, exception=OSError("no route"))
+    assert recorder.cut().reads.tolist() == [100.5, 101.5, 101.5]
 
 
 def test_no_answer_is_a_failure_named_by_its_error(session: Session, recorder: Recorder) -> None:
@@ -217,9 +255,9 @@ def test_a_verdict_that_comes_later_decides(session: Session, recorder: Recorder
 
 def test_a_request_that_nobody_judges_fails_once(session: Session, recorder: Recorder) -> None:
     response = session.request(200, catch=True)
-    assert recorder.awaits_verdict(100.0, 101.0)
-    assert not recorder.awaits_verdict(101.0, 102.0)
-    assert recorder.give_up_unjudged(100.0, 101.0) == 1
+    assert recorder.verdicts.awaited(100.0, 101.0)
+    assert not recorder.verdicts.awaited(101.0, 102.0)
+    assert recorder.verdicts.give_up(100.0, 101.0) == 1
     recorder.watch_reports(lambda _: None)(response)
     window = tally(recorder)
     part = window.part(recorder.outcomes.name_of)
@@ -228,7 +266,7 @@ def test_a_request_that_nobody_judges_fails_once(session: Session, recorder: Rec
 
 
 def test_unjudged_requests_are_bounded(session: Session, recorder: Recorder) -> None:
-    for _ in range(MAX_UNJUDGED + 7):
+    for _ in range(MOST_UNJUDGED + 7):
         session.request(200, catch=True)
     assert tally(recorder).failed == 7
 

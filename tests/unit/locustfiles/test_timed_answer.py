@@ -13,7 +13,7 @@ from typing import Any
 import gevent
 import gevent.socket
 import pytest
-from _answer import end_s, timed_answer
+from _answer import end_of, timed_answer
 from _collector import YOUNG, calm_collector
 from geventhttpclient.response import HTTPConnectionClosed, HTTPSocketPoolResponse
 
@@ -63,9 +63,9 @@ def test_an_answer_ended_when_its_last_part_was_read(pair: tuple[Any, Any], pool
     sends(pair[1], HEAD, b"ab", b"cd")
     answer = answer_class(pair[0], pool)
     response = SimpleNamespace(_response=answer)
-    assert end_s(response, 77.0) == 77.0  # what is not read to its end ends when it is reported
+    assert end_of(response, 77.0) == (77.0, False)  # what is not read to its end ends when it is reported
     assert answer.read() == b"abcd"
-    assert end_s(response, 77.0) == 3.0
+    assert end_of(response, 77.0) == (3.0, False)
     assert (pool.returned, pool.released) == ([pair[0]], [])
 
 
@@ -105,7 +105,7 @@ def test_an_answer_beyond_4_kib_is_parsed_part_by_part_and_ends_before_the_last_
     answer = timed_answer(Noting, clock)(pair[0], pool)
     assert len(answer.read()) == 8192
     assert notes == ["clock", 4096, "clock", 4096, "clock", len(head)]
-    assert end_s(SimpleNamespace(_response=answer), 77.0) == 5.0
+    assert end_of(SimpleNamespace(_response=answer), 77.0) == (5.0, False)
 
 
 def test_a_client_waits_for_an_answer_before_it_asks_for_it(
@@ -150,9 +150,9 @@ def test_what_came_before_the_answer_was_asked_for_needs_no_wait(
 
 
 def test_what_a_client_does_not_say_ends_with_its_report() -> None:
-    assert end_s(object(), 77.0) == 77.0
-    assert end_s(SimpleNamespace(_response=None), 77.0) == 77.0
-    assert end_s(SimpleNamespace(_response=SimpleNamespace(message_complete=True)), 77.0) == 77.0
+    assert end_of(object(), 77.0) == (77.0, False)
+    assert end_of(SimpleNamespace(_response=None), 77.0) == (77.0, False)
+    assert end_of(SimpleNamespace(_response=SimpleNamespace(message_complete=True)), 77.0) == (77.0, False)
 
 
 def test_the_collector_leaves_alone_what_is_there_and_starts_seldom() -> None:

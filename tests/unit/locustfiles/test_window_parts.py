@@ -24,6 +24,7 @@ def part(**changes: Any) -> dict[str, Any]:
         "ok": 2,
         "failed": 1,
         "good": 1,
+        "ends_read": 1,
         "outcomes": {"200": 2, "503": 1},
         "half_ok": [2, 0],
         "half_latency_sum_s": [0.3, 0.0],
@@ -51,6 +52,7 @@ def part(**changes: Any) -> dict[str, Any]:
 def test_counts_integrals_and_histograms_add_up() -> None:
     merged = merge_parts([part(), part(latencies_s=[0.3], outcomes={"200": 1, "error:OSError": 2})], 4.0)
     assert (merged["sent"], merged["ok"], merged["failed"], merged["good"]) == (6, 4, 2, 2)
+    assert merged["ends_read"] == 2
     assert merged["outcomes"] == {"200": 3, "503": 1, "error:OSError": 2}
     assert (merged["user_time_s"], merged["request_time_s"], merged["latency_ceil_ms_sum"]) == (16.0, 1.0, 800)
     assert HdrHistogram.decode(merged["histogram"]).get_total_count() == 3

@@ -52,6 +52,16 @@ def test_a_request_belongs_to_the_window_in_which_it_ends(window: WindowTally) -
     assert window.sent == 3
 
 
+def test_answers_that_were_timed_by_their_read_are_counted_where_they_ended(window: WindowTally) -> None:
+    pieces = [
+        replace(piece(8, 12, ok(8.5, 9.9), ok(9.0, 10.0), ok(9.0, 11.0)), reads=np.array([9.9, 10.0])),
+        replace(piece(12, 16, ok(13.0, 13.5), ok(13.0, 14.0)), reads=np.array([13.5, 14.0])),
+    ]
+    window.fold(joined(pieces))
+    assert (window.ok, window.ends_read) == (3, 2)
+    assert window.part(str)["ends_read"] == 2
+
+
 def test_integrals_are_clipped_to_the_window_also_for_what_is_still_in_flight(window: WindowTally) -> None:
     window.fold(
         piece(

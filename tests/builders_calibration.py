@@ -103,6 +103,11 @@ def _encoded(latencies_s: NDArray[np.float64]) -> str:
     return text
 
 
+def alike(value_s: float) -> Quantiles:
+    """Quantiles that are all alike."""
+    return Quantiles(p50_s=value_s, p95_s=value_s, p99_s=value_s, p999_s=None)
+
+
 def make_step(
     *,
     purpose: Purpose = "latency",
@@ -123,7 +128,8 @@ def make_step(
         delivered_rps=delivered_rps,
         truth=truth,
         recorded=recorded,
-        errors=Quantiles(p50_s=error_s, p95_s=error_s, p99_s=error_s, p999_s=None),
+        errors=alike(error_s),
+        absolute_errors=alike(abs(error_s)),
         golden_late=Quantiles(p50_s=0.000002, p95_s=0.00001, p99_s=0.00003, p999_s=None),
         unmatched=0,
         failed=0,

@@ -4,7 +4,8 @@ The file is one line of JSON (``{"format": "loadlab-golden-1", "columns": [...],
 rows of five little-endian signed 64-bit integers:
 
 * ``id``: the number in X-Lab-Request-Id, 0 without one;
-* ``arrival_ns``: CLOCK_MONOTONIC when the request's last byte was found, just before it was read;
+* ``arrival_ns``: CLOCK_MONOTONIC when the request's last part arrived, by the kernel's stamp (``arrival.py``), or was
+  found, where there is none;
 * ``due_ns``: when the program wanted the answer, never before that of an earlier request of the connection;
 * ``departure_ns``: just before the answer was handed to the kernel;
 * ``status``: of the answer; 0, and no departure, for a client that left first or a server that was ended.

@@ -19,8 +19,8 @@ class GoldenSettings:
 
     ``spin_ms``: how long before a request is due the server stops sleeping and looks at the clock instead.
     ``watch_ms``: how long after a request came or an answer left it goes on looking for the next request before it
-    sleeps: a server that has to be woken sees a request some ten microseconds late, which would count as the
-    generator's error.
+    sleeps: a server that has to be woken sees a request some ten microseconds late, and answers the shortest delays
+    late.
     ``log_rows``: how many requests the log holds in memory before it has to be written out between two requests.
     """
 

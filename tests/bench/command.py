@@ -1,4 +1,4 @@
-"""``python tests/bench [--only NAME] [--quick] [--with-tests] [--profile] [--out FILE]``, and ``--compare A B``.
+"""``python tests/bench [--only NAME] [--quick] [--with-tests] [--profile] [--out FILE]``; ``--compare``, ``--publish``.
 
 Exit codes: 0 every bar met, 1 a bar missed or a measure failed, 2 usage, 130 interrupted.
 """
@@ -30,6 +30,7 @@ from bench.measure_services import measure_services
 from bench.measure_side_by_side import measure_side_by_side
 from bench.measure_upstream import measure_upstream
 from bench.measure_whole import measure_coverage, measure_placed, measure_quick, measure_tests
+from bench.publish import publish
 from bench.record import Measured, RecordError, read_bench, write_bench
 from bench.surroundings import Watch
 from bench.table import table_text
@@ -63,11 +64,14 @@ LONG = ("quick", "placed", "controls", "lab", "faults")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, or compare."""
+    """Measure, compare, or publish."""
     asked = _parser().parse_args(arguments)
     try:
         if asked.compare:
             print(compare_text(*(read_bench(Path(name)) for name in asked.compare)))
+            return 0
+        if asked.publish:
+            print(publish([Path(name) for name in asked.publish], ROOT, tuple(MEASURES)))
             return 0
         return _measure_all(asked)
     except RecordError as error:
@@ -96,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", action="store_true", help="say where each stack's time goes (cProfile)")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), metavar="FILE", help="default: bench.json")
     parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="compare two such files and measure nothing")
+    parser.add_argument("--publish", nargs="+", metavar="FILE", help="put the figures of such files into docs/bench.md")
     return parser
 
 

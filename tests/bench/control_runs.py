@@ -26,7 +26,6 @@ class Control:
     ``over``: the decision at margin 0 (one-sided, 97.5 %) called stack one dearer.
     """
 
-    effect_ratio: float
     ratio: float
     blocks: int
     lower_95: float
@@ -59,6 +58,11 @@ class Run:
     machine_id: str
     control: Control | None
 
+    @property
+    def effect_ratio(self) -> float:
+        """What was injected."""
+        return int(self.name.removeprefix("plus").split("-")[0]) / 100
+
 
 def run_name(effect_ratio: float, number: int) -> str:
     """How a run and its folder are called: plus10-03 is the third with +10 %, of seed 3."""
@@ -77,16 +81,15 @@ def run_of(results_path: Path, name: str) -> Run:
         revision=revision,
         machine=", ".join(f"{key} {facts[key]}" for key in ("cpu_model", "cores", "kernel") if facts.get(key)),
         machine_id=made["machine_id"],
-        control=_control(results, name),
+        control=_control(results),
     )
 
 
-def _control(results: Mapping[str, Any], name: str) -> Control | None:
+def _control(results: Mapping[str, Any]) -> Control | None:
     level = next((level for level in results["comparisons"] if level["statistic"] == "goodput"), None)
     if level is None or not level["valid"] or level["lower_ratio"] is None:
         return None
     return Control(
-        effect_ratio=_effect_of(name),
         ratio=level["ratio"],
         blocks=level["blocks"],
         lower_95=level["lower_ratio"],
@@ -94,10 +97,6 @@ def _control(results: Mapping[str, Any], name: str) -> Control | None:
         over=level["answer"] == "over",
         invalid_windows=results["counts"]["invalid"],
     )
-
-
-def _effect_of(name: str) -> float:
-    return int(name.removeprefix("plus").split("-")[0]) / 100
 
 
 def read_runs(rows: Path) -> list[Run]:
@@ -112,7 +111,6 @@ def _run_of_row(row: Mapping[str, str]) -> Run:
     control = None
     if row["ratio"]:
         control = Control(
-            effect_ratio=_effect_of(row["run"]),
             ratio=float(row["ratio"]),
             blocks=int(row["blocks"]),
             lower_95=float(row["lower_95"]),

@@ -16,7 +16,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -50,14 +51,15 @@ def main() -> int:
     parser.add_argument("--rows", type=Path, default=ROOT / ROWS)
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "controls.md")
     asked = parser.parse_args()
-    known = {run.name for run in read_runs(asked.rows)}
-    for effect, number in _wanted(asked.aa, asked.injected, asked.effects):
+    wanted = {effect: asked.injected if effect else asked.aa for effect in asked.effects}
+    given_up = set[str]()
+    while (following := next_run(read_runs(asked.rows), wanted, given_up)) is not None:
+        effect, number = following
         name = run_name(effect, number)
-        if name in known:
-            continue
         results = _make(asked.folder / name, effect, number)
         if results is None:
             print(f"{name}: no result, left out", flush=True)
+            given_up.add(name)
         else:
             add_run(asked.rows, run_of(results, name))
     text = table(read_runs(asked.rows))
@@ -66,12 +68,22 @@ def main() -> int:
     return 1 if MISSED in text else 0
 
 
-def _wanted(aa: int, injected: int, effects: Sequence[float] = EFFECTS) -> Iterator[tuple[float, int]]:
-    """Interleaved, so that any number of them has some of each kind."""
-    for number in range(1, max(aa, injected) + 1):
-        for effect in effects:
-            if number <= (injected if effect else aa):
-                yield effect, number
+def next_run(
+    runs: Sequence[Run], wanted: Mapping[float, int], given_up: Collection[str] = ()
+) -> tuple[float, int] | None:
+    """Effect and number of the run to make now; None where each effect has as many valid ones as are wanted.
+
+    By turns, so that any number of them has some of each kind. One without a valid level keeps its row and its number,
+    and one more is made for it. given_up: names of those that came to no result; the next call tries them again.
+    """
+    known = {run.name for run in runs} | set(given_up)
+    following = []
+    for effect, count in wanted.items():
+        spoilt = sum(run.control is None for run in runs if run.effect_ratio == effect)
+        numbers = (n for n in range(1, count + spoilt + 1) if run_name(effect, n) not in known)
+        following += [(number, effect) for number in islice(numbers, 1)]
+    number, effect = min(following, default=(0, 0.0))
+    return (effect, number) if number else None
 
 
 def _make(folder: Path, effect: float, number: int) -> Path | None:
@@ -124,13 +136,12 @@ def _is_whole(path: Path) -> bool:
 
 def table(runs: Sequence[Run]) -> str:
     """What was found, by what was put there."""
-    controls = [run.control for run in runs if run.control]
     lines = [
         "| injected | runs | mean ratio | SD of runs | 95 % interval leaves out 1 | 99 % | called dearer | bar |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for effect in EFFECTS:
-        mine = [control for control in controls if control.effect_ratio == effect]
+        mine = [run.control for run in runs if run.control and run.effect_ratio == effect]
         if mine:
             ratios = [control.ratio for control in mine]
             spread = f"{stdev(ratios):.4f}" if len(ratios) > 1 else "-"
@@ -138,16 +149,23 @@ def table(runs: Sequence[Run]) -> str:
                 sum(counted) for counted in zip(*((c.outside_95, c.outside_99, c.over) for c in mine), strict=True)
             )
             shares = " | ".join(f"{count} of {len(mine)}" for count in counts)
-            name = f"+{effect:.0%}" if effect else "A/A"
-            lines.append(f"| {name} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} | {_bar(effect, mine)} |")
-    invalid = sum(control.invalid_windows for control in controls)
+            lines.append(
+                f"| {_name(effect)} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} | {_bar(effect, mine)} |"
+            )
+    invalid = sum(run.control.invalid_windows for run in runs if run.control)
+    spoilt = Counter(_name(run.effect_ratio) for run in runs if run.control is None)
+    which = f" ({', '.join(f'{name} {number}' for name, number in spoilt.items())})" if spoilt else ""
     lines += [
         "",
-        f"{invalid} windows were refused by gates; {len(runs) - len(controls)} further runs had no valid level.",
+        f"{invalid} windows were refused by gates; {sum(spoilt.values())} further runs had no valid level{which}.",
         f"Machines: {_counted((run.machine, run.machine_id) for run in runs)}.",
         f"Revisions: {_counted((run.revision,) for run in runs)}.",
     ]
     return "\n".join(lines)
+
+
+def _name(effect: float) -> str:
+    return f"+{effect:.0%}" if effect else "A/A"
 
 
 def _counted(told: Iterator[tuple[str, ...]]) -> str:

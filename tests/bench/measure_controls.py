@@ -21,6 +21,7 @@ from bench.controls import (
     allowance,
 )
 from bench.figures import Figure, at_most
+from loadlab.execute.machine import Machine
 
 NEXT = "tests/bench/controls.py makes them, three minutes each"
 
@@ -33,22 +34,32 @@ def measure_controls(arena: Arena) -> Iterator[Figure]:
 
 def control_figures(runs: Sequence[Run]) -> Iterator[Figure]:
     """Of the runs that have a valid level; the others say nothing, and are counted."""
-    controls = [run.control for run in runs if run.control]
-    failed = len(runs) - len(controls)
-    same = [control for control in controls if control.effect_ratio == 0]
-    slower = [control for control in controls if control.effect_ratio == FOUND_EFFECT]
+    same = [run.control for run in runs if run.control and run.effect_ratio == 0]
+    slower = [run.control for run in runs if run.control and run.effect_ratio == FOUND_EFFECT]
+    made = _made(runs)
     for level, most, outside in (
         (95, AA_MOST_95, sum(control.outside_95 for control in same)),
         (99, AA_MOST_99, sum(control.outside_99 for control in same)),
     ):
         name = f"A/A runs whose {level} % interval leaves out 1"
-        yield _counted(name, same, outside, most, AA_RUNS, failed)
+        yield _counted(name, same, outside, most, AA_RUNS, made)
     lost = sum(not control.over for control in slower)
     name = f"runs with +{FOUND_EFFECT:.0%} that do not call it dearer"
-    yield _counted(name, slower, lost, FOUND_RUNS - FOUND_LEAST, FOUND_RUNS, failed)
+    yield _counted(name, slower, lost, FOUND_RUNS - FOUND_LEAST, FOUND_RUNS, made)
 
 
-def _counted(name: str, mine: Sequence[Control], errors: int, most: int, wanted: int, failed: int) -> Figure:
+def _made(runs: Sequence[Run]) -> str:
+    """Where and with what they were made: rows are committed, and stay from one machine and revision to the next."""
+    machine_id = Machine().machine_id()
+    here = sum(run.machine_id == machine_id for run in runs)
+    revisions = ", ".join(dict.fromkeys(run.revision for run in runs)) or "none"
+    spoilt = sum(run.control is None for run in runs)
+    return (
+        f"{spoilt} runs had no valid level; {here} of all {len(runs)} were made on this machine; revisions {revisions}"
+    )
+
+
+def _counted(name: str, mine: Sequence[Control], errors: int, most: int, wanted: int, made: str) -> Figure:
     """Known once there are as many runs as the bar asks for, or as soon as no further run can mend it."""
     allowed = most * allowance(mine, wanted)
     is_known = len(mine) >= wanted or errors > allowed
@@ -59,5 +70,5 @@ def _counted(name: str, mine: Sequence[Control], errors: int, most: int, wanted:
         unit="runs",
         bar=at_most(allowed),
         how=f"of {len(mine)} real runs at margin 0, one level and eight blocks each, in {ROWS}",
-        note=f"{errors} of {len(mine)}{to_come}; {failed} runs had no valid level",
+        note=f"{errors} of {len(mine)}{to_come}; {made}",
     )

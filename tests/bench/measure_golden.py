@@ -107,18 +107,22 @@ def _errors(step: Step, case: _Case) -> Iterator[Figure]:
             value=None if error_s is None else error_s * 1e3,
             unit="ms",
             bar=at_most(allowed_s * 1e3),
-            how=f"recorded less truth of {step.requests} single requests, or reported less true {name} where that is "
-            f"more; {case.users} users, {step.delivered_rps:.0f} req/s",
+            how=f"recorded less truth of {step.requests} single requests, without signs, or reported less true {name} "
+            f"where that is more; {case.users} users, {step.delivered_rps:.0f} req/s",
             note=_note(step, name, late_us),
         )
 
 
 def _furthest_off_s(step: Step, name: str) -> float | None:
-    """Without its sign: of the errors of single requests, and of what a run would report. None where one is absent."""
-    error_s, truth_s, recorded_s = (getattr(each, f"{name}_s") for each in (step.errors, step.truth, step.recorded))
+    """The quantile of the errors of single requests without their signs, or how far off is what a run would report.
+
+    The larger of both; None where one is absent.
+    """
+    compared = (step.absolute_errors, step.truth, step.recorded)
+    error_s, truth_s, recorded_s = (getattr(each, f"{name}_s", None) for each in compared)
     if error_s is None or truth_s is None or recorded_s is None:
         return None
-    return float(max(abs(error_s), abs(recorded_s - truth_s)))
+    return float(max(error_s, abs(recorded_s - truth_s)))
 
 
 def _note(step: Step, name: str, late_us: float) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from bench.arena import CHILDREN, Arena, MeasureError, last_line, run
 from bench.figures import Figure, at_least
+from loadlab.analysis.calibration_logs import ARRIVAL_NS, DEPARTURE_NS, quantiles
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.golden import Golden
 from loadlab.model.calibration import Order, Quantiles, Step
@@ -51,9 +52,9 @@ def measure_side_by_side(arena: Arena) -> Iterator[Figure]:
     for case in CASES:
         measure_s = arena.pick(*case.periods) * PERIOD_S
         arena.say(f"side by side: {case.name}, bare Locust for {measure_s:g} s, then the lab")
-        bare = _bare(arena, case, measure_s)
+        bare, own = _bare(arena, case, measure_s)
         fields = SHORT if arena.quick else tuple(PERCENTILES)
-        yield from _nearness(case, bare, _ours(arena, case, measure_s), fields)
+        yield from _nearness(case, bare, own, _ours(arena, case, measure_s), fields)
 
 
 def _ours(arena: Arena, case: _Case, measure_s: float) -> Step:
@@ -74,8 +75,8 @@ def _ours(arena: Arena, case: _Case, measure_s: float) -> Step:
     return step
 
 
-def _bare(arena: Arena, case: _Case, measure_s: float) -> dict[str, float]:
-    """What Locust prints of its run: seconds by column, and the requests."""
+def _bare(arena: Arena, case: _Case, measure_s: float) -> tuple[dict[str, float], Quantiles]:
+    """What Locust prints of its run, seconds by column and the requests, and the service times of those by the log."""
     services = arena.root / "services"
     golden = Golden(
         children=arena.children, services=services, folder=arena.folder, cpus=arena.cores.sut, clock=SystemClock()
@@ -86,10 +87,11 @@ def _bare(arena: Arena, case: _Case, measure_s: float) -> dict[str, float]:
     argv += ["--csv", str(out), "--stop-timeout", "10", "--loglevel", "WARNING"]
     core = frozenset({min(arena.cores.rest)})
     done = run(argv, cwd=arena.root, timeout_s=measure_s + 60.0, cpus=core)
-    golden.stop()
+    rows = golden.stop()
     if done.returncode:
         raise MeasureError(f"bare Locust: exit code {done.returncode}: {last_line(done.stderr)}")
-    return printed(out.with_name(f"{out.name}_stats.csv").read_text(encoding="utf-8"))
+    own = quantiles((rows[:, DEPARTURE_NS] - rows[:, ARRIVAL_NS]) / 1e9)
+    return printed(out.with_name(f"{out.name}_stats.csv").read_text(encoding="utf-8")), own
 
 
 def printed(text: str) -> dict[str, float]:
@@ -103,14 +105,18 @@ def printed(text: str) -> dict[str, float]:
     }
 
 
-def _nearness(case: _Case, bare: Mapping[str, float], ours: Step, fields: Sequence[str]) -> Iterator[Figure]:
+def _nearness(
+    case: _Case, bare: Mapping[str, float], own: Quantiles, ours: Step, fields: Sequence[str]
+) -> Iterator[Figure]:
     assert ours.open is not None
     due = RATE_RPS * ours.order.measure_s
     note = f"bare Locust sent {bare['requests'] / due:.1%} of the {due:.0f} requests due, the lab began "
     note += f"{ours.open.started} of {ours.open.planned}"
     doubts = f"; the lab was not truthful: {ours.faults[0]}" if ours.faults else ""
-    for figure in nearer(case.name, ours.open.truth, ours.open.recorded, bare, fields):
-        yield replace(figure, note=f"{figure.note}; {note}{doubts}")
+    for field, figure in zip(fields, nearer(case.name, ours.open.truth, ours.open.recorded, bare, fields), strict=True):
+        own_s = getattr(own, field)
+        sent = "" if own_s is None else f" (service time of those that it sent, by the log: {own_s * 1e3:.4g} ms)"
+        yield replace(figure, note=f"{figure.note}{sent}; {note}{doubts}")
 
 
 def nearer(

@@ -60,8 +60,8 @@ def write_bench(path: Path, measured: Sequence[Measured], *, started: datetime, 
     fresh.replace(path)
 
 
-def read_bench(path: Path) -> Bench:
-    """Raises RecordError when it is no bench.json of this schema."""
+def raw_bench(path: Path) -> dict[str, Any]:
+    """The keys and values of a bench.json. Raises RecordError when it is none of this schema."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -71,6 +71,12 @@ def read_bench(path: Path) -> Bench:
     found = raw.get("schema") if isinstance(raw, dict) else None
     if found != SCHEMA:
         raise RecordError(f"{path}: got schema {found}, expected {SCHEMA}; measure again with this checkout's bench")
+    return dict(raw)
+
+
+def read_bench(path: Path) -> Bench:
+    """Raises RecordError when it is no bench.json of this schema."""
+    raw = raw_bench(path)
     try:
         return _bench(raw, path)
     except (KeyError, TypeError) as error:
@@ -83,16 +89,22 @@ def _as_dict(measured: Measured) -> dict[str, Any]:
     return {"measure": measured.measure, "surroundings": surroundings, "figures": figures}
 
 
+def figure_of(raw: Mapping[str, Any]) -> Figure:
+    """A figure as it was before it was written."""
+    fields = {name: value for name, value in raw.items() if name != "ok"}
+    fields["bar"] = Bar(**fields["bar"]) if fields["bar"] else None
+    return Figure(**fields)
+
+
 def _bench(raw: Mapping[str, Any], path: Path) -> Bench:
     figures: dict[str, Figure] = {}
     noisy: set[str] = set()
     for measure in raw["measures"]:
         for one in measure["figures"]:
-            fields = {name: value for name, value in one.items() if name != "ok"}
-            fields["bar"] = Bar(**fields["bar"]) if fields["bar"] else None
-            figures[fields["name"]] = Figure(**fields)
+            figure = figure_of(one)
+            figures[figure.name] = figure
             if not measure["surroundings"]["quiet"]:
-                noisy.add(fields["name"])
+                noisy.add(figure.name)
     return Bench(
         source=str(path),
         started=raw["started"],

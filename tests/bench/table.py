@@ -25,13 +25,25 @@ def verdict_word(figure: Figure) -> str:
     return {True: "ok", False: "MISSED", None: ""}[figure.ok]
 
 
+def span_text(figure: Figure) -> str:
+    """The range of single ratios or repeats behind a figure; a dash where there is only one."""
+    if figure.lower is None or figure.upper is None:
+        return ABSENT
+    return f"{format_value(figure.lower)}..{format_value(figure.upper)}"
+
+
 def table_text(measured: Sequence[Measured]) -> str:
     """The table, the notes below it by figure, and what else went on during each measure."""
     figures = [figure for each in measured for figure in each.figures]
     rows = [HEADINGS, *(_row(figure) for figure in figures)]
     notes = [f"{figure.name}: {figure.note}" for figure in figures if figure.note]
     noise = [f"{each.measure}: {each.surroundings.text()}" for each in measured]
-    parts = ["\n".join(aligned(rows)), _section("notes", notes), _section("during the measures", noise), _sum(figures)]
+    parts = [
+        "\n".join(aligned(rows)),
+        _section("notes", notes),
+        _section("during the measures", noise),
+        sum_text(figures),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -45,19 +57,17 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
-    span = ABSENT
-    if figure.lower is not None and figure.upper is not None:
-        span = f"{format_value(figure.lower)}..{format_value(figure.upper)}"
     value = f"{format_value(figure.value)} {figure.unit}" if figure.value is not None else ABSENT
     bar = figure.bar.text() if figure.bar else ABSENT
-    return (figure.name, value, span, bar, verdict_word(figure), figure.how)
+    return (figure.name, value, span_text(figure), bar, verdict_word(figure), figure.how)
 
 
 def _section(title: str, lines: Sequence[str]) -> str:
     return "\n".join([f"{title}:", *(f"  {line}" for line in lines)]) if lines else ""
 
 
-def _sum(figures: Sequence[Figure]) -> str:
+def sum_text(figures: Sequence[Figure]) -> str:
+    """How many bars are met, and which are not."""
     barred = [figure for figure in figures if figure.bar is not None]
     missed = [figure.name for figure in barred if not figure.ok]
     return f"{len(barred) - len(missed)} of {len(barred)} bars met" + (

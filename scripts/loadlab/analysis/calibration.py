@@ -59,6 +59,7 @@ def judge_step(order: Order, logs: StepLogs) -> Step:
         truth=quantiles(truth_s),
         recorded=reported(logs.window.histogram),
         errors=quantiles(recorded_s - truth_s),
+        absolute_errors=quantiles(np.abs(recorded_s - truth_s)),
         golden_late=quantiles((golden[:, DEPARTURE_NS] - golden[:, DUE_NS]) / 1e9),
         unmatched=whole.unmatched,
         failed=logs.window.failed,

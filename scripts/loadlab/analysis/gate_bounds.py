@@ -1,4 +1,4 @@
-"""What the gates hold a window to. Bounds hold for a quiet two-core machine; recalibrate them per machine."""
+"""What the gates hold a window to: bounds for a quiet two-core machine; a calibration adds how far it is truthful."""
 
 from __future__ import annotations
 

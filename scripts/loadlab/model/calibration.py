@@ -89,6 +89,8 @@ class Step:
     lag_p99_s: float
     faults: tuple[str, ...]
     """Why the generator was not truthful in this step, one line each; empty where it was."""
+    absolute_errors: Quantiles | None = None
+    """The errors without their signs: a few that are too short hide behind a signed p99. None in files of before."""
     open: OpenFigures | None = None
 
     @property

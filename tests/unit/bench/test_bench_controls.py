@@ -7,13 +7,14 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import controls
 from bench.control_runs import Control, Run, add_run, read_runs, run_of
-from bench.controls import table
+from bench.controls import next_run, table
 from bench.marked_page import marks
 from bench.measure_controls import control_figures
 from loadlab.stats.paired import ratio_estimate
@@ -44,7 +45,6 @@ def results(
 def test_an_interval_that_holds_one_is_inside(tmp_path: Path) -> None:
     found = run_of(results(tmp_path, LOGS), "plus0-01").control
     assert found is not None
-    assert found.effect_ratio == 0
     assert not found.outside_95
     assert not found.outside_99
     assert found.invalid_windows == 3
@@ -64,6 +64,7 @@ def test_both_intervals_are_those_of_the_blocks(tmp_path: Path, shift: float) ->
 def test_a_run_without_a_valid_level_says_nothing(tmp_path: Path) -> None:
     said = run_of(results(tmp_path, LOGS, valid=False), "plus0-01")
     assert said.control is None
+    assert said.effect_ratio == 0
     add_run(tmp_path / "rows.csv", said)
     assert read_runs(tmp_path / "rows.csv") == [said]
 
@@ -79,7 +80,7 @@ def test_a_row_says_what_the_run_said_and_where_it_was_made(tmp_path: Path) -> N
         assert run.control is not None
         assert (read.name, read.started, read.machine_id) == (run.name, "1970-01-01T00:00Z", "cafe")
         assert (read.revision, read.machine) == ("0123456789ab", "cpu_model Abacus, cores 2")
-        assert (read.control.effect_ratio, read.control.over, read.control.invalid_windows) == (0.1, True, 3)
+        assert (read.effect_ratio, read.control.over, read.control.invalid_windows) == (0.1, True, 3)
         assert read.control.ratio == pytest.approx(run.control.ratio, abs=1e-6)
         assert (read.control.lower_95, read.control.upper_95) == pytest.approx(
             (run.control.lower_95, run.control.upper_95), abs=1e-6
@@ -120,28 +121,36 @@ def test_a_run_that_was_interrupted_is_not_counted_and_is_resumed(
     assert [run.name for run in read_runs(rows)] == ["plus0-02", "plus0-01"]
 
 
-def control(effect: float, ratio: float, *, over: bool = False, half: float = 0.02) -> Control:
+def control(effect: float, ratio: float, *, over: bool = False, half: float = 0.02, valid: bool = True) -> Run:
     """One run; half: of its 95 % interval, as a log."""
     ends = (ratio * math.exp(-half), ratio * math.exp(half))
-    return Control(
-        effect_ratio=effect, ratio=ratio, blocks=8, lower_95=ends[0], upper_95=ends[1], over=over, invalid_windows=1
-    )
+    said = Control(ratio=ratio, blocks=8, lower_95=ends[0], upper_95=ends[1], over=over, invalid_windows=1)
+    name = f"plus{effect:.0%}-01".replace("%", "")
+    made = {"started": "", "revision": "abc", "machine": "Abacus", "machine_id": "cafe"}
+    return Run(name=name, control=said if valid else None, **made)
 
 
-def runs_of(said: list[Control], without_level: int = 0) -> list[Run]:
-    told = [*said, *[None] * without_level]
-    return [
-        Run(name=f"run-{n}", started="", revision="abc", machine="Abacus", machine_id="cafe", control=one)
-        for n, one in enumerate(told)
-    ]
+SPOILT = [control(0.1, 1.0, valid=False)] * 2
+
+
+def test_a_run_without_a_valid_level_is_made_up_for_and_one_without_a_result_is_not() -> None:
+    wanted = {0.0: 2, 0.1: 1}
+    good, bad = control(0.0, 1.0), control(0.1, 1.0, valid=False)
+    assert next_run([], wanted) == (0.0, 1)
+    assert next_run([good], wanted) == (0.1, 1), "by turns"
+    assert next_run([good, bad], wanted) == (0.0, 2)
+    assert next_run([good, replace(good, name="plus0-02"), bad], wanted) == (0.1, 2)
+    assert next_run([good, bad], wanted, {"plus0-02"}) == (0.1, 2)
+    assert next_run([good, bad], wanted, {"plus0-02", "plus10-02"}) is None
+    assert next_run([good, bad, replace(good, name="plus0-02"), replace(good, name="plus10-02")], wanted) is None
 
 
 def test_the_table_counts_runs_by_what_was_injected() -> None:
     said = [control(0.0, 1.0), control(0.0, 1.04, over=True), control(0.1, 1.1, over=True)]
-    text = table(runs_of(said, without_level=2))
+    text = table([*said, *SPOILT])
     assert "| A/A | 2 | 1.0200 | 0.0283 | 1 of 2 | 1 of 2 | 1 of 2 |" in text
     assert "| +10% | 1 | 1.1000 | - | 1 of 1 | 1 of 1 | 1 of 1 |" in text
-    assert "3 windows were refused by gates; 2 further runs had no valid level" in text
+    assert "3 windows were refused by gates; 2 further runs had no valid level (+10% 2)." in text
     assert "Machines: Abacus (5 runs)." in text
     assert "Revisions: abc (5 runs)." in text
 
@@ -160,8 +169,8 @@ def test_the_table_counts_runs_by_what_was_injected() -> None:
         ([control(0.05, 1.05)], "| none |"),
     ],
 )
-def test_the_table_says_whether_the_bars_are_met(runs: list[Control], said: str) -> None:
-    assert said in table(runs_of(runs))
+def test_the_table_says_whether_the_bars_are_met(runs: list[Run], said: str) -> None:
+    assert said in table(runs)
 
 
 FINE, OUTSIDE, FAR = control(0.0, 1.0), control(0.0, 1.021), control(0.0, 1.1)
@@ -181,15 +190,16 @@ FOUND, LOST = control(0.1, 1.1, over=True), control(0.1, 1.0)
     ids=["met", "missed", "in proportion", "runs to come", "missed early", "none"],
 )
 def test_the_bench_has_a_figure_for_each_bar_and_none_while_runs_are_to_come(
-    runs: list[Control], values: list[float | None], met: list[bool]
+    runs: list[Run], values: list[float | None], met: list[bool]
 ) -> None:
-    figures = list(control_figures(runs_of(runs, without_level=2)))
+    figures = list(control_figures([*runs, *SPOILT]))
     assert [figure.value for figure in figures] == values
     assert [figure.ok for figure in figures] == met
-    assert all("2 runs had no valid level" in figure.note for figure in figures)
+    told = f"2 runs had no valid level; 0 of all {len(runs) + 2} were made on this machine; revisions abc"
+    assert all(figure.note.endswith(told) for figure in figures)
 
 
 def test_runs_that_are_to_come_are_counted() -> None:
-    notes = [figure.note for figure in control_figures(runs_of([FINE] * 12 + [FOUND] * 19))]
+    notes = [figure.note for figure in control_figures([FINE] * 12 + [FOUND] * 19)]
     assert ["18 of 30 are to come" in note for note in notes] == [True, True, False]
     assert "1 of 20 are to come" in notes[2]

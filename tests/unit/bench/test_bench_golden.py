@@ -12,7 +12,7 @@ from bench import measure_golden as module
 from bench.arena import Arena, MeasureError
 from bench.figures import Figure
 from bench.measure_golden import golden_lateness, measure_golden
-from builders_calibration import make_open_step, make_step
+from builders_calibration import alike, make_open_step, make_step
 from loadlab.model.calibration import Order, Quantiles, Step
 
 
@@ -69,17 +69,14 @@ def test_a_step_that_lost_requests_is_no_measure(arena: Arena, monkeypatch: pyte
         measured(arena, monkeypatch, lossy)
 
 
-ALIKE = Quantiles(p50_s=0.0001, p95_s=0.0001, p99_s=0.0001, p999_s=None)
-
-
 @pytest.mark.parametrize(
     ("closed", "error_ms", "is_met"),
     [
         (make_step(recorded_s=0.0101), 0.1, True),
         (make_step(recorded_s=0.0103), 0.3, False),
         (make_step(recorded_s=0.0097), 0.3, False),
-        (replace(make_step(recorded_s=0.0097), errors=ALIKE), 0.3, False),
-        (replace(make_step(recorded_s=0.0103), errors=ALIKE), 0.3, False),
+        (replace(make_step(recorded_s=0.0097), absolute_errors=alike(0.0001)), 0.3, False),
+        (replace(make_step(recorded_s=0.0103), absolute_errors=alike(0.0001)), 0.3, False),
     ],
     ids=["near", "too long", "too short", "single requests right, reported too short", "reported too long"],
 )
@@ -94,6 +91,6 @@ def test_an_error_counts_in_both_directions_and_so_does_what_would_be_reported(
 
 def test_an_error_that_is_not_known_is_no_pass(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Quantiles(p50_s=0.0001, p95_s=0.0001, p99_s=None, p999_s=None)
-    figures = {f.name: f for f in measured(arena, monkeypatch, closed=replace(make_step(), errors=few))}
+    figures = {f.name: f for f in measured(arena, monkeypatch, closed=replace(make_step(), absolute_errors=few))}
     assert figures["error p50 at 10 ms"].ok
     assert figures["error p99 at 10 ms"].ok is False

@@ -102,7 +102,8 @@ class Crowd:
     def tell_to_stop(self) -> None:
         """Wake those that wait inside a task."""
         for user in self._all:
-            user.stop()
+            if user._state != LOCUST_STATE_STOPPING:
+                user.stop()
 
     def dissolve(self) -> None:
         """End all of them."""
@@ -140,6 +141,7 @@ class Arrivals:
         """Listener of test_start on whoever makes load, after the roster's."""
         options, recorder = environment.parsed_options, self._recorder
         self._schedule = self._leader = recorder.ledger = None
+        self._in_flight = set()
         self.active = bool(options.rate_rps)
         start_s = self._start_of(environment)
         if not self.active or start_s is None:
@@ -239,7 +241,7 @@ class Arrivals:
         finally:
             self._recorder.due.pop(me, None)
             self._in_flight.discard(me)
-            if stays:
+            if stays and user._state != LOCUST_STATE_STOPPING:  # a task may end its own user: self.stop()
                 crowd.give_back(user)
             else:
                 crowd.dismiss(user)

@@ -63,7 +63,26 @@ class Drain:
         left = any(answer["users"] or answer["books"]["in_flight"] for answer in answers)
         return left or bool(self._runner.user_count)
 
+    def _end_ramps(self) -> None:
+        """End what raises users: it would go on beside the drain, and declare the test running when that is over."""
+        for owner, name in ((self._runner.environment.web_ui, "_swarm_greenlet"), (self._runner, "shape_greenlet")):
+            ramp = getattr(owner, name, None)
+            if ramp is not None:
+                ramp.kill(block=True)
+                setattr(owner, name, None)
+
     def _run(self) -> None:
+        """Without cutting a request; the --stop-timeout that was given, 0 otherwise, holds for whoever stops later."""
+        environment = self._runner.environment
+        given_s = float(environment.stop_timeout or 0.0)
+        environment.stop_timeout = max(LONGEST_ANSWER_S, given_s)
+        try:
+            self._end_ramps()
+            self._drain()
+        finally:
+            environment.stop_timeout = given_s
+
+    def _drain(self) -> None:
         if not isinstance(self._runner, MasterRunner):
             stop = gevent.spawn(self._runner.stop)
             while not stop.ready():
@@ -74,7 +93,7 @@ class Drain:
         if self._runner.state in (STATE_INIT, STATE_STOPPED):
             return
         workers = self._runner.worker_count
-        deadline_s = perf_counter() + max(LONGEST_ANSWER_S, float(self._runner.environment.stop_timeout))
+        deadline_s = perf_counter() + self._runner.environment.stop_timeout
         ramp = gevent.spawn(self._runner.start, 0, max(1, int(self._runner.user_count)) * RATE_PER_USER)
         while self._is_busy() and perf_counter() < deadline_s:
             gevent.sleep(POLL_S)

@@ -24,6 +24,7 @@ from gevent.event import Event
 
 SILENT_S = 5.0
 """A worker that said nothing for so long is gone; a living one speaks four times a second."""
+QUIT = "quit"
 RECENT_S = 2.0
 ECHO_ROUNDS = 8
 ASK_TIMEOUT_S = 5.0
@@ -197,7 +198,8 @@ class Fleet:
         worker = self.workers.get(worker_id)
         if worker is not None:
             worker.heard_s = perf_counter()
-            worker.gone = None
+            if worker.gone != QUIT:  # what it had sent before its farewell may come after it
+                worker.gone = None
         return worker
 
     def _on_pulse(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
@@ -240,7 +242,7 @@ class Fleet:
     def _on_bye(self, environment: Any, msg: Any) -> None:  # noqa: ARG002
         worker = self._hear(msg.node_id)
         if worker is not None:
-            worker.gone = "quit"
+            worker.gone = QUIT
             worker.last_books = msg.data["books"]
             self.ledger.note(worker.id, msg.data["totals"])
             worker.users = worker.in_flight = 0

@@ -22,7 +22,7 @@ from _recorder import Recorder
 from _roster import Roster
 from _tally import FAILED, LATENCY_MS, OK, UNJUDGED, VERDICT, Slice, joined
 from _totals import Totals
-from locust.exception import RPCError
+from locust.exception import RPCError, RPCSendError
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,11 @@ class Generator:
         return {"pid": os.getpid(), "name": socket.gethostname()}
 
     def _send(self, kind: str, data: dict[str, Any]) -> None:
-        self._runner.send_message(kind, data)
+        """What cannot be sent is missing at the master, which says so; whoever sends has to go on."""
+        try:
+            self._runner.send_message(kind, data)
+        except (RPCError, RPCSendError) as error:
+            logger.warning("The lab's %s did not reach the master: %s", kind, error)
 
     def _figures(self) -> dict[str, Any]:
         return {
@@ -110,10 +114,8 @@ class Generator:
         while not self._ending:
             self._fold()
             gevent.sleep(0)
-            try:
+            if not self._ending:
                 self._send("lab_pulse", self._recently())
-            except RPCError as error:
-                logger.warning("The lab's pulse did not reach the master: %s", error)
             gevent.sleep(PULSE_INTERVAL_S)
 
     def _recently(self) -> dict[str, Any]:

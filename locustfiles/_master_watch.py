@@ -30,9 +30,13 @@ def end_now() -> None:
 
 
 class MasterWatch:
-    """Counts the looks since the master was heard."""
+    """Counts the looks since the master was heard.
 
-    def __init__(self, end: Callable[[], None] = end_now) -> None:
+    is_deaf: while it stops its users a worker of Locust reads no messages, so that silence says nothing.
+    """
+
+    def __init__(self, is_deaf: Callable[[], bool], end: Callable[[], None] = end_now) -> None:
+        self._is_deaf = is_deaf
         self._end = end
         self._silent_looks = 0
 
@@ -42,7 +46,7 @@ class MasterWatch:
 
     def look(self) -> bool:
         """One look; True when the master has been silent for too long, and the end has been ordered."""
-        self._silent_looks += 1
+        self._silent_looks = 0 if self._is_deaf() else self._silent_looks + 1
         if self._silent_looks <= SILENT_LOOKS:
             return False
         logger.error(

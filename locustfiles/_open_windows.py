@@ -53,9 +53,12 @@ class OpenWindows:
         self._cut = cut
         self._windows: dict[str, OpenWindow] = {}
         self._unfolded: list[Slice] = []
+        self._folded_s = recorder.cut_s
 
     def open(self, order: Mapping[str, Any]) -> None:
-        """Begin a window; it closes by itself. What was cut before is in none of it."""
+        """Begin a window, unless it is open; it closes by itself. What was cut before is in none of it."""
+        if order["id"] in self._windows:
+            return
         tally = WindowTally(order["opens_s"], order["closes_s"], order["good_within_s"])
         late_s = max(0.0, self._recorder.cut_s - tally.opens_s)
         window = OpenWindow(order["id"], tally, Event(), late_s)
@@ -64,10 +67,10 @@ class OpenWindows:
         gevent.spawn(self._attend, window)
 
     def close(self, name: str, closes_s: float) -> None:
-        """Move its end nearer, not before what was cut; nothing for a window that is not open."""
+        """Move its end nearer, not before what was added up; nothing for a window that is not open."""
         window = self._windows.get(name)
         if window is not None:
-            nearer_s = max(closes_s, self._recorder.cut_s)
+            nearer_s = max(closes_s, self._folded_s)
             window.tally.closes_s = min(window.tally.closes_s, nearer_s)
             window.nearer.set()
 
@@ -120,5 +123,6 @@ class OpenWindows:
         if self._unfolded:
             piece = joined(self._unfolded)
             self._unfolded.clear()
+            self._folded_s = piece.hi_s
             for window in self._windows.values():
                 window.tally.fold(piece)

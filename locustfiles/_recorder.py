@@ -6,8 +6,8 @@ nothing of this. The hot path only appends numbers; ``cut`` turns them into a sl
 A row keeps three times of ``time.perf_counter`` (monotonic):
 
 * the intended start: in a closed loop the moment when its user was due, which is when the wait before it was to end
-  (a phase, a think time, the last answer where there is no think time); for a further request of one task, when the
-  task asked for it. An arrival of an open loop puts its planned time into ``due``;
+  (a phase, a think time; where there is none, when the last answer was read and its task was over); for a further
+  request of one task, when the task asked for it. An arrival of an open loop puts its planned time into ``due``;
 * the send: the bytes are ready and the generator has given way to whoever else was ready (``_transport.py``), so no
   work of its own is in the latency; a new connection belongs to the latency;
 * the end: the last part of the answer arrived, by the kernel's stamp (``_arrived.py``), else it was read. What is not

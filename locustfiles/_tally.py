@@ -2,7 +2,8 @@
 
 The recorder cuts time into slices. At the end of a slice every request that was under way in it is known: it has
 either ended (a row) or is still in flight (its start). Integrals, the peak and the idle gaps of a slice are thus
-exact, whatever overlaps its ends, and a request is counted in the window in which it ended.
+exact, whatever overlaps its ends, and a request is counted in the window in which it ended. But for one thing: an
+answer that arrived before a cut and is read after it is still in flight to that slice, if that is added up by itself.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Slice:
     has a row with verdict UNJUDGED when it ends and one whose send is NaN when it is judged.
     flights: sends of the requests in flight at hi_s. thinks: m x 2, ended sleeps between tasks; thinking: starts
     of those that go on. chores: k x 2, what the generator did for a user outside of both, noted when it is over.
-    lags: p x 2 (at_s, late_s) of the health probe. arrivals: a x 2 (due_s, started or dropped) of an open load,
+    lags: p x 2 (due_s, late_s) of the health probe. arrivals: a x 2 (due_s, started or dropped) of an open load,
     planned: when those of its schedule were due; None while the load is closed. reads: r, ends of answers that are
     when they were read, because no stamp of the kernel's says when they arrived.
     """

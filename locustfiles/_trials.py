@@ -28,7 +28,7 @@ class Trials:
         self.good_within_s = good_within_s
 
     def start(self, trial_id: str, good_within_s: float | None) -> dict[str, Any]:
-        """Close the active trial's books and begin new ones; refused while requests are in flight."""
+        """Close the active trial's books and begin new ones; refused while there is load, whose requests go on."""
         if trial_id == self.active or trial_id in self._finished:
             raise Refusal(409, f"trial {trial_id!r} exists already; choose another id")
         self._require_calm()
@@ -75,10 +75,13 @@ class Trials:
             self._members.add(worker.id)
 
     def _require_calm(self) -> None:
-        in_flight = sum(answer["books"]["in_flight"] for answer in self._fleet.ask("books").values())
-        if in_flight:
+        answers = self._fleet.ask("books").values()
+        users = sum(answer["users"] for answer in answers)
+        in_flight = sum(answer["books"]["in_flight"] for answer in answers)
+        if users or in_flight:
             trial = f"trial {self.active!r}" if self.active else "the load that runs"
-            raise Refusal(409, f"{trial} has {in_flight} requests in flight; drain it first (POST /lab/drain)")
+            load = f"{users} users and {in_flight} requests in flight"
+            raise Refusal(409, f"{trial} has {load}; drain it first (POST /lab/drain)")
 
     def _finish(self, last: dict[str, Any]) -> None:
         self._finished[last["id"]] = last

@@ -43,7 +43,7 @@ from locust.clients import ResponseContextManager as Report
 from locust.contrib import fasthttp
 from locust.contrib.fasthttp import FastHttpSession, FastHttpUser, FastResponse
 from locust.contrib.fasthttp import ResponseContextManager as FastReport
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_CLEANUP, MasterRunner, WorkerRunner
 
 RECORDER = Recorder()
 WAITS = Waits(RECORDER)
@@ -116,7 +116,7 @@ def start_roles(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> 
         environment.events.quitting.add_listener(lambda **_: generator.flush())
     if isinstance(runner, WorkerRunner):
         environment.events.test_stop.add_listener(forget_stop_timeout)
-        watch = MasterWatch()
+        watch = MasterWatch(lambda: runner.state == STATE_CLEANUP)
         environment.events.heartbeat_received.add_listener(watch.heard)
         gevent.spawn(watch.run)
     calm_collector()

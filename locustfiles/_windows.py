@@ -138,7 +138,8 @@ class Windows:
         """A worker joined: it takes part in the windows that are not over yet."""
         now_s = perf_counter()
         for window in self._windows.values():
-            if window.result is None and now_s < window.closes_s:
+            is_over = window.result is not None or now_s >= window.closes_s
+            if not is_over and worker.id not in window.ordered:
                 if now_s > window.opens_s:
                     window.joined_late_s[worker.id] = now_s - window.opens_s
                 self._order(window, worker)
@@ -224,6 +225,11 @@ class Windows:
             flaws.append(f"{label} joined {joined_late_s:.3f} s after the window had opened")
         elif part["late_s"]:
             flaws.append(f"{label} learnt of the window {part['late_s']:.3f} s after it had opened")
+        measure_s = window.closes_s - window.opens_s
+        if part["measure_s"] > measure_s + CLOCK_TOLERANCE_S:
+            flaws.append(
+                f"{label} went on counting for {part['measure_s']:.3f} s, the window was {measure_s:.3f} s long"
+            )
         if part["early"]:
             flaws.append(f"{label} quit {part['ended_s']:.3f} s after the opening; its part ends there")
         error_s = self._fleet.workers[worker_id].offset_error_s

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,19 @@ class Stub:
 class Cluster:
     """A Locust with its web interface: a master and workers, or one plain process."""
 
-    def __init__(self, files: str, folder: Path, workers: int, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        files: str,
+        folder: Path,
+        workers: int,
+        headers: dict[str, str] | None = None,
+        options: Sequence[str] = ("--stop-timeout", "150"),
+    ) -> None:
         self.web = f"http://127.0.0.1:{(port := free_port())}"
         self.bus_port = free_port()
         self.folder = folder
         self.env = {**os.environ, "LAB_HEADERS_JSON": json.dumps(headers or {})}
-        self.common = [sys.executable, "-m", "locust", "-f", files, "--stop-timeout", "150"]
+        self.common = [sys.executable, "-m", "locust", "-f", files, *options]
         web = ["--class-picker", "--web-host", "127.0.0.1", "--web-port", str(port)]
         bus = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(self.bus_port)]
         self.master = [*web, *(bus if workers else [])]
@@ -117,11 +124,15 @@ class Cluster:
         return dict(self.get("status")[1])
 
     def swarm(self, host: str, user_class: str, users: int, **options: object) -> None:
+        self.order(host, user_class, users, **options)
+        wait_until(lambda: self.status()["users"] == users, "the users")
+
+    def order(self, host: str, user_class: str, users: int, **options: object) -> None:
+        """Ask for a swarm and wait for nothing."""
         form = {"user_count": users, "spawn_rate": users * 10, "host": host, "user_classes": user_class, **options}
         data = urllib.parse.urlencode(form).encode()
         with urllib.request.urlopen(f"{self.web}/swarm", data=data, timeout=PATIENCE_S) as answer:
             assert json.load(answer)["success"]
-        wait_until(lambda: self.status()["users"] == users, "the users")
 
     def window(self, window_id: str) -> dict[str, Any]:
         def settled() -> Any:

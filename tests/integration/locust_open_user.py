@@ -20,3 +20,13 @@ class MarkedUser(FastHttpUser):
         """With its number."""
         headers = {"X-User": "marked", "X-Arrival": str(self.lab_arrival)}  # type: ignore[attr-defined]
         self.client.get("/items/1", headers=headers)
+
+
+class QuittingUser(FastHttpUser):
+    """Its task ends the user when it is over."""
+
+    @task
+    def ask(self) -> None:
+        """Once."""
+        self.client.get("/items/1")
+        self.stop()

@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,6 +161,33 @@ def test_what_nobody_answers_is_given_up_when_asked_and_the_next_swarm_is_whole(
     wait_until(lambda: pair.get("trials/after")[1]["answered"] > 50, "some requests")
     books = pair.drained("after")
     assert books["sent"] == books["answered"]
+
+
+def test_a_drain_ends_a_ramp_that_is_under_way_for_good(pair: Cluster, stub: Stub) -> None:
+    """Locust's ramp wakes up once a second; it used to find the target of the drain met, and the test running again."""
+    pair.post("trials", {"id": "ramp"})
+    pair.order(stub.url, "IoBoundUser", 20, spawn_rate=1)
+    wait_until(lambda: pair.status()["users"] >= 2, "the first users")
+    books = pair.drained("ramp")
+    assert books["sent"] == books["answered"]
+    for _ in range(15):
+        assert pair.status()["state"] in ("stopped", "ready")
+        assert pair.status()["users"] == 0
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_drain_cuts_no_request_where_nobody_gave_a_stop_timeout(workers: int, stub: Stub, tmp_path: Path) -> None:
+    locust = Cluster(str(LOCUSTFILES / "io_bound.py"), tmp_path, workers=workers, options=())
+    try:
+        locust.post("trials", {"id": "whole"})
+        locust.swarm(stub.url, "IoBoundUser", 20)
+        wait_until(lambda: locust.get("trials/whole")[1]["answered"] > 50, "some requests")
+        books = locust.drained("whole")
+    finally:
+        locust.close()
+    assert books["sent"] == books["answered"]
+    assert books["failed"] == 0
 
 
 def test_requests_that_cannot_be_met_are_refused_in_one_line(pair: Cluster) -> None:

@@ -145,6 +145,19 @@ def test_arrivals_that_nobody_answers_are_given_up_when_asked(cluster: Cluster) 
     assert books["in_flight"] == 0
 
 
+def test_users_that_stop_themselves_are_not_used_again_and_cut_nobodys_request_at_the_end(
+    cluster: Cluster, stub: Stub
+) -> None:
+    cluster.post("trials", {"id": "quitting"})
+    cluster.swarm(stub.url, "QuittingUser", 2, rate_rps=100, arrivals="constant", in_flight_max=2000)
+    wait_until(lambda: cluster.get("trials/quitting")[1]["answered"] > 50, "some answers")
+    books = cluster.drained("quitting")
+    assert books["outcomes"] == {"200": books["sent"]}
+    logs = (log.read_text(encoding="utf-8", errors="replace") for log in cluster.folder.glob("*.log"))
+    complaints = sum(log.count("Tried to stop User in an unexpected state") for log in logs)
+    assert complaints < books["sent"] / 4, "of those alone that were at work when all were told to stop"
+
+
 def test_a_lost_worker_leaves_a_hole_and_its_share_is_not_sent_by_others(cluster: Cluster, stub: Stub) -> None:
     cluster.post("trials", {"id": "lost"})
     cluster.swarm(stub.url, "IoBoundUser", 2, rate_rps=100, arrivals="constant", in_flight_max=2000)

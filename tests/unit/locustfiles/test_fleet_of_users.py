@@ -134,7 +134,7 @@ def test_headers_that_are_none_end_the_start_in_one_line_without_their_value(tex
 
 def test_a_silent_master_ends_the_worker_and_one_that_is_heard_does_not() -> None:
     ended: list[bool] = []
-    watch = MasterWatch(lambda: ended.append(True))
+    watch = MasterWatch(lambda: False, lambda: ended.append(True))
     for _ in range(3 * SILENT_LOOKS):
         watch.heard()
         assert not watch.look()
@@ -142,3 +142,13 @@ def test_a_silent_master_ends_the_worker_and_one_that_is_heard_does_not() -> Non
     looks = [watch.look() for _ in range(SILENT_LOOKS + 1)]
     assert looks == [False] * SILENT_LOOKS + [True]
     assert ended == [True]
+
+
+def test_a_worker_that_stops_its_users_hears_nobody_and_is_not_ended_for_that() -> None:
+    """Locust reads no message meanwhile, which takes as long as the longest request."""
+    ended: list[bool] = []
+    stopping = [True]
+    watch = MasterWatch(lambda: stopping[0], lambda: ended.append(True))
+    assert not any(watch.look() for _ in range(5 * SILENT_LOOKS))
+    stopping[0] = False
+    assert [watch.look() for _ in range(SILENT_LOOKS + 1)][-1]

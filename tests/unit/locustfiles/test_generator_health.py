@@ -9,7 +9,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from _health import CpuMeter, probe_lag, read_steal, read_throttled_s, throttle_files
+from _health import MOST_TICKS, CpuMeter, probe_lag, read_steal, read_throttled_s, throttle_files
 from _recorder import Recorder
 
 STAT = """cpu  400 0 200 2000 10 0 5 99 0 0
@@ -101,3 +101,36 @@ def test_the_probe_notes_when_it_woke_and_how_late() -> None:
     lags = recorder.cut().lags
     assert (lags[:, 0] > began_s).all()
     assert (lags[:, 1] >= 0).all()
+
+
+class Halted(Exception):
+    """The probe has slept often enough."""
+
+
+def probed(monkeypatch: pytest.MonkeyPatch, *late_s: float) -> list[tuple[float, float]]:
+    """Due and late, in ms, of every sample while its wake-ups are so late, from 0 on a clock of its own."""
+    now_s, lateness = [0.0], iter(late_s)
+
+    def sleep(seconds: float) -> None:
+        late = next(lateness, None)
+        if late is None:
+            raise Halted
+        now_s[0] += seconds + late
+
+    monkeypatch.setattr(gevent, "sleep", sleep)
+    recorder = Recorder(lambda: now_s[0])
+    with pytest.raises(Halted):
+        probe_lag(recorder)
+    samples: list[list[float]] = (recorder.cut().lags * 1e3).round(3).tolist()
+    return [(due_ms, late_ms) for due_ms, late_ms in samples]
+
+
+def test_a_stall_is_charged_to_every_tick_that_it_hides(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = probed(monkeypatch, 0.0004, 0.0352, 0.0)
+    assert samples == [(10, 0.4), (20, 35.2), (30, 25.2), (40, 15.2), (50, 5.2), (60, 0)]
+
+
+def test_a_process_that_was_halted_for_hours_is_no_flood_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = probed(monkeypatch, 3600.0, 0.0)
+    assert MOST_TICKS <= len(samples) <= MOST_TICKS + 2
+    assert samples[0] == (3_590_010, 10_000)

@@ -162,6 +162,36 @@ def test_late_and_early_workers_are_holes(stage: Stage, later: Callable[[float],
     assert any("worker b" in hole and "joined 1.5" in hole for hole in window["holes"])
 
 
+def test_a_worker_is_ordered_once_however_early_it_is_seen(stage: Stage) -> None:
+    """It counts from its hello on, and is greeted a few echoes later."""
+    stage.join("a")
+    stage.windows.open("w", 10.0, 1.0, 1.0)
+    stage.windows.greet(stage.fleet.workers["a"])
+    assert [kind for kind, _, _ in stage.runner.sent].count("lab_open") == 1
+
+
+def test_a_worker_that_went_on_counting_after_an_early_end_is_a_hole(
+    stage: Stage, later: Callable[[float], None]
+) -> None:
+    stage.join("a")
+    stage.windows.open("w", 0.0, 100.0, 1.0)
+    later(4.0)
+    stage.windows.close("w")
+    later(0.5)
+    stage.part("a", "w", measure_s=4.5)
+    window = stage.windows.get("w")
+    assert window["state"] == "partial"
+    assert "worker a (pid 4242) went on counting for 4.500 s, the window was 4.1" in window["holes"][0]
+
+
+def test_what_a_worker_had_sent_before_its_farewell_does_not_bring_it_back(stage: Stage) -> None:
+    stage.join("a")
+    books = stage.runner.answers["a"]["books"]
+    stage.runner.say("lab_bye", "a", {"users": 0, "books": books, "totals": NO_TOTALS})
+    stage.runner.say("lab_pulse", "a", pulse())
+    assert stage.fleet.living == []
+
+
 def test_too_few_workers_are_a_hole(later: Callable[[float], None]) -> None:
     stage = Stage(expect_workers=2)
     stage.join("a")
@@ -216,10 +246,18 @@ def test_a_trial_is_refused_while_requests_are_in_flight(stage: Stage) -> None:
     stage.join("a")
     stage.trials.start("t1", None)
     stage.runner.answers["a"]["books"]["in_flight"] = 2
-    with pytest.raises(Refusal, match="trial 't1' has 2 requests in flight; drain it first") as refusal:
+    with pytest.raises(Refusal, match="trial 't1' has 0 users and 2 requests in flight; drain it first") as refusal:
         stage.trials.start("t2", None)
     assert refusal.value.status == 409
     assert stage.trials.active == "t1"
+
+
+def test_a_trial_is_refused_while_users_think_because_their_next_requests_would_be_in_two_books(stage: Stage) -> None:
+    stage.join("a")
+    stage.runner.answers["a"]["users"] = 3
+    with pytest.raises(Refusal, match="the load that runs has 3 users and 0 requests in flight"):
+        stage.trials.start("t", None)
+    assert stage.trials.active is None
 
 
 def test_a_finished_trial_keeps_its_last_books(stage: Stage) -> None:

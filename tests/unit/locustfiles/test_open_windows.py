@@ -120,6 +120,28 @@ def test_an_answer_that_arrived_before_a_cut_and_was_read_after_it_counts_once(
     assert part["idle_s"] == pytest.approx(2.0 - part["request_time_s"])
 
 
+def test_a_window_that_is_ordered_twice_is_one(worker: Worker) -> None:
+    worker.open("w", 100.0, 110.0)
+    worker.pass_to(104.0, 103.0)
+    worker.open("w", 100.0, 110.0)
+    worker.pass_to(106.0, 105.0)
+    worker.windows.end()
+    assert (worker.parts["w"]["ok"], worker.parts["w"]["late_s"]) == (2, 0.0)
+
+
+@pytest.mark.parametrize(("most_rows", "measure_s", "ok"), [(5000, 3.0, 1), (-1, 4.0, 2)])
+def test_an_order_to_close_early_that_comes_late_counts_from_its_instant_unless_that_is_added_up(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, most_rows: int, measure_s: float, ok: int
+) -> None:
+    """Then the part says how long it went on, and the master makes a hole of it."""
+    monkeypatch.setattr(_open_windows, "MOST_ROWS", most_rows)
+    worker.open("w", 100.0, 110.0)
+    worker.pass_to(104.0, 102.5, 103.5)
+    worker.windows.close("w", 103.0)
+    worker.windows.end()
+    assert (worker.parts["w"]["measure_s"], worker.parts["w"]["ok"]) == (measure_s, ok)
+
+
 def test_few_slices_are_kept_of_a_long_window_in_which_little_happens(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the books of a faulty run say, of the windows that count and of those that do not."""
+"""What the books of a faulty run say, of the windows that count and of those that do not, and what none can say."""
 
 from __future__ import annotations
 
@@ -14,6 +14,30 @@ def books_of(windows: Sequence[Window]) -> Mapping[str, int]:
         "requests": sum(window.books.sent for window in windows if window.books),
         "lost": sum(lost_in(window) for window in windows),
     }
+
+
+ANSWER_S = 0.05
+"""What the upstream of the faults' experiment takes: no answer comes sooner."""
+EARLY_S = 0.001
+"""A timer of a millisecond's grain may ring so much too early."""
+SLOTS = {"flask": 4}
+"""Requests that a stack of that experiment has under way at most, beside its users."""
+
+
+def impossible_in(window: Window) -> str | None:
+    """Why no run of the faults' experiment can have measured this; None where one can.
+
+    No answer is quicker than the upstream, whatever fell and whichever clock was moved, and so many users, or slots,
+    get so many answers in a window at most.
+    """
+    load, least_s = window.load, ANSWER_S - EARLY_S
+    if not load.ok or load.failed:
+        return None
+    mean_s = load.latency_sum_s / load.ok
+    if mean_s < least_s:
+        return f"answers took {mean_s:.4f} s on average, the upstream takes {ANSWER_S:g} s"
+    most = min(window.users, SLOTS.get(window.stack, window.users)) * (load.measure_s / least_s + 1)
+    return f"{load.ok} answers in {load.measure_s:g} s, at most {most:.0f} can be" if load.ok > most else None
 
 
 def lost_in(window: Window) -> int:

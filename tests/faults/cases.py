@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -28,13 +28,18 @@ SIGNALS: tuple[Blow, ...] = ("SIGKILL", "SIGSTOP for 3 s", "SIGTERM")
 DELAY_MAX_S = 1.5
 AFTER_MOST_RATIO = 0.75
 """Two windows are left then, which are longer than the delay: everything that is to be hit is still there."""
+TO_THE_END: tuple[Victim, ...] = ("engine", "disk")
+"""Hit in every second round when all is measured, while the run is analysed and its report written."""
+END_DELAY_MAX_S = 0.3
+DISK_BYTES = (0, 300, 2_000, 20_000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
     """One case. It strikes ``delay_s`` after the run has come to ``after_ratio`` of a clean run's milestones.
 
-    clock_s: how far the wall clock jumps, where it is moved.
+    clock_s: how far the wall clock jumps, where it is moved. disk_bytes: to which size files can grow, where the disk
+    is full: a write is cut in its middle.
     """
 
     number: int
@@ -43,6 +48,7 @@ class Fault:
     after_ratio: float
     delay_s: float
     clock_s: float
+    disk_bytes: int
 
     @property
     def id(self) -> str:
@@ -59,14 +65,16 @@ def draw(count: int, seed: int) -> Sequence[Fault]:
     kinds = [*itertools.product(PROCESSES, SIGNALS), ("disk", "full"), ("clock", "moved")]
     faults = []
     for number, (victim, blow) in zip(range(count), itertools.cycle(kinds), strict=False):
-        faults.append(
-            Fault(
-                number=number,
-                victim=victim,
-                blow=blow,
-                after_ratio=random.uniform(0.0, AFTER_MOST_RATIO),
-                delay_s=random.uniform(0.0, DELAY_MAX_S),
-                clock_s=random.choice((-1, 1)) * random.choice((0.7, 30.0, 3600.0)),
-            )
+        fault = Fault(
+            number=number,
+            victim=victim,
+            blow=blow,
+            after_ratio=random.uniform(0.0, AFTER_MOST_RATIO),
+            delay_s=random.uniform(0.0, DELAY_MAX_S),
+            clock_s=random.choice((-1, 1)) * random.choice((0.7, 30.0, 3600.0)),
+            disk_bytes=DISK_BYTES[number // len(kinds) % len(DISK_BYTES)],
         )
+        if victim in TO_THE_END and number // len(kinds) % 2:
+            fault = replace(fault, after_ratio=1.0, delay_s=fault.delay_s * END_DELAY_MAX_S / DELAY_MAX_S)
+        faults.append(fault)
     return faults

@@ -63,8 +63,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if report.when == "call" and report.user_properties
     ]
     if told:
-        sums = {key: sum(int(one.get(key, 0)) for one in told) for key in ("struck", "windows", "requests", "lost")}
+        keys = ("struck", "windows", "requests", "lost", "decided")
+        sums = {key: sum(int(one.get(key, 0)) for one in told) for key in keys}
         terminalreporter.write_line(
             f"faults: {len(told)} cases, {sums['struck']} struck, {sums['windows']} windows of which all sums were "
-            f"added up, {sums['requests']} requests in them, {sums['lost']} lost by the books"
+            f"added up, {sums['requests']} requests in them, {sums['lost']} lost by the books; {sums['decided']} runs "
+            "have an end of their bracket"
         )

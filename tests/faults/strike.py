@@ -47,7 +47,7 @@ IS: Mapping[Victim, Test] = {
 def strike(engine: Engine, fault: Fault, clock: Path) -> bool:
     """Do it; False where the run ended before its victim was there to be hit."""
     if fault.victim == "disk":
-        psutil.Process(engine.process.pid).rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
+        psutil.Process(engine.process.pid).rlimit(psutil.RLIMIT_FSIZE, (fault.disk_bytes, psutil.RLIM_INFINITY))
         return True
     if fault.victim == "clock":
         clock.write_text(str(fault.clock_s), encoding="utf-8")

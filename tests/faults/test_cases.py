@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faults.cases import PROCESSES, SIGNALS, Victim, draw
+from faults.cases import DISK_BYTES, PROCESSES, SIGNALS, Victim, draw
 from faults.clean_run import made_once, milestones
 from faults.strike import IS
 
@@ -21,6 +21,13 @@ def test_forty_cases_hit_every_process_with_every_signal_and_the_disk_and_the_cl
 def test_the_same_seed_draws_the_same_and_another_one_other_moments() -> None:
     assert draw(40, 1) == draw(300, 1)[:40]
     assert [f.after_ratio for f in draw(40, 1)] != [f.after_ratio for f in draw(40, 2)]
+
+
+def test_every_second_round_strikes_engine_and_disk_at_the_end_and_disks_are_full_at_other_sizes() -> None:
+    cases = draw(300, 1)
+    late = {(fault.victim, fault.number // 23 % 2) for fault in cases if fault.after_ratio == 1.0}
+    assert late == {("engine", 1), ("disk", 1)}
+    assert {fault.disk_bytes for fault in cases if fault.victim == "disk"} == set(DISK_BYTES)
 
 
 def test_the_clean_run_is_made_once_and_told_to_all(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine_process import Engine
-from faults.books import books_of, lost_in
+from faults.books import books_of, impossible_in, lost_in
 from faults.cases import Fault
 from faults.clean_run import EXPERIMENT, Clean, milestones
 from faults.strike import strike
@@ -44,6 +45,7 @@ def test_a_fault_costs_windows_and_never_the_truth(
     run = last.measured()
     for name, count in books_of(run.windows).items():
         record_property(name, count)
+    record_property("decided", int(_is_complete(last) and is_decided(last.results())))
     assert struck, f"{fault.id}: the run ended and nothing was hit\n{engine.output}"
     assert code in ENDED_WELL | ENDS.get((fault.victim, fault.blow), set()), engine.output
     assert last is engine or again in ENDED_WELL, last.output
@@ -56,7 +58,7 @@ def test_a_fault_costs_windows_and_never_the_truth(
 
 def _struck(engine: Engine, fault: Fault, clean: Clean, clock: Path) -> bool:
     """Wait for the moment, then strike."""
-    wanted = int(fault.after_ratio * clean.milestones)
+    wanted = min(int(fault.after_ratio * clean.milestones), clean.milestones - 1)
     while milestones(engine.events()) < wanted and engine.process.poll() is None:
         time.sleep(0.02)
     time.sleep(fault.delay_s)
@@ -92,8 +94,15 @@ def _sums_are_right(run: RunData, engine: Engine) -> None:
         assert window.books is not None, window.id
         assert lost_in(window) == 0, (window.id, window.books)
         assert load.state == "complete", window.id
+        assert impossible_in(window) is None, (window.id, impossible_in(window))
         told = valid[window.id]
         assert (told["ok"], told["failed"]) == (load.ok, load.failed), window.id
+
+
+def is_decided(results: Mapping[str, Any]) -> bool:
+    """Whether any end of the bracket stands, so that there is a verdict to be true or false."""
+    bracket = results["bracket"]
+    return bracket["lower_users"] is not None or bracket["upper_users"] is not None
 
 
 def _tells_the_truth(engine: Engine) -> None:

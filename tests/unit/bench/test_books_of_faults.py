@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from builders import make_window
-from faults.books import books_of, lost_in
+from builders import make_load_window, make_window
+from faults.books import books_of, impossible_in, lost_in
 from loadlab.model.run import TrialBooks
 
 EVEN = TrialBooks(sent=10, answered=9, failed=1, served=10, upstream_arrivals=10)
@@ -43,3 +43,22 @@ def test_what_was_sent_is_settled_or_abandoned_always_and_served_where_nothing_f
 def test_books_hold_every_window_there_is() -> None:
     windows = [replace(make_window(), books=books) for books in (EVEN, None, replace(EVEN, answered=8))]
     assert books_of(windows) == {"windows": 3, "requests": 20, "lost": 1}
+
+
+@pytest.mark.parametrize(
+    ("stack", "ok", "latency_s", "failed", "says"),
+    [
+        ("fastapi", 160, 0.05, 0, None),
+        ("fastapi", 160, 0.04, 0, "answers took 0.0400 s on average, the upstream takes 0.05 s"),
+        ("fastapi", 200, 0.05, 0, "200 answers in 1 s, at most 171 can be"),
+        ("flask", 80, 0.1, 0, None),
+        ("flask", 100, 0.1, 0, "100 answers in 1 s, at most 86 can be"),
+        ("flask", 100, 0.01, 1, None),
+    ],
+)
+def test_no_window_has_answers_that_came_before_their_upstream_answered(
+    stack: str, ok: int, latency_s: float, failed: int, says: str | None
+) -> None:
+    """One with failed requests may have quick ones."""
+    load = make_load_window(ok=ok, latency_s=latency_s, failed=failed)
+    assert impossible_in(replace(make_window(), stack=stack, users=8, load=load)) == says

@@ -17,8 +17,9 @@ COUNTED = ("planned", "started", "dropped")
 class ArrivalTally:
     """Arrivals whose planned instant is inside the window.
 
-    planned: what the schedule says. started: of these, those that were begun before the window's end; dropped: those
-    for which the cap left no place. What is missing was late. Of the requests that ended in the window, responses:
+    planned: what the schedule says. started: of these, those that were begun before the window was added up, 2 ms after
+    its end or, where scenarios still judge answers, 0.25 s; dropped: those for which the cap left no place. What is
+    missing was late. Of the requests that ended in the window, responses:
     from the intended start to the end, of ok ones; lags: from the intended start to the send, of all.
     """
 

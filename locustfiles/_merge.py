@@ -21,6 +21,7 @@ SUMMED = (
     "latency_ceil_ms_sum",
     "user_time_s",
     "request_time_s",
+    "chores_s",
 )
 
 Part = Mapping[str, Any]

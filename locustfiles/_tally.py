@@ -77,6 +77,8 @@ class WindowTally:
     latency_ceil_ms_sum: int = 0
     user_time_s: float = 0.0
     request_time_s: float = 0.0
+    chores_s: float = 0.0
+    """The part of user_time_s that the generator took itself."""
     in_flight_max: int = 0
     ends_read: int = 0
     """Of the answers that ended: those without a stamp of their arrival."""
@@ -101,7 +103,9 @@ class WindowTally:
             self.open.fold(piece.planned[self._inside(piece.planned)], done, self.middle_s)
         self._count_ended(piece.rows)
         self.ends_read += int(np.count_nonzero(self._inside(piece.reads)))
-        self.user_time_s += self._chores_s(piece.chores)
+        chores_s = self._chores_s(piece.chores)
+        self.chores_s += chores_s
+        self.user_time_s += chores_s
         lo_s, hi_s = max(self.opens_s, piece.lo_s), min(self.closes_s, piece.hi_s)
         if hi_s <= lo_s:
             return
@@ -173,6 +177,7 @@ class WindowTally:
             "latency_ceil_ms_sum": self.latency_ceil_ms_sum,
             "user_time_s": self.user_time_s,
             "request_time_s": self.request_time_s,
+            "chores_s": self.chores_s,
             "in_flight_max": self.in_flight_max,
             "idle_s": self.gaps.idle_s,
             "gaps": (self.gaps.gaps - self.opens_s).astype("<f8").tobytes(),

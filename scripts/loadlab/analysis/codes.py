@@ -45,6 +45,7 @@ RunCode = Literal[
     "dirty_tree",
     "own_wait",
     "ends_read",
+    "generator_share",
     "demand_unsettled",
 ]
 Code = GateCode | RunCode
@@ -87,6 +88,7 @@ MEANING: Mapping[Code, str] = {
     "generator_healed": "a process of the load generator ended by itself and was replaced",
     "own_wait": "users waited as their own wait_time says; what that is was measured at low load, and not declared",
     "ends_read": "nothing told when some answers arrived: they end when they were read, with the generator's own delay",
+    "generator_share": "users waited for the load generator itself: they ask so much less often than they could",
     "demand_unsettled": "what a stack asks of the machine was measured while the machine or generator was disturbed",
     "dirty_tree": "the lab's own files were not those of a revision, so that nobody can go back to them",
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from loadlab.analysis.codes import RunCode, finding
 from loadlab.analysis.description import own_waits
+from loadlab.analysis.generator_part import read_findings, share_findings
 from loadlab.errors import PROGRAM
 from loadlab.model.result import Finding
 from loadlab.model.run import RunData
@@ -18,10 +18,6 @@ MISHAPS: Mapping[str, RunCode] = {
     "generator_healed": "generator_healed",
 }
 """Event to code."""
-LEAST_READ_SHARE = 0.01
-"""Of the answers that end when they are read: fewer move no percentile up to p99."""
-LEAST_UNLIKE = 0.05
-"""Shares of two stacks that differ by less are taken for alike."""
 _NEXT = "see events.jsonl and logs/ in the bundle; what was measured meanwhile is not counted"
 
 
@@ -50,7 +46,7 @@ def origin_findings(run: RunData) -> tuple[Finding, ...]:
 
 def load_findings(run: RunData) -> tuple[Finding, ...]:
     """What of the load was not as the experiment says, or not to be relied on."""
-    return (*own_wait_findings(run), *demand_findings(run), *read_findings(run))
+    return (*own_wait_findings(run), *demand_findings(run), *read_findings(run), *share_findings(run))
 
 
 def demand_findings(run: RunData) -> tuple[Finding, ...]:
@@ -72,37 +68,6 @@ def own_wait_findings(run: RunData) -> tuple[Finding, ...]:
     means = [f"{format_s(d.think_s)} on average for {d.stack}" for d in run.demands if d.think_s is not None]
     got = f"{', '.join(names)}; {', '.join(means) or 'how long was not measured'}"
     return (finding("own_wait", "warning", "load", got=got, expected="none", next_step=step),)
-
-
-def read_findings(run: RunData) -> tuple[Finding, ...]:
-    """Latencies with the generator's own delay in them, which is worse where one stack has more of them."""
-    shares = _read_shares(run)
-    if not shares or max(shares.values()) < LEAST_READ_SHARE:
-        return ()
-    is_alike = max(shares.values()) - min(shares.values()) < LEAST_UNLIKE
-    got = ", ".join(f"{share:.0%} of the answers of {stack}" for stack, share in shares.items())
-    step = "serve all stacks alike: plain HTTP, kept connections, FastHttpUser (docs/method.md, Latency)"
-    return (
-        finding(
-            "ends_read",
-            "info" if is_alike else "warning",
-            "latency",
-            got=got,
-            expected="none" if is_alike else "the same share for all stacks",
-            next_step=None if is_alike else step,
-        ),
-    )
-
-
-def _read_shares(run: RunData) -> Mapping[str, float]:
-    """By stack, of all that ended in its windows; stacks whose windows do not tell are left out."""
-    read: Counter[str] = Counter()
-    ended: Counter[str] = Counter()
-    for window in run.windows:
-        if window.load.ends_read is not None:
-            read[window.stack] += window.load.ends_read
-            ended[window.stack] += window.load.ok + window.load.failed
-    return {stack: read[stack] / count for stack, count in ended.items() if count}
 
 
 def _reason(event: Mapping[str, object]) -> str:

@@ -128,6 +128,12 @@ def _ends_read(load: LoadWindow) -> Fault | None:
     return Fault(key="ends_read", got=f"{load.ends_read}", expected=f"at most ok + failed, which is {ended}")
 
 
+def _chores(load: LoadWindow) -> Fault | None:
+    if load.chores_s is None or load.chores_s <= load.user_time_s * _ROUNDING:
+        return None
+    return Fault(key="chores_s", got=f"{load.chores_s}", expected=f"at most user_time_s, which is {load.user_time_s}")
+
+
 def _active(load: LoadWindow) -> Fault | None:
     if load.active_s <= load.measure_s * _ROUNDING:
         return None
@@ -141,7 +147,7 @@ def _width(rule: RefinePlan) -> Fault | None:
 
 
 RELATIONS: Mapping[type, tuple[Callable[..., Fault | None], ...]] = {
-    LoadWindow: (_good, _ended, _halves, _outcomes, _ends_read, _active),
+    LoadWindow: (_good, _ended, _halves, _outcomes, _ends_read, _chores, _active),
     RefinePlan: (_width,),
 }
 """What the fields of one record say of each other."""

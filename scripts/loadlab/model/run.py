@@ -85,6 +85,9 @@ class LoadWindow:
     ends_read: int | None = None
     """Of those that ended: how many answers end when they were read, for nothing told when they arrived; None in files
     of before."""
+    chores_s: float | None = None
+    """The part of user_time_s in which the generator was at work for its users, or should have been; None in files of
+    before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from builders import make_demand, make_experiment, make_provenance, make_window
 from builders_cost import demand
 from loadlab.analysis.assessment import place
-from loadlab.analysis.mishaps import demand_findings, origin_findings, own_wait_findings, read_findings
+from loadlab.analysis.mishaps import demand_findings, origin_findings, own_wait_findings
 from loadlab.analysis.reproduction import reproduction
 from loadlab.model.experiment import CommandService
-from loadlab.model.run import Provenance, RunData, Window
+from loadlab.model.run import Provenance, RunData
 
 
 def _run(provenance: Provenance) -> RunData:
@@ -63,29 +61,6 @@ def test_a_demand_that_was_measured_in_doubt_is_a_warning_with_its_gates() -> No
     run = replace(_run(make_provenance()), demands=(demand(), replace(demand(), doubts=("lag", "steal"))))
     (found,) = demand_findings(run)
     assert (found.code, found.level, found.got) == ("demand_unsettled", "warning", "lag, steal")
-
-
-def with_ends_read(stack: str, ends_read: int | None) -> Window:
-    """Of the 40 requests of its window so many answers were timed by their read."""
-    window = make_window()
-    return replace(window, stack=stack, load=replace(window.load, ends_read=ends_read))
-
-
-@pytest.mark.parametrize(
-    ("pool", "loop", "level", "got"),
-    [
-        ((0, 0), (0, 0), None, None),
-        ((None,), (None,), None, None),
-        ((0,), (40, 40), "warning", "0% of the answers of pool, 100% of the answers of loop"),
-        ((40, 20), (30, 30, None), "info", "75% of the answers of pool, 75% of the answers of loop"),
-    ],
-)
-def test_answers_that_are_timed_by_their_read_are_told_and_worse_where_one_stack_has_more(
-    pool: tuple[int | None, ...], loop: tuple[int | None, ...], level: str | None, got: str | None
-) -> None:
-    windows = [with_ends_read(stack, read) for stack, reads in (("pool", pool), ("loop", loop)) for read in reads]
-    found = read_findings(replace(_run(make_provenance()), windows=tuple(windows)))
-    assert [(one.code, one.level, one.got) for one in found] == ([("ends_read", level, got)] if level else [])
 
 
 def test_the_verdict_says_what_the_stacks_ran_on() -> None:

@@ -35,6 +35,7 @@ def test_a_whole_record_has_no_fault(record: object) -> None:
         (replace(WINDOW, load=replace(WINDOW.load, good=41)), "load.good", "at most ok, which is 40"),
         (replace(WINDOW, load=replace(WINDOW.load, sent=31)), "load.ok", "at most sent + health.in_flight_max"),
         (replace(WINDOW, load=replace(WINDOW.load, ends_read=41)), "load.ends_read", "ok + failed, which is 40"),
+        (replace(WINDOW, load=replace(WINDOW.load, chores_s=99.0)), "load.chores_s", "at most user_time_s, which is 8"),
         (replace(WINDOW, load=replace(WINDOW.load, half_ok=(20, 19))), "load.half_ok", "ok, which is 40"),
         (replace(WINDOW, load=replace(WINDOW.load, outcomes={"200": 39})), "load.outcomes", "ok + failed, which is 40"),
         (replace(WINDOW, load=replace(WINDOW.load, outcomes={"200": -1})), "load.outcomes.200", "from 0"),

@@ -32,6 +32,7 @@ def part(**changes: Any) -> dict[str, Any]:
         "latency_ceil_ms_sum": 400,
         "user_time_s": 8.0,
         "request_time_s": 0.5,
+        "chores_s": 0.25,
         "in_flight_max": 2,
         "idle_s": float((gaps[:, 1] - gaps[:, 0]).sum()),
         "gaps": gaps.tobytes(),
@@ -52,7 +53,7 @@ def part(**changes: Any) -> dict[str, Any]:
 def test_counts_integrals_and_histograms_add_up() -> None:
     merged = merge_parts([part(), part(latencies_s=[0.3], outcomes={"200": 1, "error:OSError": 2})], 4.0)
     assert (merged["sent"], merged["ok"], merged["failed"], merged["good"]) == (6, 4, 2, 2)
-    assert merged["ends_read"] == 2
+    assert (merged["ends_read"], merged["chores_s"]) == (2, 0.5)
     assert merged["outcomes"] == {"200": 3, "503": 1, "error:OSError": 2}
     assert (merged["user_time_s"], merged["request_time_s"], merged["latency_ceil_ms_sum"]) == (16.0, 1.0, 800)
     assert HdrHistogram.decode(merged["histogram"]).get_total_count() == 3

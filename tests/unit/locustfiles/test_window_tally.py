@@ -146,6 +146,7 @@ def test_the_peak_and_the_gaps_of_a_window(window: WindowTally) -> None:
 
 def test_chores_of_the_generator_count_as_time_of_users_wherever_slices_are_cut(window: WindowTally) -> None:
     window.fold(piece(11.0, 12.0, chores=((10.9, 11.1), (9.9, 10.1), (13.9, 14.1))))
+    assert window.chores_s == pytest.approx(window.user_time_s)
     assert window.user_time_s == pytest.approx(0.2 + 0.1 + 0.1)
 
 

@@ -20,21 +20,26 @@ from loadlab.model.price import PerRequestMemory
 from loadlab.model.result import Estimate, Interval
 from loadlab.model.run import Demand
 from loadlab.stats.welch import Mean, difference_interval
+from loadlab.units import format_percent
 
 _HOUR_S = 3600
 _MILLION = 10**6
+CEILED_S = Fraction(1, 1000)
+"""The step to which a window rounds each request up, the only one that price lists of this billing may have."""
 NOT_MEASURED = "the time of a request alone was not measured in a window that passed its gates"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AloneBill:
-    """One stack. usd_per_request: of the mean request, its time rounded up as the platform rounds.
+    """One stack. usd_per_request: of the mean request, the time of each rounded up as the platform rounds.
 
     units_per_request: what is billed of it, before prices.
     requests_per_hour: what one user sends, each answered before the next, or one arrival per second in an open load;
     None where nobody knows how long users wait in between. service_error: relative standard error of the time of a
     request, over the ``n`` that were measured; None where their scatter is not known. time_share: the part of a
     request's cost that is its time; cycle_share: the part of a user's time that is it, none in an open load.
+    good_ratio: of the requests alone, which are billed whether they are good or not; good_error: its relative standard
+    error. within_objective: whether so many are good as a level has to have to hold.
     """
 
     stack: str
@@ -45,12 +50,14 @@ class AloneBill:
     n: int
     time_share: float
     cycle_share: float
+    good_ratio: Fraction
+    good_error: float
     within_objective: bool
 
     @property
     def usd_per_million_good(self) -> Fraction | None:
-        """None where even a request alone takes longer than the objective allows."""
-        return self.usd_per_request * _MILLION if self.within_objective else None
+        """What is not good is paid for by what is; None where even alone no request is good."""
+        return self.usd_per_request * _MILLION / self.good_ratio if self.good_ratio else None
 
     def usd_per_hour(self, users: int) -> Fraction | None:
         """What ``users`` in a closed loop cost an hour; None where the objective does not hold or waits are unknown."""
@@ -99,9 +106,11 @@ def constant_ratio(
 ) -> ConstantRatio | None:
     """First over second stack; None where one of them has no such cost."""
     one, two = (bills.get(stack) for stack in stacks)
-    if one is None or two is None or not (one.within_objective and two.within_objective):
+    if one is None or two is None:
         return None
     hourly = statistic == "usd_per_hour_at_users"
+    if not all(bill.within_objective if hourly else bill.good_ratio for bill in (one, two)):
+        return None
     if hourly and None in (one.requests_per_hour, two.requests_per_hour):
         return None
     known = one.service_error is not None and two.service_error is not None
@@ -113,14 +122,17 @@ def absence(bills: Mapping[str, AloneBill], stack: str) -> str | None:
     bill = bills.get(stack)
     if bill is None:
         return NOT_MEASURED
-    return None if bill.within_objective else "a request alone takes longer than the objective allows"
+    if not bill.good_ratio:
+        return "a request alone takes longer than the objective allows, or fails"
+    return None if bill.within_objective else f"alone {format_percent(float(bill.good_ratio))} of requests are good"
 
 
 def _bill(
     tariff: Tariff, model: PerRequestMemory, demand: Demand, objective: Objective, think_s: float | None
 ) -> AloneBill:
     service_s = exact(demand.service_s)
-    held_s = ceil_to(service_s, exact(model.rounding_s))
+    held_s = _held_s(demand, exact(model.rounding_s))
+    good_ratio = _good_ratio(demand, objective)
     usd = tariff.usd(_use(held_s))
     assert usd is not None
     return AloneBill(
@@ -132,8 +144,26 @@ def _bill(
         n=demand.service_requests,
         time_share=1 - float((tariff.usd(_use(Fraction(0))) or 0) / usd),
         cycle_share=_cycle_share(demand, service_s, think_s),
-        within_objective=demand.service_s <= objective.latency_s,
+        good_ratio=good_ratio,
+        good_error=math.sqrt((1 - good_ratio) / (good_ratio * demand.ended_requests))
+        if good_ratio and demand.ended_requests
+        else 0.0,
+        within_objective=good_ratio >= exact(objective.good_ratio),
     )
+
+
+def _held_s(demand: Demand, rounding_s: Fraction) -> Fraction:
+    """What is billed of a request on average: each is rounded up, or their mean where no more is known."""
+    if demand.service_ceil_s is not None and rounding_s == CEILED_S:
+        return exact(demand.service_ceil_s)
+    return ceil_to(exact(demand.service_s), rounding_s)
+
+
+def _good_ratio(demand: Demand, objective: Objective) -> Fraction:
+    """Of the requests alone; in bundles of before all or none of them, by their mean."""
+    if demand.good_requests is None or not demand.ended_requests:
+        return Fraction(int(demand.service_s <= objective.latency_s))
+    return Fraction(demand.good_requests, demand.ended_requests)
 
 
 def _requests_per_hour(demand: Demand, service_s: Fraction, think_s: float | None) -> Fraction | None:
@@ -165,6 +195,7 @@ def _use(held_s: Fraction) -> Use:
 
 def _log_mean(bill: AloneBill, hourly: bool) -> Mean:
     """Log cost with its error to first order: a slower request costs more, and in an hour there are fewer of it."""
-    usd = bill.usd_per_request * ((bill.requests_per_hour or 1) if hourly else 1)
+    usd = bill.usd_per_request * (bill.requests_per_hour or 1) if hourly else bill.usd_per_request / bill.good_ratio
     slope = abs(bill.time_share - (bill.cycle_share if hourly else 0.0))
-    return Mean(value=math.log(usd), error=slope * (bill.service_error or 0.0), n=max(2, bill.n))
+    error = math.hypot(slope * (bill.service_error or 0.0), 0.0 if hourly else bill.good_error)
+    return Mean(value=math.log(usd), error=error, n=max(2, bill.n))

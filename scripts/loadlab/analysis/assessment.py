@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadlab.analysis.calibration_use import is_uncalibrated
 from loadlab.analysis.cluster import cross_check_findings
@@ -17,7 +17,7 @@ from loadlab.analysis.pairing import missing_by_level, too_many_missing
 from loadlab.analysis.replicas import held_level_of
 from loadlab.analysis.stages import UNDECIDED, is_undecided, planned_blocks
 from loadlab.analysis.summarise import Judged, level_summaries
-from loadlab.analysis.threshold import CurveResult, judge_claim, judge_curve
+from loadlab.analysis.threshold import CurveResult, distrusted, judge_claim, judge_curve
 from loadlab.analysis.validity import unjudged
 from loadlab.analysis.verdict import Grounds, decide
 from loadlab.errors import PROGRAM
@@ -78,7 +78,7 @@ def assess(
         bracket=grounds.bracket,
         claim=grounds.claim,
         aa=aa,
-        brackets=tuple(curve.bracket for curve in curves),
+        brackets=tuple(_believed(curve.bracket, untrusted(run, aa)) for curve in curves),
         comparisons=tuple(comparison for curve in curves for comparison in curve.comparisons),
         levels=level_summaries(judged, experiment),
         findings=(
@@ -93,6 +93,17 @@ def assess(
         ),
         counts=grounds.counts,
     )
+
+
+def untrusted(run: RunData, aa: AaControl) -> str | None:
+    """Why this run may call no bracket; None where it may."""
+    if not run.complete:
+        return f"the run ended before its blocks were done ({run.ended_by or 'cause unknown'})"
+    return "its A/A control found a difference between a stack and itself" if aa.fired else None
+
+
+def _believed(priced: PricedBracket, why: str | None) -> PricedBracket:
+    return priced if why is None else replace(priced, bracket=distrusted(priced.bracket, why))
 
 
 def decided_bracket(experiment: Experiment, judged: Judged, bills: Sequence[Figures]) -> Bracket:
@@ -110,18 +121,18 @@ def _grounds(
     aa: AaControl,
 ) -> Grounds:
     bracket = result.bracket.bracket if result is not None else _absent_bracket(experiment)
-    trusted = run.complete and not aa.fired
+    why = untrusted(run, aa)
     return Grounds(
         statistic=experiment.decision.statistic,
-        bracket=bracket,
+        bracket=bracket if why is None else distrusted(bracket, why),
         bill=result.bracket if result is not None else None,
         effect=effect_of(bracket, result.comparisons) if result is not None else None,
-        claim=judge_claim(experiment.decision.claimed_users, bracket, trusted=trusted),
+        claim=judge_claim(experiment.decision.claimed_users, bracket, trusted=why is None),
         aa=aa,
         counts=count(run, judged),
         stacks=stacks,
         complete=run.complete,
-        ended_by=run.ended_by,
+        why_untrusted=why,
         calibrated=_calibrated(run),
         own_waits=own_waits(run),
         where=place(run.provenance),

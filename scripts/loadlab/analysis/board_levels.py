@@ -130,8 +130,8 @@ def _billed(
         if len(known) == len(each):
             yield price, {unit: sum((units[unit] for units in known), Fraction(0)) for unit in known[0]}
     for price, bill in alone.items():
-        if used and bill is not None and bill.within_objective:
-            yield price, {unit: amount * good for unit, amount in bill.units_per_request.items()}
+        if used and bill is not None and bill.good_ratio:
+            yield price, {unit: amount * good / bill.good_ratio for unit, amount in bill.units_per_request.items()}
 
 
 def _price(tariff: Tariff) -> Price:

@@ -24,14 +24,18 @@ Value = Decimal | float | None
 PLAIN_STATISTICS: tuple[Statistic, ...] = ("goodput", "p95", "memory", "cpu_per_request")
 PER_GOOD: tuple[Statistic, ...] = ("cost_per_million_good", "goodput")
 """Without a good request these are infinite, and not unknown."""
+OF_SURVIVORS: tuple[Statistic, ...] = ("p95", "cpu_per_request")
+"""Of the requests that were answered well: a stack that refuses the others at once would look the better for it."""
+MOST_FAILED_RATIO, FEW_FAILED = 0.01, 1
+"""So many of a window's requests may fail before these figures say nothing of it; so few always may."""
 INTERVAL_AT = 0.95
 WHY_ABSENT: Mapping[Statistic, str] = {
     "cost_per_million_good": "no request was good, or what is billed was not measured",
     "usd_per_hour_at_users": "the objective breaks at no level of the block, or at the lowest already",
     "goodput": "no request was good",
-    "p95": "it needs 20 requests",
+    "p95": "it needs 20 requests, of which hardly any failed",
     "memory": "the service did not tell it",
-    "cpu_per_request": "the service did not tell it",
+    "cpu_per_request": "the service did not tell it, or too many requests failed",
 }
 """Why windows that count can lack a figure."""
 
@@ -194,6 +198,8 @@ def _both(figures: Figures, pair: Pair | None, stacks: tuple[str, str]) -> tuple
 def _plain(window: WindowSummary, statistic: Statistic) -> float | None:
     if statistic == "goodput":
         return 1 / window.goodput_rps if window.goodput_rps > 0 else None
+    if statistic in OF_SURVIVORS and window.failed > max(FEW_FAILED, MOST_FAILED_RATIO * (window.ok + window.failed)):
+        return None
     if statistic == "p95":
         return window.p95_s if window.planned is None else window.response_p95_s
     return window.cpu_s_per_request if statistic == "cpu_per_request" else window.pss_bytes

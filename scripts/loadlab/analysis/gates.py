@@ -57,7 +57,7 @@ def closed_schedule(window: Window, _: Latencies, bounds: GateBounds) -> Finding
         "schedule",
         f"{there:.2f} users on average",
         f"{window.users} users within {format_percent(bounds.schedule_ratio)}",
-        "lengthen window.warmup_s, or look for users that stopped with an error",
+        "look for users that stopped with an error, and for a generator that is short of processor time",
     )
 
 
@@ -184,7 +184,7 @@ def halves_disagree(window: Window, latencies: Latencies, bounds: GateBounds) ->
             "halves_disagree",
             f"{format_count(first)} and {format_count(second)} requests answered",
             f"a difference of at most {format_count(allowed)}",
-            "lengthen window.warmup_s; look for work that comes and goes on this machine",
+            "lengthen window.measure_s; look for work that comes and goes on this machine",
         )
     return _halves_latency(window, latencies, bounds)
 
@@ -264,7 +264,7 @@ def _halves_latency(window: Window, latencies: Latencies, bounds: GateBounds) ->
         "halves_disagree",
         f"mean latency {format_s(early_s)} and {format_s(late_s)}",
         f"a difference of at most {format_s(allowed_s)}",
-        "lengthen window.warmup_s; look for work that comes and goes on this machine",
+        "lengthen window.measure_s; look for work that comes and goes on this machine",
     )
 
 

@@ -101,6 +101,22 @@ def _constant(figures: Figures, constant: ConstantRatio, rule: DecisionRule) -> 
     return CurveResult(bracket=priced, comparisons=(), findings=())
 
 
+def distrusted(bracket: Bracket, why: str) -> Bracket:
+    """The bracket of a run that may call none: inconclusive, without ends that anybody could take for a finding.
+
+    One that calls nothing, or rests on no window (per-request bills), stays.
+    """
+    if bracket.kind in ("inconclusive", "invalid") or (bracket.lower_users is None and bracket.upper_users is None):
+        return bracket
+    ends = [format_users(end) for end in (bracket.lower_users, bracket.upper_users) if end is not None]
+    alone = f"{why}; without that its levels would part " + {
+        "diverges": f"above {ends[0]} and by {ends[-1]}",
+        "diverged_at_first": f"at {ends[-1]} already",
+        "no_divergence": f"not up to {ends[0]}",
+    }.get(bracket.kind, f"between {' and '.join(ends)}")
+    return Bracket(lower_users=None, upper_users=None, kind="inconclusive", reason=alone)
+
+
 def judge_claim(users: int | None, bracket: Bracket, *, trusted: bool = True) -> Claim:
     """What a bracket says of the claim "it starts at T users".
 

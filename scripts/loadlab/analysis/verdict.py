@@ -34,7 +34,8 @@ _DIVERGING: frozenset[VerdictKind] = frozenset({"diverges", "diverged_at_first"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grounds:
-    """What a verdict rests on. bill: the decided curve, None where there is none. ended_by: why it stopped early.
+    """What a verdict rests on. bill: the decided curve, None where there is none. why_untrusted: why
+    the bracket may not be called (the run is not whole, or its control fired); None where it may.
 
     effect: the level at which the sentence says by how much: the bracket's upper end, else the highest that counts.
     """
@@ -48,7 +49,7 @@ class Grounds:
     counts: Counts
     stacks: tuple[StackDescription, ...]
     complete: bool
-    ended_by: str | None
+    why_untrusted: str | None
     calibrated: bool
     own_waits: tuple[str, ...] = ()
     """User classes that waited as their own wait_time says."""
@@ -56,11 +57,6 @@ class Grounds:
     """What the stacks ran on."""
     unheld: str | None = None
     """Of one stack alone: why it is not known how many users a replica holds; None where it is."""
-
-    @property
-    def trusted(self) -> bool:
-        """Whether the bracket may be called at all: the run is whole, and its control did not fire."""
-        return self.complete and not self.aa.fired
 
 
 def decide(experiment: Experiment, grounds: Grounds) -> Verdict:
@@ -98,7 +94,7 @@ def _kind(grounds: Grounds) -> VerdictKind:
     if grounds.counts.valid == 0:
         return "invalid"
     kind = grounds.bracket.kind
-    return kind if grounds.trusted or kind == "invalid" else "inconclusive"
+    return kind if grounds.why_untrusted is None or kind == "invalid" else "inconclusive"
 
 
 def _answer(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
@@ -121,11 +117,7 @@ def _answer(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
 
 
 def _why_open(grounds: Grounds) -> str:
-    if not grounds.complete:
-        return f"the run ended before its blocks were done ({grounds.ended_by or 'cause unknown'})"
-    if grounds.aa.fired:
-        return "its A/A control found a difference between a stack and itself"
-    return grounds.bracket.reason or "the levels decide neither way"
+    return grounds.why_untrusted or grounds.bracket.reason or "the levels decide neither way"
 
 
 def _words(experiment: Experiment, grounds: Grounds) -> tuple[str, str, str]:

@@ -140,6 +140,17 @@ def _active(load: LoadWindow) -> Fault | None:
     return Fault(key="active_s", got=f"{load.active_s}", expected=f"at most measure_s, which is {load.measure_s}")
 
 
+def _good_alone(demand: Demand) -> Fault | None:
+    good, ended = demand.good_requests, demand.ended_requests
+    if good is None and ended is None:
+        return None
+    if good is None or ended is None or good > ended or ended == 0:
+        return Fault(
+            key="good_requests", got=f"{good} of {ended}", expected="some of those that ended, or neither number"
+        )
+    return None
+
+
 def _width(rule: RefinePlan) -> Fault | None:
     if math.isfinite(rule.width_ratio) and 1 < rule.width_ratio <= MOST:
         return None
@@ -149,5 +160,6 @@ def _width(rule: RefinePlan) -> Fault | None:
 RELATIONS: Mapping[type, tuple[Callable[..., Fault | None], ...]] = {
     LoadWindow: (_good, _ended, _halves, _outcomes, _ends_read, _chores, _active),
     RefinePlan: (_width,),
+    Demand: (_good_alone,),
 }
 """What the fields of one record say of each other."""

@@ -214,6 +214,12 @@ class Demand:
     """How long these waited for each request, on average; None where none did or no request ended."""
     think_requests: int = 0
     """Requests behind that."""
+    service_ceil_s: float | None = None
+    """Time of a request at one user, each rounded up to a whole millisecond, on average; None in bundles of before."""
+    good_requests: int | None = None
+    """Of the requests at one user those that were good by the objective; None in bundles of before."""
+    ended_requests: int | None = None
+    """Requests at one user, ok or failed; None in bundles of before."""
 
     def think_time_s(self, asked_s: float) -> float | None:
         """How long users think between requests: as asked, or as they did by themselves; None where nobody knows."""

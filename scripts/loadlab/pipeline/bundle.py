@@ -25,6 +25,8 @@ FOR_RESUME = ".resume.toml"
 PRICES = "prices"
 RESULTS = "results.json"
 QUERIES = "queries"
+SURROUNDINGS = ("kernel", "python", "cores_allowed", "cpu_quota_cores")
+"""Facts of the machine that may change between two sessions on it, and would be another run."""
 
 
 def find_run(name: str, layout: Layout) -> Path:
@@ -49,7 +51,7 @@ def begin(store: BundleStore, experiment: Experiment, fresh: Provenance, layout:
 
 
 def begin_again(store: BundleStore, fresh: Provenance) -> None:
-    """A resume: on the same machine and with the same load only; what was reported before does not hold any more."""
+    """A resume: on the same machine, with the same software and load only; reports of before do not hold any more."""
     old = store.provenance()
     if old.machine_id != fresh.machine_id:
         raise BundleError(
@@ -57,6 +59,7 @@ def begin_again(store: BundleStore, fresh: Provenance) -> None:
             "Resume it there, or start a new run here"
         )
     _check_options(store.folder, _options(old), _options(fresh))
+    _check_software(store.folder, _software(old), _software(fresh))
     resumed = (*old.resumed, fresh.started_unix_s)
     dirty = _is_dirty(old, fresh)
     store.put_provenance(replace(old, git_dirty=dirty, resumed=resumed, allowed_hosts=fresh.allowed_hosts))
@@ -78,6 +81,22 @@ def _check_options(folder: Path, was: Mapping[str, object], now: Mapping[str, ob
         raise BundleError(
             f"{folder}: the environment makes another load than at its start: got {got}, expected {expected}; "
             "blocks of two loads cannot be one run. Set it as it was and resume, or start a new run"
+        )
+
+
+def _software(provenance: Provenance) -> Mapping[str, object]:
+    """What windows are made with and on, beside the machine itself and the lab's own files."""
+    facts = {name: provenance.machine.get(name) for name in SURROUNDINGS}
+    return {**facts, **provenance.packages, "loadlab": provenance.loadlab_version}
+
+
+def _check_software(folder: Path, was: Mapping[str, object], now: Mapping[str, object]) -> None:
+    changed = sorted(name for name in was.keys() & now.keys() if was[name] != now[name])
+    if changed:
+        got, expected = (", ".join(f"{name} {side[name]}" for name in changed) for side in (now, was))
+        raise BundleError(
+            f"{folder}: the run was begun with other software or cores: got {got}, expected {expected}; blocks of two "
+            "surroundings cannot be one run. Put it back as it was and resume, or start a new run"
         )
 
 

@@ -57,7 +57,8 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
             f"(got {dict(alone.load.outcomes)}); check its settings, the scenario and the upstream"
         )
     users = max(2, _slots(rig) // 4)
-    service_s = alone.load.latency_sum_s / (alone.load.ok + alone.load.failed)
+    ended = alone.load.ok + alone.load.failed
+    service_s = alone.load.latency_sum_s / ended
     phase_s = service_s + (waits([alone]).mean_s or rig.load.think_s)
     idle = _idle_cores(rig, stack)
     scrape_s = _scrape_cpu_s(rig, stack, idle)
@@ -81,6 +82,9 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         own_waits=waited.classes,
         think_s=waited.mean_s,
         think_requests=waited.requests,
+        service_ceil_s=alone.load.latency_ceil_ms_sum / 1000 / ended,
+        good_requests=alone.load.good,
+        ended_requests=ended,
     )
 
 

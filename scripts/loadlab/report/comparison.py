@@ -100,6 +100,8 @@ def _refuse_different_questions(first: Results, second: Results) -> None:
 
 
 def _brackets_overlap(first: Results, second: Results) -> bool | None:
+    if "invalid" in (first["kind"], second["kind"]):
+        return None
     ends = [bracket[end] for bracket in (first, second) for end in ("lower_users", "upper_users")]
     if None in ends:
         return None

@@ -14,7 +14,7 @@ from scipy import stats
 from builders import make_experiment
 from builders_cost import demand, window
 from builders_stats import descriptions, make_run, make_windows, plan_of
-from loadlab.analysis.alone import NOT_MEASURED, alone_bills, constant_ratio
+from loadlab.analysis.alone import NOT_MEASURED, AloneBill, alone_bills, constant_ratio
 from loadlab.analysis.analyse import think_s_of
 from loadlab.analysis.assessment import Assessment, assess
 from loadlab.analysis.billing import Tariff, make_tariff
@@ -39,6 +39,11 @@ def tariff() -> Tariff:
 
 def _demand(stack: str, service_s: float, sd_s: float | None = 0.001, requests: int = 24) -> Demand:
     return replace(demand(stack=stack, service_s=service_s), service_sd_s=sd_s, service_requests=requests)
+
+
+def _time_error(bill: AloneBill) -> float:
+    """Of the time of its requests, in their cost."""
+    return bill.time_share * (bill.service_error or 0.0)
 
 
 def _costs(tariff: Tariff, *demands: Demand, think_s: float = 0.0) -> dict[tuple[str, int], CostEstimate]:
@@ -73,6 +78,42 @@ def test_a_million_requests_cost_their_time_alone_times_memory_and_the_fee(tarif
         assert costs["flask", users].users_per_replica is None
 
 
+def test_each_request_is_rounded_up_and_not_their_mean(tariff: Tariff) -> None:
+    """Means of 1.99 and 2.01 ms are billed as 2 and 3 ms by themselves; requests around them as 2.4 and 2.6 ms."""
+    flask = replace(_demand("flask", 0.00201), service_ceil_s=0.0026)
+    fastapi = replace(_demand("fastapi", 0.00199), service_ceil_s=0.0024)
+    costs = _costs(tariff, flask, fastapi)
+    for stack, held in (("flask", "0.0026"), ("fastapi", "0.0024")):
+        wanted = (Fraction(held) * 2 * GIB_S + FEE) * 10**6
+        found = costs[stack, 40].usd_per_million_good
+        assert found is not None
+        assert float(found) == pytest.approx(float(wanted), abs=1e-6)
+
+
+def test_requests_that_are_not_good_are_paid_for_by_those_that_are(tariff: Tariff) -> None:
+    """Of 24 alone 18 were good: a million good ones cost what 4/3 million requests cost, an hour has no price."""
+    flask = replace(_demand("flask", 0.2), good_requests=18, ended_requests=24)
+    costs = _costs(tariff, flask, replace(_demand("fastapi", 0.2), good_requests=24, ended_requests=24))
+    found = costs["flask", 40].usd_per_million_good
+    assert found is not None
+    assert float(found) == pytest.approx(6.8666800 * 4 / 3, abs=1e-6)
+    assert costs["flask", 40].usd_per_hour_at_users is None
+    assert costs["flask", 40].notes[-1] == "no cost: alone 75 % of requests are good"
+    assert costs["fastapi", 40].usd_per_hour_at_users is not None
+    others = replace(flask, stack="fastapi", good_requests=24, service_sd_s=0.0)
+    bills = alone_bills(tariff, [flask, others], OBJECTIVE, 0.0)
+    ratio = constant_ratio(bills, ("flask", "fastapi"), "cost_per_million_good")
+    assert ratio is not None
+    assert ratio.estimate(0.95).value == pytest.approx(4 / 3)
+    assert ratio.first.error == pytest.approx(math.hypot(math.sqrt(0.25 / (0.75 * 24)), _time_error(bills["flask"])))
+    assert constant_ratio(bills, ("flask", "fastapi"), "usd_per_hour_at_users") is None
+
+
+def test_a_mean_within_the_objective_is_no_good_request(tariff: Tariff) -> None:
+    none = _costs(tariff, replace(_demand("flask", 0.2), good_requests=0, ended_requests=24))
+    assert none["flask", 40].usd_per_million_good is None
+
+
 def test_an_hour_costs_what_the_users_send_in_it(tariff: Tariff) -> None:
     """By hand: one user with 200 ms and 300 ms of thinking sends 7200 requests an hour, 90 users send 648 000."""
     costs = _costs(tariff, _demand("flask", 0.2), _demand("fastapi", 0.2), think_s=0.3)
@@ -83,7 +124,7 @@ def test_an_hour_costs_what_the_users_send_in_it(tariff: Tariff) -> None:
 def test_what_was_not_measured_or_is_too_slow_alone_has_no_cost_and_says_why(tariff: Tariff) -> None:
     costs = _costs(tariff, _demand("flask", 1.2))
     assert costs["flask", 40].usd_per_million_good is None
-    assert costs["flask", 40].notes[-1] == "no cost: a request alone takes longer than the objective allows"
+    assert costs["flask", 40].notes[-1] == "no cost: a request alone takes longer than the objective allows, or fails"
     assert costs["fastapi", 40].usd_per_hour_at_users is None
     assert costs["fastapi", 40].notes[-1] == f"no cost: {NOT_MEASURED}"
 

@@ -9,6 +9,7 @@ import pytest
 from builders import make_experiment
 from builders_stats import descriptions, goodput_experiment, level, make_run, make_windows, plan_of
 from loadlab.analysis.assessment import Assessment, assess
+from loadlab.analysis.compare import plain_figures
 from loadlab.analysis.summarise import judge
 from loadlab.analysis.verdict import exit_code
 from loadlab.errors import EXIT_CONCLUSIVE, EXIT_CONTRARY, EXIT_INCONCLUSIVE, EXIT_INVALID
@@ -84,8 +85,11 @@ def test_every_statistic_has_its_comparisons_and_the_decided_one_comes_first() -
 
 def test_a_fired_control_makes_the_verdict_inconclusive_whatever_the_bracket_says() -> None:
     found = _assess(make_run(make_windows(knee, levels=LEVELS, aa_ratio=1.1)))
-    assert found.bracket.kind == "diverges"
     assert (found.verdict.kind, found.verdict.exit_code) == ("inconclusive", EXIT_INCONCLUSIVE)
+    for bracket in (found.bracket, *(curve.bracket for curve in found.brackets if curve.statistic == "goodput")):
+        assert (bracket.kind, bracket.lower_users, bracket.upper_users) == ("inconclusive", None, None)
+        assert bracket.estimate_users is None
+        assert "without that its levels would part above" in (bracket.reason or "")
     assert found.claim.answer == "inconclusive"
     assert "A/A control found a difference between a stack and itself" in found.verdict.sentence
     assert "aa_fired" in {f.code for f in found.findings}
@@ -94,7 +98,7 @@ def test_a_fired_control_makes_the_verdict_inconclusive_whatever_the_bracket_say
 def test_a_run_that_ended_early_is_never_conclusive() -> None:
     run = make_run(make_windows(knee, levels=LEVELS), complete=False, ended_by="the error ratio passed 0.5")
     found = _assess(run)
-    assert found.verdict.kind == "inconclusive"
+    assert found.verdict.kind == found.bracket.kind == "inconclusive"
     assert "ended before its blocks were done (the error ratio passed 0.5)" in found.verdict.sentence
     assert "run_incomplete" in {f.code for f in found.findings}
 
@@ -184,3 +188,17 @@ def test_the_other_answers_have_sentences_of_their_own(ratio: float, kind: str, 
     found = _assess(make_run(make_windows(level(ratio), levels=LEVELS)))
     assert found.verdict.kind == kind
     assert words in found.verdict.sentence
+
+
+@pytest.mark.parametrize(("failed", "has_figures"), [(0, True), (1, True), (2, False), (400, False)])
+def test_statistics_of_the_requests_that_were_answered_say_nothing_where_many_failed(
+    failed: int, has_figures: bool
+) -> None:
+    """A stack that refuses most of what it is asked at once answers the rest quickly."""
+    run = make_run(make_windows(knee, levels=LEVELS))
+    judged = judge(run, make_experiment(users=LEVELS))
+    windows = [replace(one, failed=failed, p95_s=0.3, cpu_s_per_request=0.001) for one in judged.windows]
+    found = {figures.statistic: figures.by_window for figures in plain_figures(windows)}
+    for statistic in ("p95", "cpu_per_request"):
+        assert all((value is not None) is has_figures for value in (found[statistic] or {}).values())
+    assert all(value is not None for value in (found["goodput"] or {}).values())

@@ -27,6 +27,8 @@ def test_a_whole_record_has_no_fault(record: object) -> None:
         (make_demand(slots=0), "slots_per_worker", "above 0"),
         (make_demand(workers=0), "workers", "above 0"),
         ((make_demand(), make_demand(service_s=math.inf)), "1.service_s", "above 0"),
+        (replace(make_demand(), good_requests=5, ended_requests=4), "good_requests", "some of those that ended"),
+        (replace(make_demand(), good_requests=5), "good_requests", "or neither number"),
         (replace(make_demand(), cpu_s_per_request=-1e-9), "cpu_s_per_request", "from 0"),
         (replace(make_demand(), connection_shares=((0.5, 0.5), (1.2,))), "connection_shares.1.0", "from 0 to 1"),
         (replace(WINDOW, users=0), "users", "above 0"),

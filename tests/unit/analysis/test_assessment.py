@@ -197,7 +197,7 @@ def test_statistics_of_the_requests_that_were_answered_say_nothing_where_many_fa
     """A stack that refuses most of what it is asked at once answers the rest quickly."""
     run = make_run(make_windows(knee, levels=LEVELS))
     judged = judge(run, make_experiment(users=LEVELS))
-    windows = [replace(one, failed=failed, p95_s=0.3, cpu_s_per_request=0.001) for one in judged.windows]
+    windows = [replace(w, ok=100, failed=failed, p95_s=0.3, cpu_s_per_request=0.001) for w in judged.windows]
     found = {figures.statistic: figures.by_window for figures in plain_figures(windows)}
     for statistic in ("p95", "cpu_per_request"):
         assert all((value is not None) is has_figures for value in (found[statistic] or {}).values())

@@ -99,7 +99,7 @@ def _lab(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:
     if not check_namespace(kubectl):
         problems.append("the cluster has no namespace loadlab; `make lab-up` makes it")
         return {"pods": [], "drift": [], "run": None}
-    pods, run = inventory.pods(kubectl), inventory.run_stacks(kubectl)
+    pods, run = inventory.pods(kubectl), inventory.of_a_run(kubectl)
     is_on = is_held(site.lab.root / "run.lock")
     problems += [f"pod {one['name']} is not ready" for one in pods if not one["is_ready"] and not is_on]
     if run and not is_on:

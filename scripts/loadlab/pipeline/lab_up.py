@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from loadlab.errors import ClusterError, UsageError
@@ -14,9 +13,7 @@ from loadlab.execute.cluster.state import CLUSTER, CONTEXT, KUBECONFIG
 from loadlab.execute.durable import write_whole
 from loadlab.execute.images.docker import CHOICE
 from loadlab.execute.images.ledger import read_ledger
-from loadlab.execute.lab import inventory
 from loadlab.execute.lab.archives import Archives
-from loadlab.execute.lab.drift import drift
 from loadlab.execute.lab.edges import enforcement
 from loadlab.execute.lab.engine import DockerEngine
 from loadlab.execute.lab.grafana_admin import ensure_admin
@@ -25,6 +22,7 @@ from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, StageTime, read_record, write_record
 from loadlab.execute.lab.rollout import wait_until_up
 from loadlab.execute.lab.smoke import smoke_requests
+from loadlab.pipeline.lab_apply import expect_anything, prune, told, what_changes
 from loadlab.pipeline.lab_cluster import (
     begin_archives,
     bring_up,
@@ -146,7 +144,6 @@ def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, regis
     images = {**images, **foreign_images(site.environ)}
     record = before or LabRecord(target="cluster", context=site.context)
     record = record.but(images=pushed_digests(images))
-    write_record(site.lab.record, record)
     return Ready(record=record, kubectl=kubectl, images=images, was_made=before is None)
 
 
@@ -210,16 +207,17 @@ def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:
     with stages.stage("apply") as note:
         write_overlay(site.lab.overlay, site.layout.root / "k8s", _choice(site, ready, workers))
         rendered = Rendered(text=ready.kubectl.render(site.lab.overlay))
-        changed = _changed(ready.kubectl, rendered, note)
+        changed = what_changes(ready.kubectl, rendered, note)
         before = site.lab.overlay / APPLIED
         if changed == ():
             note("unchanged")
         else:
+            expect_anything(site, ready.record, before, rendered)
             ready.kubectl.apply(rendered.text)
-            note(_told(changed, rendered))
+            note(told(changed, rendered))
         if ready.record.with_grafana and ensure_admin(ready.kubectl):
             note("a password for Grafana drawn")
-        gone = _prune(ready.kubectl, before, rendered)
+        gone = prune(ready.kubectl, before, rendered)
         if gone:
             note(f"{gone} objects removed")
         write_whole(before, rendered.text.encode())
@@ -252,33 +250,6 @@ def _choice(site: Site, ready: Ready, workers: int) -> Choice:
         is_pushed=site.target == "cluster",
         price_rules=lab_price_rules(site.layout),
     )
-
-
-def _told(changed: tuple[str, ...] | None, rendered: Rendered) -> str:
-    if changed is None:
-        return f"{len(rendered.objects())} objects made"
-    return f"{len(changed)} objects changed: {', '.join(changed[:4])}{' ...' if len(changed) > 4 else ''}"
-
-
-def _prune(kubectl: Kubectl, before: Path, rendered: Rendered) -> int:
-    """Remove what an earlier call applied and this one does not have any more; how many objects that was."""
-    if not before.exists():
-        return 0
-    gone = Rendered(text=before.read_text(encoding="utf-8")).names() - rendered.names()
-    for kind, name, namespace in sorted(gone):
-        kubectl.run("delete", f"{kind}/{name}", "--ignore-not-found", "--wait=false", namespace=namespace or None)
-    return len(gone)
-
-
-def _changed(kubectl: Kubectl, rendered: Rendered, note: Callable[[str], None]) -> tuple[str, ...] | None:
-    """What applying would change, None when nothing is there yet. What a killed run has left is removed first."""
-    if not check_namespace(kubectl):
-        return None
-    left = inventory.run_stacks(kubectl)
-    if left:
-        inventory.remove_run(kubectl)
-        note(f"removed what a run has left: {', '.join(left)}")
-    return drift(kubectl, rendered)
 
 
 def _see(site: Site, stages: Stages, ready: Ready, record: LabRecord) -> LabRecord:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 
 from loadlab.errors import DeployError
 from loadlab.execute import grafana
+from loadlab.execute.direct import open_direct
 from loadlab.execute.lab.listeners import is_free
 from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.execute.local import split_cores
@@ -144,7 +144,7 @@ def port_near(usual: int) -> int:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_S):
+        with open_direct(url, timeout=ANSWER_S):
             return True
     except urllib.error.URLError:
         return False

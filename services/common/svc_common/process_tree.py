@@ -53,7 +53,17 @@ class ProcessTree:
         """The workers that are alive now."""
         return [pid for pid, role in self._pids(self._root_pid, self._root_role) if role == "worker"]
 
-    def cpu_seconds(self, members: list[Member]) -> float:
+    def waited_for_s(self) -> float:
+        """Processor time of children that the root has waited for; 0 unless the root is this process.
+
+        To be read before the members: one that dies in between is then missing for a moment, and never counted twice.
+        """
+        if self._root_pid != os.getpid():
+            return 0.0
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    def cpu_seconds(self, members: list[Member], waited_for_s: float) -> float:
         """Processor time of the tree since its start; never falls, also when a process dies.
 
         A dead process counts with what was last seen of it, or with what the root was told when it was
@@ -64,15 +74,9 @@ class ProcessTree:
             for member in members:
                 self._last_cpu_s[member.pid, member.started_ticks] = member.cpu_s
             dead_s = sum(cpu_s for key, cpu_s in self._last_cpu_s.items() if key not in alive)
-            total_s = sum(member.cpu_s for member in members) + max(dead_s, self._waited_for_s())
+            total_s = sum(member.cpu_s for member in members) + max(dead_s, waited_for_s)
             self._reported_s = max(self._reported_s, total_s)
             return self._reported_s
-
-    def _waited_for_s(self) -> float:
-        if self._root_pid != os.getpid():
-            return 0.0
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
 
     def _pids(self, pid: int, role: Role) -> Iterator[tuple[int, Role]]:
         yield pid, role
@@ -102,8 +106,10 @@ class ProcessTreeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read the tree once; what could not be read has no sample."""
+        waited_for_s = self._tree.waited_for_s()
         members = self._tree.members()
-        yield _total("process_tree_cpu_seconds", "Processor time of the tree.", self._tree.cpu_seconds(members))
+        cpu_s = self._tree.cpu_seconds(members, waited_for_s)
+        yield _total("process_tree_cpu_seconds", "Processor time of the tree.", cpu_s)
         yield from _memory_sums(members)
         yield _cpu_by_process(members)
         for part in ("pss", "uss", "rss"):

@@ -100,7 +100,7 @@ class Elsewhere:
         self.kubectl.answer("*get secret*", f"[ -e '{password}' ] && echo secret/grafana-admin || true")
         self.kubectl.says("*diff*", "").says("*delete*", "").says("*get pods*", _json({"items": []}))
         self.kubectl.says("*get deployments*", _json({"items": [_deployment(*one) for one in REPLICAS.items()]}))
-        self.kubectl.says("*get deployments -l *", _json({"items": []}))
+        self.kubectl.says("*get deployments,services,secrets,configmaps,networkpolicies -l *", _json({"items": []}))
         self.kubectl.says("*get service *", _json({"spec": {"clusterIP": "10.0.0.1"}})).says("*exec*", "open\nclosed")
         self.kubectl.answer("*port-forward*", f'exec "{sys.executable}" -IS "{server}" "${{@: -1}}"')
 
@@ -163,6 +163,49 @@ def test_a_second_call_there_changes_nothing_and_status_finds_nothing_amiss(else
     found = lab_status(elsewhere.site)
     assert (found["problems"], found["versions"]) == ([], {"kubectl": "1.36.3", "kubernetes": "1.35.0"})
     assert [node["name"] for node in found["nodes"]] == ["a", "b"], "other people's nodes are nobody's business"
+
+
+def test_what_was_never_applied_is_no_lab_that_could_be_taken_down(elsewhere: Elsewhere) -> None:
+    """Its namespace may be another checkout's."""
+    elsewhere.site.lab.images.unlink()
+    with pytest.raises(ClusterError, match="images"):
+        lab_up(elsewhere.site)
+    assert elsewhere.asked("apply") == []
+    assert read_record(elsewhere.site.lab.record) is None
+
+
+CHANGES = "diff -u -N /t/LIVE-1/apps.v1.Deployment.loadlab.locust-master /t/MERGED-2/x\n+ other\n"
+
+
+def test_a_call_that_is_cut_off_while_it_applies_leaves_a_lab_that_nobody_has_seen_whole(elsewhere: Elsewhere) -> None:
+    """The next one starts the workers anew, whether the master was changed by it or before, and finds all to prune."""
+    lab_up(elsewhere.site, workers=WORKERS)
+    applied = elsewhere.site.lab.overlay / "applied.yaml"
+    applied.write_text(applied.read_text() + "---\nkind: ConfigMap\nmetadata: {name: of-before, namespace: loadlab}\n")
+    elsewhere.kubectl.says("*diff*", CHANGES, code=1).says("*apply*", "the connection was lost", code=1, to="err")
+    with pytest.raises(ClusterError, match="the connection was lost"):
+        lab_up(elsewhere.site, workers=WORKERS + 1)
+    record = read_record(elsewhere.site.lab.record)
+    assert record is not None
+    assert (record.is_up, record.policies) == (False, None)
+    elsewhere.kubectl.says("*diff*", "").says("*apply*", "")
+    lab_up(elsewhere.site, workers=WORKERS)
+    deleted = elsewhere.asked("delete")
+    assert "delete ConfigMap/of-before --ignore-not-found --wait=false" in deleted
+    assert "delete pods -l app.kubernetes.io/name=locust-worker" in deleted
+
+
+def test_what_a_killed_run_of_urls_has_left_is_seen_and_removed(elsewhere: Elsewhere) -> None:
+    """It has no stack of its own, but a Secret and a way out of the cluster."""
+    lab_up(elsewhere.site, workers=WORKERS)
+    kinds = {"run-secrets": "Secret", "run-url-one": "NetworkPolicy"}
+    left = {"items": [{"kind": kind, "metadata": {"name": name}} for name, kind in kinds.items()]}
+    elsewhere.kubectl.says("*get deployments,services,secrets,configmaps,networkpolicies -l *", _json(left))
+    told = "secret/run-secrets, networkpolicy/run-url-one"
+    assert f"a run was cut off and left {told}" in "\n".join(lab_status(elsewhere.site)["problems"])
+    lab_up(elsewhere.site, workers=WORKERS)
+    assert any(f"removed what a run has left: {told}" in line for line in elsewhere.said)
+    assert any(words.startswith("delete deployments,services,secrets") for words in elsewhere.asked("delete"))
 
 
 def test_lab_down_there_removes_the_namespace_and_the_role_and_nothing_else(elsewhere: Elsewhere) -> None:

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from svc_common import process_reading
 from svc_common.connections import accepted_inodes, connections_by_pid, listed_inodes
-from svc_common.process_tree import ProcessTree, ProcessTreeCollector
+from svc_common.process_tree import Member, ProcessTree, ProcessTreeCollector
 
 Spawn = Callable[..., subprocess.Popen[str]]
 Eventually = Callable[[Callable[[], bool], str], None]
@@ -65,14 +65,40 @@ def test_children_of_a_single_process_service_are_helpers(parent: subprocess.Pop
     assert tree.worker_pids() == [parent.pid]
 
 
+def cpu_seconds(tree: ProcessTree) -> float:
+    """As the collector reads it."""
+    waited_for_s = tree.waited_for_s()
+    return tree.cpu_seconds(tree.members(), waited_for_s)
+
+
+def test_a_worker_that_dies_while_the_tree_is_read_is_not_counted_twice(
+    spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is among the members, and has been waited for by the time they are added up."""
+    tree = ProcessTree(os.getpid(), root_role="master")
+    child = spawn("-c", "sum(i for i in range(5_000_000)); print('done', flush=True); input()")
+    assert child.stdout is not None
+    assert child.stdout.readline() == "done\n"
+    list_members = tree.members
+
+    def members_then_death() -> list[Member]:
+        found = list_members()
+        child.communicate("\n", timeout=20)
+        return found
+
+    alive_s = cpu_seconds(tree)
+    monkeypatch.setattr(tree, "members", members_then_death)
+    assert cpu_seconds(tree) < alive_s + 0.1
+
+
 def test_processor_time_never_falls_when_a_worker_dies(parent: subprocess.Popen[str]) -> None:
     tree = ProcessTree(parent.pid, root_role="master")
-    seen_s = [tree.cpu_seconds(tree.members())]
+    seen_s = [cpu_seconds(tree)]
     for left in (2, 1):
         end_one(parent)
         members = tree.members()
         assert len(members) == left
-        seen_s.append(tree.cpu_seconds(members))
+        seen_s.append(cpu_seconds(tree))
     assert seen_s == sorted(seen_s)
     alone_s = process_reading.cpu_seconds(parent.pid)
     assert alone_s is not None
@@ -81,12 +107,12 @@ def test_processor_time_never_falls_when_a_worker_dies(parent: subprocess.Popen[
 
 def test_work_between_the_last_look_and_death_counts_when_the_root_is_this_process(spawn: Spawn) -> None:
     tree = ProcessTree(os.getpid(), root_role="master")
-    before_s = tree.cpu_seconds(tree.members())
+    before_s = cpu_seconds(tree)
     own_before_s = process_reading.cpu_seconds(os.getpid())
     child = spawn("-c", "sum(i for i in range(3_000_000)); import time; print(time.process_time())")
     stdout, _ = child.communicate(timeout=20)
     own_after_s = process_reading.cpu_seconds(os.getpid())
-    after_s = tree.cpu_seconds(tree.members())
+    after_s = cpu_seconds(tree)
     assert own_before_s is not None
     assert own_after_s is not None
     assert after_s - before_s >= float(stdout) + (own_after_s - own_before_s) - 0.02

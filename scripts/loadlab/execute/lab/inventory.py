@@ -26,9 +26,12 @@ def pods(kubectl: Kubectl) -> list[dict[str, Any]]:
     return [_pod(one) for one in listed if one["status"].get("phase") not in ("Failed", "Succeeded")]
 
 
-def run_stacks(kubectl: Kubectl) -> list[str]:
-    """Deployments that a run made. Raises ClusterError."""
-    return [one["metadata"]["name"] for one in kubectl.json("get", "deployments", "-l", OF_A_RUN)["items"]]
+def of_a_run(kubectl: Kubectl) -> list[str]:
+    """What a run made: its stacks by name, other objects with their kind before it. Raises ClusterError."""
+    found = kubectl.json("get", RUN_KINDS, "-l", OF_A_RUN)["items"]
+    names = [(one["kind"].lower(), one["metadata"]["name"]) for one in found]
+    stacks = [name for kind, name in names if kind == "deployment"]
+    return [*stacks, *(f"{kind}/{name}" for kind, name in names if kind not in ("deployment", "service"))]
 
 
 def remove_run(kubectl: Kubectl) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from loadlab.errors import ClusterError
 from loadlab.execute.cluster.state import CLUSTER
-from loadlab.execute.lab.program import call
+from loadlab.execute.lab.program import Said, call
 
 CREATE_S = 900.0
 DELETE_S = 120.0
@@ -24,8 +25,7 @@ class Kind:
 
     def create(self, config: str, *, image: str, log: Path) -> None:
         """Make the cluster. log: gets all that kind says. Raises ClusterError."""
-        said = call(
-            self._program,
+        said = self._call(
             *("create", "cluster", "--name", CLUSTER, "--image", image),
             *("--kubeconfig", self._kubeconfig, "--config", "-"),
             timeout_s=CREATE_S,
@@ -41,8 +41,7 @@ class Kind:
 
     def export_kubeconfig(self) -> None:
         """Write the credentials of the cluster anew. Raises ClusterError."""
-        said = call(
-            self._program,
+        said = self._call(
             *("export", "kubeconfig", "--name", CLUSTER, "--kubeconfig", self._kubeconfig),
             timeout_s=DELETE_S,
         )
@@ -52,9 +51,14 @@ class Kind:
     def delete(self) -> None:
         """Remove the cluster, whole or half made. Raises ClusterError."""
         words = ("delete", "cluster", "--name", CLUSTER, "--kubeconfig", self._kubeconfig)
-        said = call(self._program, *words, timeout_s=DELETE_S)
+        said = self._call(*words, timeout_s=DELETE_S)
         if not said.is_good:
             raise ClusterError(f"kind delete cluster: {said.last_lines(2)}; `docker ps` shows what is left of it")
+
+    def _call(self, *words: str, timeout_s: float, stdin: str | None = None) -> Said:
+        """With Docker, where the lab looks for the nodes, whatever else kind is told to use by the environment."""
+        env = {**os.environ, "KIND_EXPERIMENTAL_PROVIDER": "docker"}
+        return call(self._program, *words, timeout_s=timeout_s, stdin=stdin, env=env)
 
 
 def _first_error(err: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import http.client
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from loadlab.errors import ClusterError
+from loadlab.execute.direct import open_direct
 from loadlab.execute.ports import Clock
 
 ANSWER_S = 5.0
@@ -51,7 +51,7 @@ def smoke_requests(
 def ask(url: str) -> tuple[Any, str | None]:
     """The decoded answer of a loopback address, or what was wrong."""
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:
+        with open_direct(url, timeout=ANSWER_S) as answer:
             body = answer.read()
     except urllib.error.HTTPError as error:
         return None, f"got status {error.code} {error.read(200).decode(errors='replace')}".strip()

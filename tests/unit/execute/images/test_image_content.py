@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders_images import locked, make_base, make_checkout, make_python, make_wheel
+from loadlab.errors import ImageError
 from loadlab.execute.images.content import gather, sources_sha256
 from loadlab.execute.images.context import lay_out
 from loadlab.execute.images.recipe import RECIPES
@@ -63,6 +64,15 @@ NO_INPUTS: dict[str, Callable[[Path], object]] = {
 def _add(path: Path) -> int:
     path.parent.mkdir()
     return path.write_text("")
+
+
+def test_a_source_that_changes_after_the_tag_was_made_of_it_is_not_built_under_that_tag(tmp_path: Path) -> None:
+    root = make_checkout(tmp_path)
+    content = gather(root, FLASK, _house(root), make_base())
+    lay_out(content, tmp_path / "context")
+    (root / FLASK.folder / "module.py").write_text("NAME = 'other'\n")
+    with pytest.raises(ImageError, match=r"module\.py: changed while the image was made of it; .* run the same again"):
+        lay_out(content, tmp_path / "context")
 
 
 @pytest.mark.parametrize("change", INPUTS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -17,6 +19,7 @@ from loadlab.execute.lab.inventory import nodes, pods
 from loadlab.execute.lab.kind import Kind
 from loadlab.execute.lab.log_bundle import from_cluster, without_secrets, write_bundle
 from loadlab.execute.lab.overlay import Rendered
+from loadlab.execute.lab.program import Said
 
 RENDERED = Rendered(text="kind: Service\nmetadata: {name: a}\n")
 SERVICE = orjson.dumps({"spec": {"clusterIP": "10.96.0.7"}}).decode()
@@ -64,6 +67,27 @@ def test_a_cluster_that_is_not_made_shows_kinds_own_error_and_keeps_all_of_it(tm
     with pytest.raises(ClusterError, match=r"^kind create cluster: failed to create.* port is .*kind-create.log"):
         Kind(kind.path, tmp_path / "kubeconfig").create("kind: Cluster", image="node", log=log)
     assert "Stack trace" in log.read_text()
+
+
+@pytest.mark.parametrize("verb", ["create", "export", "delete"])
+def test_kind_makes_its_nodes_where_the_lab_looks_for_them(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Docker, whatever the environment tells kind otherwise."""
+    told: list[str] = []
+
+    def call(_program: Path, *words: str, env: Mapping[str, str], **_: object) -> Said:
+        told.append(f"{words[0]} with {env['KIND_EXPERIMENTAL_PROVIDER']}, path {env['PATH'] == os.environ['PATH']}")
+        return Said(code=0, out="", err="")
+
+    monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "podman")
+    monkeypatch.setattr("loadlab.execute.lab.kind.call", call)
+    kind = Kind(Path("kind"), tmp_path / "kubeconfig")
+    if verb == "create":
+        kind.create("kind: Cluster", image="node", log=tmp_path / "kind.log")
+    else:
+        (kind.export_kubeconfig if verb == "export" else kind.delete)()
+    assert told == [f"{verb} with docker, path True"]
 
 
 @pytest.mark.parametrize(

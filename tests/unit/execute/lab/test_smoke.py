@@ -50,6 +50,17 @@ def test_every_path_answered_is_named(server: tuple[str, Answers], clock: FakeCl
     assert seen == ("flask and upstream", "Locust with 2 workers", "Prometheus")
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machines_own_paths(
+    server: tuple[str, Answers], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, answers = server
+    answers["/data"] = (200, {"value": 1})
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port('127.0.0.1')}")
+    assert smoke_requests({"flask": url}, workers=1, clock=clock, patience_s=3.0) == ("flask and upstream",)
+
+
 def test_prometheus_not_answering_is_said_in_these_words(clock: FakeClock) -> None:
     dead = {"prometheus": f"http://127.0.0.1:{free_port('127.0.0.1')}"}
     with pytest.raises(ClusterError, match=r"^Prometheus not answering: .*refused.* for 3 s; `make lab-status`"):

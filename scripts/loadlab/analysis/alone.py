@@ -145,9 +145,7 @@ def _bill(
         time_share=1 - float((tariff.usd(_use(Fraction(0))) or 0) / usd),
         cycle_share=_cycle_share(demand, service_s, think_s),
         good_ratio=good_ratio,
-        good_error=math.sqrt((1 - good_ratio) / (good_ratio * demand.ended_requests))
-        if good_ratio and demand.ended_requests
-        else 0.0,
+        good_error=_good_error(good_ratio, demand),
         within_objective=good_ratio >= exact(objective.good_ratio),
     )
 
@@ -164,6 +162,13 @@ def _good_ratio(demand: Demand, objective: Objective) -> Fraction:
     if demand.good_requests is None or not demand.ended_requests:
         return Fraction(int(demand.service_s <= objective.latency_s))
     return Fraction(demand.good_requests, demand.ended_requests)
+
+
+def _good_error(good_ratio: Fraction, demand: Demand) -> float:
+    """Relative, binomial; none where all were good, or it is not known of how many."""
+    if not good_ratio or not demand.ended_requests:
+        return 0.0
+    return math.sqrt((1 - good_ratio) / (good_ratio * demand.ended_requests))
 
 
 def _requests_per_hour(demand: Demand, service_s: Fraction, think_s: float | None) -> Fraction | None:

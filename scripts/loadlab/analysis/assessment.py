@@ -78,7 +78,7 @@ def assess(
         bracket=grounds.bracket,
         claim=grounds.claim,
         aa=aa,
-        brackets=tuple(_believed(curve.bracket, untrusted(run, aa)) for curve in curves),
+        brackets=tuple(_believed(curve.bracket, grounds.why_untrusted) for curve in curves),
         comparisons=tuple(comparison for curve in curves for comparison in curve.comparisons),
         levels=level_summaries(judged, experiment),
         findings=(

@@ -109,12 +109,13 @@ def distrusted(bracket: Bracket, why: str) -> Bracket:
     if bracket.kind in ("inconclusive", "invalid") or (bracket.lower_users is None and bracket.upper_users is None):
         return bracket
     ends = [format_users(end) for end in (bracket.lower_users, bracket.upper_users) if end is not None]
-    alone = f"{why}; without that its levels would part " + {
+    where = {
         "diverges": f"above {ends[0]} and by {ends[-1]}",
         "diverged_at_first": f"at {ends[-1]} already",
         "no_divergence": f"not up to {ends[0]}",
-    }.get(bracket.kind, f"between {' and '.join(ends)}")
-    return Bracket(lower_users=None, upper_users=None, kind="inconclusive", reason=alone)
+    }[bracket.kind]
+    reason = f"{why}; without that its levels would part {where}"
+    return Bracket(lower_users=None, upper_users=None, kind="inconclusive", reason=reason)
 
 
 def judge_claim(users: int | None, bracket: Bracket, *, trusted: bool = True) -> Claim:

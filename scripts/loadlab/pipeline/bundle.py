@@ -58,8 +58,10 @@ def begin_again(store: BundleStore, fresh: Provenance) -> None:
             f"{store.folder}: this run was begun on another machine; blocks of two machines cannot be one run. "
             "Resume it there, or start a new run here"
         )
-    _check_options(store.folder, _options(old), _options(fresh))
-    _check_software(store.folder, _software(old), _software(fresh))
+    _refuse_changes(store.folder, _options(old), _options(fresh), "the environment makes another load", "loads")
+    was, now = _software(old), _software(fresh)
+    known = {name: now[name] for name in was.keys() & now.keys()}  # bundles of before do not tell of all of it
+    _refuse_changes(store.folder, {name: was[name] for name in known}, known, "other software or cores", "surroundings")
     resumed = (*old.resumed, fresh.started_unix_s)
     dirty = _is_dirty(old, fresh)
     store.put_provenance(replace(old, git_dirty=dirty, resumed=resumed, allowed_hosts=fresh.allowed_hosts))
@@ -71,7 +73,13 @@ def _options(provenance: Provenance) -> Mapping[str, object]:
     return {name: value for name, value in (provenance.load or {}).items() if name in SCENARIO_OPTIONS}
 
 
-def _check_options(folder: Path, was: Mapping[str, object], now: Mapping[str, object]) -> None:
+def _software(provenance: Provenance) -> Mapping[str, object]:
+    """What windows are made with and on, beside the machine itself and the lab's own files."""
+    facts = {name: value for name, value in provenance.machine.items() if name in SURROUNDINGS}
+    return {**facts, **provenance.packages, "loadlab": provenance.loadlab_version}
+
+
+def _refuse_changes(folder: Path, was: Mapping[str, object], now: Mapping[str, object], what: str, of_two: str) -> None:
     changed = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
     if changed:
         got, expected = (
@@ -79,24 +87,8 @@ def _check_options(folder: Path, was: Mapping[str, object], now: Mapping[str, ob
             for side in (now, was)
         )
         raise BundleError(
-            f"{folder}: the environment makes another load than at its start: got {got}, expected {expected}; "
-            "blocks of two loads cannot be one run. Set it as it was and resume, or start a new run"
-        )
-
-
-def _software(provenance: Provenance) -> Mapping[str, object]:
-    """What windows are made with and on, beside the machine itself and the lab's own files."""
-    facts = {name: provenance.machine.get(name) for name in SURROUNDINGS}
-    return {**facts, **provenance.packages, "loadlab": provenance.loadlab_version}
-
-
-def _check_software(folder: Path, was: Mapping[str, object], now: Mapping[str, object]) -> None:
-    changed = sorted(name for name in was.keys() & now.keys() if was[name] != now[name])
-    if changed:
-        got, expected = (", ".join(f"{name} {side[name]}" for name in changed) for side in (now, was))
-        raise BundleError(
-            f"{folder}: the run was begun with other software or cores: got {got}, expected {expected}; blocks of two "
-            "surroundings cannot be one run. Put it back as it was and resume, or start a new run"
+            f"{folder}: {what} than at its start: got {got}, expected {expected}; blocks of two {of_two} cannot be one "
+            "run. Set it as it was and resume, or start a new run"
         )
 
 

@@ -76,14 +76,19 @@ def test_overlapping_windows_have_each_what_ended_in_them(
     assert (early["ended_s"], late["ended_s"]) == (3.5, 3.5)
 
 
-def test_a_window_has_nothing_of_what_was_cut_before_it_was_ordered(worker: Worker) -> None:
+@pytest.mark.parametrize(
+    ("second", "parts"), [("late", {"long": (2, 0.0), "late": (1, 2.0)}), ("long", {"long": (2, 0.0)})]
+)
+def test_a_later_window_has_nothing_of_what_was_cut_before_and_one_that_is_ordered_twice_is_one(
+    worker: Worker, second: str, parts: dict[str, tuple[int, float]]
+) -> None:
+    """parts: answers, and by how much the order came late, which the master makes a hole of."""
     worker.open("long", 100.0, 110.0)
     worker.pass_to(104.0, 103.0)
-    worker.open("late", 102.0, 110.0)
+    worker.open(second, 102.0, 110.0)
     worker.pass_to(105.0, 104.5)
     worker.windows.end()
-    assert (worker.parts["long"]["ok"], worker.parts["late"]["ok"]) == (2, 1)
-    assert worker.parts["late"]["late_s"] == 2.0, "which the master makes a hole of"
+    assert {name: (part["ok"], part["late_s"]) for name, part in worker.parts.items()} == parts
 
 
 def test_a_window_reads_what_had_arrived_in_it_and_was_not_read_when_it_closed(
@@ -118,15 +123,6 @@ def test_an_answer_that_arrived_before_a_cut_and_was_read_after_it_counts_once(
         "up to the cut, if that is added up"
     )
     assert part["idle_s"] == pytest.approx(2.0 - part["request_time_s"])
-
-
-def test_a_window_that_is_ordered_twice_is_one(worker: Worker) -> None:
-    worker.open("w", 100.0, 110.0)
-    worker.pass_to(104.0, 103.0)
-    worker.open("w", 100.0, 110.0)
-    worker.pass_to(106.0, 105.0)
-    worker.windows.end()
-    assert (worker.parts["w"]["ok"], worker.parts["w"]["late_s"]) == (2, 0.0)
 
 
 @pytest.mark.parametrize(("most_rows", "measure_s", "ok"), [(5000, 3.0, 1), (-1, 4.0, 2)])

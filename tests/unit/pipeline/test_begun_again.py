@@ -85,10 +85,10 @@ def test_a_run_that_went_on_with_other_files_is_no_run_of_its_revision(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"packages": {"locust": "2.48"}}, "got locust 2.48, expected locust 2.47"),
-        ({"machine": {"kernel": "7.0", "cores_allowed": "0"}}, "got kernel 7.0, expected kernel 6.1"),
-        ({"machine": {"kernel": "6.1", "cores_allowed": "0-3"}}, "got cores_allowed 0-3, expected cores_allowed 0"),
-        ({"loadlab_version": "99.0"}, "got loadlab 99.0, expected loadlab "),
+        ({"packages": {"locust": "2.48"}}, "got locust=2.48, expected locust=2.47"),
+        ({"machine": {"kernel": "7.0", "cores_allowed": "0"}}, "got kernel=7.0, expected kernel=6.1"),
+        ({"machine": {"kernel": "6.1", "cores_allowed": "0-3"}}, "got cores_allowed=0-3, expected cores_allowed=0"),
+        ({"loadlab_version": "99.0"}, "got loadlab=99.0, expected loadlab="),
     ],
 )
 def test_other_software_or_cores_are_refused_and_the_bundle_stays_as_it_was(
@@ -97,11 +97,12 @@ def test_other_software_or_cores_are_refused_and_the_bundle_stays_as_it_was(
     old = replace(make_provenance(), machine={"kernel": "6.1", "cores_allowed": "0"})
     with pytest.raises(BundleError, match=re.escape(said)) as refused:
         _begun_again(lab, old, replace(old, **changed))  # type: ignore[arg-type]
-    assert str(refused.value).endswith("Put it back as it was and resume, or start a new run")
+    assert str(refused.value).endswith("Set it as it was and resume, or start a new run")
     with lab.opened() as store:
         assert store.provenance() == old
 
 
 def test_facts_that_a_bundle_of_before_does_not_have_are_not_missed(lab: Lab) -> None:
-    old = replace(make_provenance(), packages={})
-    assert _begun_again(lab, old, replace(old, packages={"locust": "2.47"}, started_unix_s=9.0)).resumed == (9.0,)
+    old = replace(make_provenance(), packages={}, machine={})
+    fresh = replace(old, packages={"locust": "2.47"}, machine={"kernel": "6.1"}, started_unix_s=9.0)
+    assert _begun_again(lab, old, fresh).resumed == (9.0,)

@@ -30,7 +30,7 @@ def main() -> None:
     metrics = ServiceMetrics(stack="async") if settings.metrics else None
     server = make_server(settings, metrics)
     with exit_on_settings_error():
-        start_metrics_server(settings, lambda: process_registry(settings, metrics))
+        start_metrics_server(settings, lambda: process_registry(settings, metrics), server.health)
     server.run(sockets=dual_stack_sockets(settings))
 
 

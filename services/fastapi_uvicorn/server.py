@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, MutableMapping
 from types import FrameType
 from typing import Any, cast
@@ -13,9 +14,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from fastapi_uvicorn.app import create_app
 from svc_common.asgi_metrics import AsgiMetrics
 from svc_common.metrics import ServiceMetrics
+from svc_common.metrics_server import Health
 from svc_common.settings import Settings
 
 __all__ = ["StoppableServer", "make_server"]
+
+STUCK_S = 60.0
+"""An event loop that has not turned for so long is taken for dead; uvicorn looks in ten times a second."""
 
 
 class _Stop:
@@ -31,6 +36,20 @@ class StoppableServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, stop: _Stop) -> None:
         super().__init__(config)
         self._stop = stop
+        self._turned_s = time.monotonic()
+
+    @property
+    def health(self) -> Health:
+        """For the probes of the metrics port, which are answered by a thread."""
+        return Health(
+            is_alive=lambda: time.monotonic() - self._turned_s < STUCK_S,
+            is_ready=lambda: self.started and not self._stop.is_asked,
+        )
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn's loop; that it comes at all shows that the event loop turns."""
+        self._turned_s = time.monotonic()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal handler: `/readyz` answers 503 from here on, then uvicorn drains."""

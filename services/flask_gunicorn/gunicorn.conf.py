@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from svc_common.environment import exit_on_settings_error
-from svc_common.metrics_server import arbiter_registry, start_metrics_server
+from svc_common.metrics_server import Health, arbiter_registry, start_metrics_server
 from svc_common.multiprocess_dir import SHARED_MEMORY
 from svc_common.settings import load_or_exit
 
@@ -43,10 +43,15 @@ control_socket_disable = True
 worker_tmp_dir = str(SHARED_MEMORY) if os.access(SHARED_MEMORY, os.W_OK) else None
 
 
-def when_ready(_server: Arbiter) -> None:
+def _health(server: Arbiter) -> Health:
+    """The arbiter ends workers that hang and starts others, so that it is alive while it answers at all."""
+    return Health(is_alive=lambda: True, is_ready=lambda: bool(server.LISTENERS and server.WORKERS))
+
+
+def when_ready(server: Arbiter) -> None:
     """The arbiter serves the metrics of all workers from a thread of its own."""
     with exit_on_settings_error():
-        start_metrics_server(_settings, lambda: arbiter_registry(_settings))
+        start_metrics_server(_settings, lambda: arbiter_registry(_settings), _health(server))
     logger.info("metrics: http://%s:%d/metrics", _host, _settings.metrics_port)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
 import signal
 import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -16,6 +18,8 @@ import psutil
 import pytest
 
 from fastapi_uvicorn.app import create_app
+from fastapi_uvicorn.server import STUCK_S, make_server
+from flask_gunicorn.__main__ import CONFIG_FILE
 from svc_common.settings import Settings
 
 
@@ -114,6 +118,49 @@ def _metric_folders(pids: list[int]) -> list[Path]:
     return [folder for folder in Path("/dev/shm").glob("svc-metrics-*") if str(folder) in maps]
 
 
+def _probe(service: Any, path: str) -> int:
+    """The status of a probe where Kubernetes asks: on the metrics port."""
+    return httpx.get(f"http://127.0.0.1:{service.metrics_port}{path}", trust_env=False, verify=False).status_code
+
+
+@pytest.mark.parametrize("metrics", ["on", "off"])
+def test_a_stack_that_is_full_stays_alive_and_ready_where_probes_ask(
+    launch: Callable[..., Any], stack_name: str, metrics: str
+) -> None:
+    """Its own port refuses or queues by its limits: that is measured, and no reason to take it out of its Service."""
+    limits = {"flask_gunicorn": {"SVC_THREADS": 1}, "fastapi_uvicorn": {"SVC_LIMIT_CONCURRENCY": 2}}
+    service = launch(stack_name, SVC_METRICS=metrics, **limits[stack_name])
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(service.get, "/hold?s=3")
+        _wait_until(lambda: not _answers(service))
+        assert [_probe(service, path) for path in ("/readyz", "/livez")] == [200, 200]
+        assert not held.done()
+        assert held.result().status_code == 200
+    assert service.get("/readyz").status_code == 200
+
+
+def _answers(service: Any) -> bool:
+    try:
+        return bool(httpx.get(f"{service.url}/readyz", trust_env=False, verify=False, timeout=0.3).status_code == 200)
+    except httpx.TimeoutException:
+        return False
+
+
+def test_a_stack_that_stops_is_not_ready_where_probes_ask_and_is_alive_to_the_end(
+    launch: Callable[..., Any], stack_name: str
+) -> None:
+    service = launch(stack_name)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(service.get, "/hold?s=3")
+        _wait_until(lambda: _in_flight(service) >= 1)
+        service.process.send_signal(signal.SIGTERM)
+        _wait_until(lambda: _probe(service, "/readyz") == 503)
+        assert (_probe(service, "/readyz"), _probe(service, "/livez")) == (503, 200)
+        assert not held.done()
+        assert held.result().status_code == 200
+    assert service.process.wait(timeout=10) == 0
+
+
 def test_sigkill_leaves_no_process_either(launch: Callable[..., Any], stack_name: str) -> None:
     service = launch(stack_name, SVC_CPU_MODE="process", SVC_GRACEFUL_TIMEOUT_S=1)
     assert service.get("/cpu?n=100").status_code == 200
@@ -137,6 +184,27 @@ def test_flask_is_not_ready_while_it_stops(launch: Callable[..., Any]) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
     assert answer.headers["connection"] == "close"
     assert service.process.wait(timeout=10) == 0
+
+
+def test_a_loop_that_does_not_turn_is_stuck_and_one_that_has_not_begun_is_not_ready() -> None:
+    server = make_server(Settings.from_env({}, stack="async"), None)
+    health = server.health
+    assert (health.is_alive(), health.is_ready()) == (True, False)
+    server._turned_s -= STUCK_S
+    assert not health.is_alive()
+    assert asyncio.run(server.on_tick(1)) is False
+    assert health.is_alive()
+    server.started = True
+    assert health.is_ready()
+    server.handle_exit(signal.SIGTERM, None)
+    assert (health.is_alive(), health.is_ready()) == (True, False)
+
+
+@pytest.mark.parametrize(("listens", "workers", "is_ready"), [(1, 1, True), (0, 1, False), (1, 0, False)])
+def test_gunicorn_is_ready_while_it_listens_and_has_a_worker(listens: int, workers: int, is_ready: bool) -> None:
+    arbiter = SimpleNamespace(LISTENERS=[object()] * listens, WORKERS=dict.fromkeys(range(workers)))
+    health = runpy.run_path(str(CONFIG_FILE))["_health"](arbiter)
+    assert (health.is_alive(), health.is_ready()) == (True, is_ready)
 
 
 @pytest.mark.parametrize(("is_stopping", "status"), [(False, 200), (True, 503)])

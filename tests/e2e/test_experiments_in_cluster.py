@@ -20,6 +20,7 @@ import pytest
 
 from engine_process import BRIEF
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
+from loadlab.execute.cluster.lab import runs_on_kind
 from loadlab.execute.cluster.state import LabFolder
 from short_experiment import write_short
 
@@ -227,6 +228,19 @@ def test_arrivals_of_an_open_load_come_as_planned_and_its_books_balance(start: C
     assert {level["users"] for level in run.results()["tested"]} == {20, 40}
 
 
+def test_a_stack_that_refuses_what_is_beyond_its_limit_stays_ready(start: Callable[..., Run], tmp_path: Path) -> None:
+    """Refusals are what is measured. Probes come every 5 s and give up after three, so that the window is longer."""
+    limit = "stack.fastapi.settings.limit_concurrency=4"
+    run = start(*_experiment(tmp_path, users="[16]", measure_s=20.0), "--set", limit)
+    said = run.output()
+    assert run.process.returncode in CONCLUDED, said
+    refused = [window["books"]["failed"] for window in run.windows() if window["stack"] == "fastapi"]
+    assert refused
+    assert min(refused) > 0
+    assert not [note for window in run.windows() for note in window["notes"] if "unready" in note]
+    assert not any(event["event"] == "stacks_restarted" for event in run.events())
+
+
 def test_images_and_a_locustfile_of_ones_own_need_nothing_of_the_lab_in_them(
     start: Callable[..., Run], tmp_path: Path, lab: Path
 ) -> None:
@@ -276,7 +290,7 @@ def test_a_window_in_which_the_api_server_was_away_counts_and_has_no_resources(
     start: Callable[..., Run], tmp_path: Path, kubectl: Kubectl
 ) -> None:
     """The engine reads what a service uses through the API server; the load does not go through it."""
-    if not kubectl.cluster.is_kind:
+    if not runs_on_kind(kubectl):
         pytest.skip("only kind's control plane can be halted from here")
     run = start(*_experiment(tmp_path, measure_s=8.0))
     run.wait_for_first_window()

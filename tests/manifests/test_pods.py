@@ -123,6 +123,16 @@ def test_saturation_alone_never_restarts_a_system_under_test(rendered: Rendered)
         assert liveness["timeoutSeconds"] * liveness["failureThreshold"] >= 180
 
 
+def test_probes_take_no_slot_of_a_stack_once_it_has_answered_where_people_ask(rendered: Rendered) -> None:
+    for one in filter(_is_measured, rendered.deployments.values()):
+        probes = {kind: container(one)[kind]["httpGet"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")}
+        assert probes == {
+            "startupProbe": {"path": "/readyz", "port": "http"},
+            "readinessProbe": {"path": "/readyz", "port": "metrics"},
+            "livenessProbe": {"path": "/livez", "port": "metrics"},
+        }
+
+
 def test_pods_carry_the_labels_that_say_what_they_are(rendered: Rendered) -> None:
     for name, one in rendered.deployments.items():
         assert _label(one, "app.kubernetes.io/name") == name

@@ -1,11 +1,16 @@
-"""Serves `/metrics` on a port of its own, from a thread, so that a scrape never queues behind the load."""
+"""Serves `/metrics`, `/livez` and `/readyz` on a port of their own, from a thread: nobody queues behind the load there.
+
+The probes are for who must not take a saturated service for a broken one, such as Kubernetes. Those of the
+same names on the service's own port wait their turn, or are refused, like any request.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +27,17 @@ from svc_common.settings import Settings, SettingsError
 from svc_common.worker_metrics import WorkerMetricsCollector
 
 SCRAPE_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """What a service knows of itself, asked from the thread of the metrics.
+
+    is_alive: it gets on, however much there is to do. is_ready: it listens and is not stopping.
+    """
+
+    is_alive: Callable[[], bool]
+    is_ready: Callable[[], bool]
 
 
 def arbiter_registry(settings: Settings) -> CollectorRegistry:
@@ -48,14 +64,16 @@ def process_registry(settings: Settings, metrics: ServiceMetrics | None) -> Coll
     return registry
 
 
-def start_metrics_server(settings: Settings, registry_factory: Callable[[], CollectorRegistry]) -> ThreadingHTTPServer:
+def start_metrics_server(
+    settings: Settings, registry_factory: Callable[[], CollectorRegistry], health: Health
+) -> ThreadingHTTPServer:
     """Listen on `settings.host:metrics_port` and answer from daemon threads. Ends with `shutdown()`.
 
     Raises:
         SettingsError: the port cannot be listened on.
     """
     try:
-        server = _Server((settings.host, settings.metrics_port), _handler(registry_factory()))
+        server = _Server((settings.host, settings.metrics_port), _handler(registry_factory(), health))
     except OSError as error:
         raise SettingsError(
             f"SVC_METRICS_PORT={settings.metrics_port}: cannot listen on {settings.host} "
@@ -86,17 +104,36 @@ class _Server(ThreadingHTTPServer):
         """A scraper that hangs up is no error of ours."""
 
 
-def _handler(registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
+Page = tuple[int, str, bytes]
+"""Status, media type and body."""
+
+
+def _pages(registry: CollectorRegistry, health: Health) -> Mapping[str, Callable[[], Page]]:
+    return {
+        "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(registry)),
+        "/livez": lambda: _probe(health.is_alive(), "alive", otherwise="stuck"),
+        "/readyz": lambda: _probe(health.is_ready(), "ready", otherwise="not ready"),
+    }
+
+
+def _probe(is_so: bool, status: str, *, otherwise: str) -> Page:
+    return 200 if is_so else 503, "application/json", b'{"status":"%s"}' % (status if is_so else otherwise).encode()
+
+
+def _handler(registry: CollectorRegistry, health: Health) -> type[BaseHTTPRequestHandler]:
+    pages = _pages(registry, health)
+
     class Handler(BaseHTTPRequestHandler):
         timeout = SCRAPE_TIMEOUT_S
 
         def do_GET(self) -> None:
-            if self.path.partition("?")[0] != "/metrics":
-                self.send_error(404, "only /metrics is here")
+            page = pages.get(self.path.partition("?")[0])
+            if page is None:
+                self.send_error(404, f"only {', '.join(pages)} are here")
                 return
-            body = generate_latest(registry)
-            self.send_response(200)
-            self.send_header("Content-Type", CONTENT_TYPE_LATEST)
+            status, media_type, body = page()
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -36,11 +36,11 @@ def application(environ, start_response):
 class Service(BaseApplication):
     def load_config(self):
         from svc_common.environment import exit_on_settings_error
-        from svc_common.metrics_server import arbiter_registry, start_metrics_server
+        from svc_common.metrics_server import Health, arbiter_registry, start_metrics_server
 
         def when_ready(arbiter):
             with exit_on_settings_error():
-                start_metrics_server(settings, lambda: arbiter_registry(settings))
+                start_metrics_server(settings, lambda: arbiter_registry(settings), Health(is_alive=bool, is_ready=bool))
 
         options = {
             "bind": f"{settings.host}:{settings.port}", "workers": settings.workers, "threads": settings.threads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import time
@@ -14,7 +15,7 @@ import pytest
 from svc_common.logging_line import OneLineFormatter
 from svc_common.loop_lag import watch_loop
 from svc_common.metrics import ServiceMetrics
-from svc_common.metrics_server import process_registry, start_metrics_server
+from svc_common.metrics_server import Health, process_registry, start_metrics_server
 from svc_common.settings import Settings, SettingsError
 
 Fetch = Callable[[str], str]
@@ -29,10 +30,26 @@ def metrics() -> ServiceMetrics:
     return ServiceMetrics(stack="async")
 
 
+class Told:
+    """What the service says of itself, as a test wants it."""
+
+    def __init__(self) -> None:
+        self.is_alive = self.is_ready = True
+
+    @property
+    def health(self) -> Health:
+        return Health(is_alive=lambda: self.is_alive, is_ready=lambda: self.is_ready)
+
+
 @pytest.fixture
-def metrics_port(free_port: int, metrics: ServiceMetrics) -> Iterator[int]:
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def metrics_port(free_port: int, metrics: ServiceMetrics, told: Told) -> Iterator[int]:
     settings = settings_for(free_port)
-    server = start_metrics_server(settings, lambda: process_registry(settings, metrics))
+    server = start_metrics_server(settings, lambda: process_registry(settings, metrics), told.health)
     yield free_port
     server.shutdown()
     server.server_close()
@@ -57,6 +74,22 @@ def test_other_paths_are_not_found(metrics_port: int, fetch: Fetch) -> None:
     caught.value.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "said", "broken", "then"),
+    [("/livez", "alive", "is_alive", "stuck"), ("/readyz?from=kubelet", "ready", "is_ready", "not ready")],
+)
+def test_probes_say_what_the_service_knows_of_itself(
+    metrics_port: int, told: Told, fetch: Fetch, path: str, said: str, broken: str, then: str
+) -> None:
+    url = f"http://127.0.0.1:{metrics_port}{path}"
+    assert json.loads(fetch(url)) == {"status": said}
+    setattr(told, broken, False)
+    with pytest.raises(urllib.error.HTTPError, match="503") as caught:
+        fetch(url)
+    assert json.loads(caught.value.read()) == {"status": then}
+    caught.value.close()
+
+
 def test_without_metrics_the_tree_remains(free_port: int) -> None:
     registry = process_registry(settings_for(free_port), None)
     names = {family.name for family in registry.collect()}
@@ -68,7 +101,7 @@ def test_a_taken_port_is_one_line(free_port: int) -> None:
     with socket.create_server(("127.0.0.1", free_port)):
         settings = settings_for(free_port)
         with pytest.raises(SettingsError, match=rf"SVC_METRICS_PORT={free_port}: cannot listen .*in use"):
-            start_metrics_server(settings, lambda: process_registry(settings, None))
+            start_metrics_server(settings, lambda: process_registry(settings, None), Told().health)
 
 
 def test_unknown_methods_do_not_grow_the_cache(metrics: ServiceMetrics) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from lab_verbs import ROOT, Verbs
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
+from loadlab.execute.cluster.namespace import AnotherCheckoutError, checkout_id, claim, whose_namespace
 from loadlab.execute.cluster.state import LabFolder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
@@ -103,6 +104,14 @@ def test_a_second_lab_up_changes_nothing(verbs: Verbs, lab: Path, kubectl: Kubec
     assert images() == held
     assert containers() == running
     assert {one["metadata"]["uid"] for one in kubectl.json("get", "pods")["items"]} == pods
+
+
+def test_the_lab_carries_the_mark_of_its_checkout_and_no_other_gets_it(lab: Path, kubectl: Kubectl) -> None:
+    mine = checkout_id(LabFolder(root=lab))
+    assert whose_namespace(kubectl, mine) == "ours"
+    claim(kubectl, mine)
+    with pytest.raises(AnotherCheckoutError, match=f"is of another checkout \\({mine}, this one is elsewhere-1\\)"):
+        claim(kubectl, "elsewhere-1")
 
 
 def test_what_somebody_changed_is_told_and_put_back(verbs: Verbs, lab: Path, kubectl: Kubectl) -> None:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from loadlab.errors import Interrupted
+from loadlab.execute.lab.file_lock import held
 from loadlab.execute.lab.tool_list import read_tools
 from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.pipeline.lab_down import lab_down
@@ -74,13 +75,15 @@ def rules_command(*, for_operator: bool) -> None:
 
 def images_command(*, registry: str | None, as_json: bool) -> None:
     """`loadlab lab images`."""
-    made = make_images(
-        checkout(),
-        registry=registry,
-        environ=os.environ,
-        say=lambda line: typer.echo(f"images: {line}", err=True),
-        monotonic_s=time.monotonic,
-    )
+    layout = checkout()
+    with held(layout.lab / "lock"):
+        made = make_images(
+            layout,
+            registry=registry,
+            environ=os.environ,
+            say=lambda line: typer.echo(f"images: {line}", err=True),
+            monotonic_s=time.monotonic,
+        )
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(made.ledger, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     else:

@@ -23,8 +23,9 @@ from loadlab.execute.cluster.cross_check import CrossChecker
 from loadlab.execute.cluster.deployer import KubernetesDeployer
 from loadlab.execute.cluster.inputs import RunInputs, read_locustfile, url_policy
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
-from loadlab.execute.cluster.lab import LabState, Standing, check_own, cluster_facts, lab_state, only_run
+from loadlab.execute.cluster.lab import LabState, Standing, check_own, cluster_facts, lab_state, only_run, runs_on_kind
 from loadlab.execute.cluster.locust_pods import LocustPods
+from loadlab.execute.cluster.namespace import checkout_id, claim
 from loadlab.execute.cluster.replica_probe import ReplicaProbe
 from loadlab.execute.cluster.rollout import Rollouts
 from loadlab.execute.cluster.room import check_room, check_size
@@ -90,10 +91,12 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
     if not cluster.kubeconfig.exists():
         raise ClusterError(f"{cluster.kubeconfig}: not there, so the lab is not up; run `make lab-up`")
     kubectl = Kubectl(find_tool("kubectl", layout.tools), cluster)
-    check_own(kubectl.raw, cluster.context)
+    check_own(kubectl, checkout_id(folder))
+    is_kind = runs_on_kind(kubectl)
     facts = cluster_facts(
         kubectl,
-        millicores=millicores(experiment.resources, is_kind=cluster.is_kind),
+        is_kind=is_kind,
+        millicores=millicores(experiment.resources, is_kind=is_kind),
         memory=f"{experiment.resources.memory_gib:f}Gi",
     )
     check_size(facts, float(experiment.resources.cpu))
@@ -121,7 +124,7 @@ def kubernetes_rig(
     run_id, workers, inputs = store.folder.name, reached.state.workers, _inputs(experiment, layout, reached)
     objects = _rendered(experiment, layout, store, reached, inputs)
     standing = Standing(reached.kubectl, reached.folder)
-    with only_run(reached.folder), _ways(reached, store) as cluster:
+    with _alone(reached), _ways(reached, store) as cluster:
         checker = CrossChecker(cluster, store.event)
         deployer = KubernetesDeployer(
             experiment,
@@ -154,6 +157,14 @@ def kubernetes_rig(
             checker.close()
             rig.generator.close()
             _put_back(progress, reached.kubectl, deployer.close, inputs.remove, standing.wake)
+
+
+@contextmanager
+def _alone(reached: Reached) -> Iterator[None]:
+    """Nobody else of this checkout is at work on the lab, and no other checkout; else nothing of it is touched."""
+    with only_run(reached.folder):
+        claim(reached.kubectl, checkout_id(reached.folder))
+        yield
 
 
 @contextmanager
@@ -195,7 +206,7 @@ def _rendered(
     settings = RunSettings(
         run_id=store.folder.name,
         images=reached.state.images,
-        is_kind=reached.kubectl.cluster.is_kind,
+        is_kind=reached.facts.kind == "kind",
         workers=reached.state.workers,
         secrets=frozenset(inputs.secrets),
         own_locustfile=inputs.locustfile.name if inputs.locustfile else None,

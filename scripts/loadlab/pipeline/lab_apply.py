@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.namespace import claim, make_namespace, whose_namespace
 from loadlab.execute.durable import write_whole
 from loadlab.execute.lab import inventory
 from loadlab.execute.lab.drift import drift
 from loadlab.execute.lab.overlay import Rendered
 from loadlab.execute.lab.record import LabRecord, write_record
-from loadlab.pipeline.lab_site import Site, check_namespace
+from loadlab.pipeline.lab_site import Site
 
 
 def expect_anything(site: Site, record: LabRecord, before: Path, rendered: Rendered) -> None:
@@ -24,15 +25,34 @@ def expect_anything(site: Site, record: LabRecord, before: Path, rendered: Rende
     write_whole(before, "\n---\n".join(filter(None, (old, rendered.text))).encode())
 
 
-def what_changes(kubectl: Kubectl, rendered: Rendered, note: Callable[[str], None]) -> tuple[str, ...] | None:
-    """What applying would change, None when nothing is there yet. What a killed run has left is removed first."""
-    if not check_namespace(kubectl):
+def what_changes(
+    kubectl: Kubectl, rendered: Rendered, mine: str, note: Callable[[str], None]
+) -> tuple[str, ...] | None:
+    """What applying would change, None when nothing is there yet. What a killed run has left is removed first.
+
+    The namespace is this checkout's from here on, unless there is none. mine: what it is called in clusters.
+    """
+    state = whose_namespace(kubectl, mine)
+    if state == "absent":
         return None
+    if state == "unclaimed":
+        claim(kubectl, mine)
     left = inventory.of_a_run(kubectl)
     if left:
         inventory.remove_run(kubectl)
         note(f"removed what a run has left: {', '.join(left)}")
     return drift(kubectl, rendered)
+
+
+def begin_namespace(kubectl: Kubectl, rendered: Rendered, mine: str) -> None:
+    """Make the namespace and claim it before anything is in it: of two checkouts at once, one gets it.
+
+    Raises:
+        AnotherCheckoutError: the other one did.
+        ClusterError: the cluster refuses.
+    """
+    make_namespace(kubectl, next(one for one in rendered.objects() if one["kind"] == "Namespace"))
+    claim(kubectl, mine)
 
 
 def told(changed: tuple[str, ...] | None, rendered: Rendered) -> str:

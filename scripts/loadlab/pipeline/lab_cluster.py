@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from loadlab.errors import ClusterError
 from loadlab.execute.cluster.kubectl import Kubectl
@@ -168,6 +169,20 @@ def _waits(site: Site, kubectl: Kubectl) -> Mapping[str, str]:
     ours = [one for one in nodes if site.target == "kind" or ROLE in one["metadata"].get("labels", {})]
     waits = {f"node {one['metadata']['name']}": why for one in ours if (why := not_ready(one)) is not None}
     return waits if nodes else {"cluster": "it has no nodes"}
+
+
+def loadable(engine: DockerEngine, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry of images.json as nodes can have it: archives know tags alone, so what is named by its digest gets one.
+
+    Raises:
+        ClusterError: the engine does not give it.
+    """
+    if "digest" not in entry:
+        return entry
+    tag = f"d-{entry['digest'].removeprefix('sha256:')[:12]}"
+    name = f"{entry['image']}:{tag}"
+    engine.tag(entry["reference"], name)
+    return {"reference": name, "image": entry["image"], "tag": tag}
 
 
 def load_images(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 
 from loadlab.errors import ClusterError
+from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.namespace import AnotherCheckoutError, whose_namespace
 from loadlab.execute.cluster.state import CLUSTER, NAMESPACE
-from loadlab.execute.images.ledger import read_ledger
-from loadlab.execute.lab.overlay import BUILT, reference_of
+from loadlab.execute.images.docker import find_container_tool
+from loadlab.execute.images.ledger import names_of, read_ledger
 from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, read_record
-from loadlab.pipeline.lab_site import Site, check_namespace
+from loadlab.pipeline.lab_site import Site
 from loadlab.pipeline.lab_stages import Stages
 
 DELETE_S = 180.0
@@ -25,6 +27,7 @@ def lab_down(site: Site, *, with_images: bool = False) -> None:
 
     Raises:
         ClusterError: a cluster of the lab's name is not this checkout's, or something does not go.
+        ImageError: nothing here can remove images.
         UsageError: a run or another call has the lab.
     """
     stages = Stages(site.clock, site.say)
@@ -60,19 +63,36 @@ def _clear_namespace(site: Site, stages: Stages, record: LabRecord) -> None:
         )
     with stages.stage("objects") as note:
         kubectl = site.kubectl()
-        if not check_namespace(kubectl):
+        try:
+            state = whose_namespace(kubectl, site.checkout)
+        except AnotherCheckoutError as error:
+            note(f"there are none of this checkout: {error}")
+            return
+        if state == "unclaimed":
+            raise ClusterError(
+                f"context {record.context}: nothing in namespace {NAMESPACE} says that it is this checkout's; "
+                "`make lab-up` claims it, then `make lab-down` removes it"
+            )
+        _remove_roles(kubectl)
+        if state == "absent":
             note("there are none")
             return
-        selector = ("-l", "app.kubernetes.io/part-of=loadlab", "--ignore-not-found")
-        kubectl.run("delete", "clusterrole,clusterrolebinding", *selector, timeout_s=DELETE_S, namespace=None)
         kubectl.run("delete", "namespace", NAMESPACE, timeout_s=DELETE_S, namespace=None)
         note(f"removed from {record.context}; the cluster is left as it is")
 
 
+def _remove_roles(kubectl: Kubectl) -> None:
+    """They are in no namespace, and of no use without the lab's."""
+    selector = ("-l", "app.kubernetes.io/part-of=loadlab", "--ignore-not-found")
+    kubectl.run("delete", "clusterrole,clusterrolebinding", *selector, timeout_s=DELETE_S, namespace=None)
+
+
 def _remove_images(site: Site, stages: Stages) -> None:
+    """Those that are now, and those that they replaced."""
     with stages.stage("images") as note:
         entries = read_ledger(site.lab.images)
-        gone = site.docker().remove_images(tuple(reference_of(entries[name]) for name in BUILT if name in entries))
+        names = [name for entry in entries.values() if "reference" not in entry for name in names_of(entry)]
+        gone = find_container_tool(site.for_images).remove(names) if names else ()
         note(f"{len(gone)} removed")
 
 

@@ -13,7 +13,7 @@ from loadlab.execute.images.base import BasePython, base_python
 from loadlab.execute.images.build import Built, build
 from loadlab.execute.images.content import gather, sources_sha256
 from loadlab.execute.images.docker import ContainerTool, Image, find_container_tool
-from loadlab.execute.images.ledger import read_ledger, write_ledger
+from loadlab.execute.images.ledger import names_of, read_ledger, write_ledger
 from loadlab.execute.images.recipe import RECIPES
 from loadlab.execute.images.reference import BASE, GRAFANA, PROMETHEUS, split
 from loadlab.execute.images.wheelhouse import Wheelhouse
@@ -63,7 +63,8 @@ def make_images(
     wheelhouse = Wheelhouse(folder=lab.root / "wheelhouse" / python.label, python=python)
     timed = _build_all(layout, tool, base, wheelhouse, lab, say, monotonic_s)
     own = {one.built.recipe.name: _entry(one, base) for one in timed}
-    ledger = _keep_pushed(own, read_ledger(lab.images)) | others
+    own = _keep(own, read_ledger(lab.images))
+    ledger = own | others
     write_ledger(lab.images, ledger)
     if registry is not None:
         ledger |= {name: entry | {"pushed": _push(tool, entry, registry, say)} for name, entry in own.items()}
@@ -129,13 +130,16 @@ def _push(tool: ContainerTool, entry: Mapping[str, Any], registry: str, say: Cal
     return {"image": image, "digest": digest}
 
 
-def _keep_pushed(ledger: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """What an earlier call pushed is still there while the tag is the same."""
+def _keep(own: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier call pushed is still there while the tag is the same; else `lab down --images` removes it."""
     kept = {}
-    for name, entry in ledger.items():
+    for name, entry in own.items():
         earlier = before.get(name, {})
-        same = earlier.get("tag") == entry["tag"] and "pushed" in earlier
-        kept[name] = ({"pushed": earlier["pushed"]} if same else {}) | entry
+        pushed = {"pushed": earlier["pushed"]} if earlier.get("tag") == entry["tag"] and "pushed" in earlier else {}
+        now = entry | pushed
+        had = names_of(earlier) if "tag" in earlier else ()
+        replaced = [one for one in dict.fromkeys(had) if one not in names_of(now)]
+        kept[name] = now | ({"replaced": replaced} if replaced else {})
     return kept
 
 

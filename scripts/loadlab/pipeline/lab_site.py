@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from loadlab.errors import ClusterError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.kubectl import Kubectl
-from loadlab.execute.cluster.state import CONTEXT, KUBECONFIG, MANAGED_BY, NAMESPACE, LabFolder, check_named
+from loadlab.execute.cluster.namespace import checkout_id
+from loadlab.execute.cluster.state import CONTEXT, KUBECONFIG, LabFolder, check_named
+from loadlab.execute.images.docker import CHOICE
 from loadlab.execute.lab.engine import DockerEngine, find_docker
 from loadlab.execute.lab.file_lock import held
 from loadlab.execute.lab.kind import Kind
@@ -42,6 +43,16 @@ class Site:
     def context(self) -> str:
         """The context of the cluster that is meant."""
         return self.lab.cluster(self.environ).context
+
+    @property
+    def for_images(self) -> Mapping[str, str]:
+        """The environment to build images in: the kind cluster gets them from Docker, whatever builds for others."""
+        return {**self.environ, CHOICE: "docker"} if self.target == "kind" else self.environ
+
+    @property
+    def checkout(self) -> str:
+        """What this checkout is called in clusters."""
+        return checkout_id(self.lab)
 
     def kubectl(self) -> Kubectl:
         """kubectl for it. Raises ClusterError."""
@@ -90,21 +101,3 @@ def elsewhere(site: Site, record: LabRecord | None) -> str | None:
         return None
     step = f"unset {KUBECONFIG} and {CONTEXT}" if record.target == "kind" else f"set {KUBECONFIG} and {CONTEXT} for it"
     return f"the lab of this checkout is on {record.context}, and {site.context} is meant now; {step}"
-
-
-def check_namespace(kubectl: Kubectl) -> bool:
-    """Whether the lab's namespace is there.
-
-    Raises:
-        ClusterError: it is, and it is not the lab's; or the cluster does not answer.
-    """
-    found = kubectl.json("get", "namespaces", "--field-selector", f"metadata.name={NAMESPACE}", namespace=None)["items"]
-    if not found:
-        return False
-    label = found[0]["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by")
-    if label != MANAGED_BY:
-        raise ClusterError(
-            f"context {kubectl.cluster.context}: its namespace {NAMESPACE} was not made by the lab (managed-by is "
-            f"{label}, expected {MANAGED_BY}); it is left as it is: name another cluster by {KUBECONFIG} and {CONTEXT}"
-        )
-    return True

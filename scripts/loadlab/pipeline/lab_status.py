@@ -6,6 +6,7 @@ from typing import Any
 
 from loadlab.errors import LoadlabError
 from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.namespace import whose_namespace
 from loadlab.execute.cluster.state import CLUSTER
 from loadlab.execute.images.ledger import read_ledger
 from loadlab.execute.lab import inventory
@@ -15,7 +16,7 @@ from loadlab.execute.lab.overlay import Rendered, reference_of
 from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, read_record
 from loadlab.execute.lab.smoke import ask
-from loadlab.pipeline.lab_site import Site, check_namespace, elsewhere
+from loadlab.pipeline.lab_site import Site, elsewhere
 from loadlab.pipeline.lab_versions import (
     changed_images,
     changed_nodes,
@@ -96,7 +97,7 @@ def _cluster(site: Site, record: LabRecord, problems: list[str]) -> dict[str, An
 
 def _lab(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:
     kubectl = site.kubectl()
-    if not check_namespace(kubectl):
+    if whose_namespace(kubectl, site.checkout) == "absent":
         problems.append("the cluster has no namespace loadlab; `make lab-up` makes it")
         return {"pods": [], "drift": [], "run": None}
     pods, run = inventory.pods(kubectl), inventory.of_a_run(kubectl)

@@ -9,9 +9,9 @@ from typing import Any
 
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.kubectl import Kubectl
+from loadlab.execute.cluster.namespace import whose_namespace
 from loadlab.execute.cluster.state import CLUSTER, CONTEXT, KUBECONFIG
 from loadlab.execute.durable import write_whole
-from loadlab.execute.images.docker import CHOICE
 from loadlab.execute.images.ledger import read_ledger
 from loadlab.execute.lab.archives import Archives
 from loadlab.execute.lab.edges import enforcement
@@ -22,19 +22,20 @@ from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import LabRecord, StageTime, read_record, write_record
 from loadlab.execute.lab.rollout import wait_until_up
 from loadlab.execute.lab.smoke import smoke_requests
-from loadlab.pipeline.lab_apply import expect_anything, prune, told, what_changes
+from loadlab.pipeline.lab_apply import begin_namespace, expect_anything, prune, told, what_changes
 from loadlab.pipeline.lab_cluster import (
     begin_archives,
     bring_up,
     examine,
     load_images,
+    loadable,
     refuse_failed,
     roles_of_nodes,
     wait_for_nodes,
 )
 from loadlab.pipeline.lab_images import foreign_images, make_images
 from loadlab.pipeline.lab_rules import lab_price_rules
-from loadlab.pipeline.lab_site import Site, check_namespace, elsewhere
+from loadlab.pipeline.lab_site import Site, elsewhere
 from loadlab.pipeline.lab_stages import Stages
 from loadlab.pipeline.lab_versions import cluster_versions, kind_versions, pushed_digests
 from loadlab.pipeline.lab_ways import ways
@@ -109,6 +110,7 @@ def _prepare_kind(site: Site, stages: Stages, before: LabRecord | None, registry
     with stages.stage("images") as note:
         images = _made(site, stages, registry, note)
         images, with_grafana = _fetched(stages, engine, images, before)
+        images = {name: loadable(engine, entry) for name, entry in images.items()}
     references = {name: reference_of(entry) for name, entry in images.items()}
     with Archives(engine, site.lab.root / "archives") as archives:
         with stages.stage("cluster") as note:
@@ -128,7 +130,7 @@ def _prepare_cluster(site: Site, stages: Stages, before: LabRecord | None, regis
     with stages.stage("doctor") as note:
         kubectl = site.kubectl()
         _see_that_it_answers(site, kubectl)
-        check_namespace(kubectl)
+        whose_namespace(kubectl, site.checkout)
         wait_for_nodes(site, kubectl)
         roles = set(roles_of_nodes(kubectl).values())
         if not {"sut", "loadgen"} <= roles:
@@ -164,18 +166,13 @@ def _made(
     made = make_images(
         site.layout,
         registry=registry,
-        environ=_for_images(site),
+        environ=site.for_images,
         say=stages.tell,
         monotonic_s=site.clock.monotonic_s,
     )
     built = [row.name for row in made.rows if row.is_new]
     note(f"{len(built)} built" if built else "unchanged")
     return made.ledger
-
-
-def _for_images(site: Site) -> Mapping[str, str]:
-    """The kind cluster gets its images from Docker, whatever else may build images for other clusters."""
-    return {**site.environ, CHOICE: "docker"} if site.target == "kind" else site.environ
 
 
 def _fetched(
@@ -207,12 +204,14 @@ def _apply(site: Site, stages: Stages, ready: Ready, workers: int) -> LabRecord:
     with stages.stage("apply") as note:
         write_overlay(site.lab.overlay, site.layout.root / "k8s", _choice(site, ready, workers))
         rendered = Rendered(text=ready.kubectl.render(site.lab.overlay))
-        changed = what_changes(ready.kubectl, rendered, note)
+        changed = what_changes(ready.kubectl, rendered, site.checkout, note)
         before = site.lab.overlay / APPLIED
         if changed == ():
             note("unchanged")
         else:
             expect_anything(site, ready.record, before, rendered)
+            if changed is None:
+                begin_namespace(ready.kubectl, rendered, site.checkout)
             ready.kubectl.apply(rendered.text)
             note(told(changed, rendered))
         if ready.record.with_grafana and ensure_admin(ready.kubectl):

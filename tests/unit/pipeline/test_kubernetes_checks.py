@@ -13,7 +13,7 @@ import pytest
 from builders import make_experiment, make_provenance
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.inputs import read_locustfile, url_policy
-from loadlab.execute.cluster.lab import check_own, check_ready, lab_state, only_run
+from loadlab.execute.cluster.lab import check_ready, lab_state, only_run
 from loadlab.execute.cluster.room import amount_of, check_room, check_size
 from loadlab.execute.cluster.state import LabFolder, check_named
 from loadlab.execute.lab.file_lock import held
@@ -42,11 +42,6 @@ FACTS = ClusterFacts(
 def _with(service: Service) -> Experiment:
     experiment = make_experiment()
     return replace(experiment, stacks=(replace(experiment.stacks[0], service=service),))
-
-
-def _namespaces(*labels: dict[str, str]) -> Callable[[str], Any]:
-    items = [{"metadata": {"name": "loadlab", "labels": one}} for one in labels]
-    return lambda _path: {"items": items}
 
 
 @pytest.mark.parametrize(
@@ -202,22 +197,6 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabFolder:
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "prices").symlink_to(checkout().prices)
     return folder
-
-
-def test_a_namespace_of_somebody_else_is_refused() -> None:
-    check_own(_namespaces({"app.kubernetes.io/managed-by": "loadlab"}), "kind-loadlab")
-    with pytest.raises(ClusterError, match="was not made by the lab"):
-        check_own(_namespaces({}), "kind-loadlab")
-    with pytest.raises(ClusterError, match="it has no namespace loadlab"):
-        check_own(_namespaces(), "kind-loadlab")
-
-
-def test_a_context_that_does_not_answer_is_told_with_the_next_step() -> None:
-    def away(_path: str) -> Any:
-        raise ClusterError('kubectl get --raw: context "x" does not exist')
-
-    with pytest.raises(ClusterError, match='context "x" does not exist; run `make lab-up`, or set LAB_KUBECONFIG'):
-        check_own(away, "x")
 
 
 def test_a_replica_that_no_node_can_hold_is_refused() -> None:

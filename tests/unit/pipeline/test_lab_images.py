@@ -139,6 +139,23 @@ def test_a_push_goes_below_the_registry_and_its_digest_is_kept(lab: Lab) -> None
     assert "pushed" not in lab.ledger["flask"]
 
 
+def test_what_a_new_image_replaces_is_remembered_for_its_removal(lab: Lab) -> None:
+    lab.make(registry="host")
+    module, tags = lab.root / "services/upstream/module.py", []
+    first = module.read_text()
+    for text in ("NAME = 'changed'\n", "NAME = 'again'\n", first):
+        tags.append(lab.ledger["upstream"]["tag"])
+        module.write_text(text)
+        lab.make()
+    before, *others = tags
+    assert lab.ledger["upstream"]["tag"] == before
+    assert lab.ledger["upstream"]["replaced"] == [
+        *(f"loadlab/upstream:{tag}" for tag in reversed(others)),
+        f"host/loadlab/upstream:{before}",
+    ]
+    assert "replaced" not in lab.ledger["flask"]
+
+
 def test_what_was_built_is_recorded_when_the_push_fails(lab: Lab) -> None:
     lab.docker.tell(fails={"push": "denied"})
     with pytest.raises(ImageError, match="cannot be pushed: denied"):

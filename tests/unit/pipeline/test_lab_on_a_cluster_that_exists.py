@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,17 @@ from fake_programs import FakeProgram
 from loadlab.errors import ClusterError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.kubectl import find_tool
+from loadlab.execute.cluster.lab import check_own
+from loadlab.execute.cluster.namespace import (
+    LABEL,
+    AnotherCheckoutError,
+    checkout_id,
+    claim,
+    make_namespace,
+    whose_namespace,
+)
 from loadlab.execute.cluster.state import LabFolder
-from loadlab.execute.lab.record import read_record
+from loadlab.execute.lab.record import LabRecord, read_record, write_record
 from loadlab.execute.lab.toolbox import Toolbox
 from loadlab.pipeline.lab_down import lab_down
 from loadlab.pipeline.lab_site import Site
@@ -50,6 +60,18 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1].split(":")[0])), Answer).se
 """
 
 
+THERE = """
+shopt -s nullglob; made=("$0".made.*)
+[ ${#made[@]} = 0 ] || { echo '{"items": ['; cat "${made[0]}"; for one in "${made[@]:1}"; do echo ,; cat "$one"; done
+echo ']}'; }"""
+"""The namespace and the mark, where they were made; nothing where neither was, as kubectl does it."""
+CREATE = """
+said=$(cat); case "$said" in *'"kind":"Namespace"'*) kind=Namespace;; *) kind=ConfigMap;; esac
+[ ! -e "$0.made.$kind" ] || { echo "Error from server (AlreadyExists): $kind" >&2; exit 1; }
+echo "$said" >"$0.made.$kind"
+"""
+
+
 class Elsewhere:
     """A cluster of somebody else's, and the checkout that raises its lab there."""
 
@@ -60,17 +82,22 @@ class Elsewhere:
         self._answers(folder, roles)
         environ = {"PATH": str(folder / "bin"), "LAB_KUBECONFIG": "their-kubeconfig", "LAB_CONTEXT": "eks"}
         self.said: list[str] = []
-        self.site = Site(
+        self._environ = environ
+        self.site = self.checkout(folder / ".lab")
+
+    def checkout(self, lab: Path) -> Site:
+        """A checkout whose lab is meant to be there, with images pushed. lab: its folder."""
+        pushed = {name: _pushed(name) for name in ("flask", "fastapi", "upstream", "locust")}
+        lab.mkdir()
+        (lab / "images.json").write_bytes(orjson.dumps(pushed))
+        return Site(
             layout=checkout(),
-            lab=LabFolder(root=folder / ".lab"),
-            environ=environ,
+            lab=LabFolder(root=lab),
+            environ=self._environ,
             say=self.said.append,
             clock=SystemClock(),
-            toolbox=Toolbox(checkout().root, environ=environ, say=self.said.append),
+            toolbox=Toolbox(checkout().root, environ=self._environ, say=self.said.append),
         )
-        pushed = {name: _pushed(name) for name in ("flask", "fastapi", "upstream", "locust")}
-        self.site.lab.root.mkdir()
-        self.site.lab.images.write_bytes(orjson.dumps(pushed))
 
     def objects(self) -> list[dict[str, Any]]:
         """All that was applied, oldest first."""
@@ -85,17 +112,14 @@ class Elsewhere:
 
     def _answers(self, folder: Path, roles: Mapping[str, str | None]) -> None:
         real = find_tool("kubectl", checkout().tools)
-        server, there, password = folder / "server.py", self._applied / "1.yaml", self._applied / "2.yaml"
+        server, password = folder / "server.py", self._applied / "2.yaml"
         server.write_text(REACHED)
-        own = {"metadata": {"labels": {"app.kubernetes.io/managed-by": "loadlab"}}}
         versions = {"clientVersion": {"gitVersion": "v1.36.3"}, "serverVersion": {"gitVersion": "v1.35.0"}}
         self.kubectl.says("version --client", "v1.36.3").says("*version -o json*", _json(versions))
         self.kubectl.answer("*kustomize*", f'exec "{real}" kustomize "${{@: -1}}"')
         self.kubectl.says("*get nodes*", _json({"items": [_node(name, role) for name, role in roles.items()]}))
-        self.kubectl.answer(
-            "*get namespaces*",
-            f"[ -e '{there}' ] && echo '{_json({'items': [own]})}' || echo '{_json({'items': []})}'",
-        )
+        self.kubectl.answer("*get namespaces/loadlab configmaps/lab-checkout --ignore-not-found -o json", THERE)
+        self.kubectl.answer("*create -f -", CREATE).answer("*delete namespace loadlab*", 'rm -f "$0".made.*')
         self.kubectl.answer("*apply*", f"cat >'{self._applied}'/$(($(ls '{self._applied}' | wc -l) + 1)).yaml")
         self.kubectl.answer("*get secret*", f"[ -e '{password}' ] && echo secret/grafana-admin || true")
         self.kubectl.says("*diff*", "").says("*delete*", "").says("*get pods*", _json({"items": []}))
@@ -218,6 +242,75 @@ def test_lab_down_there_removes_the_namespace_and_the_role_and_nothing_else(else
     wide = [one for one in elsewhere.objects() if one["kind"] in ("ClusterRole", "ClusterRoleBinding")]
     assert {one["metadata"]["labels"]["app.kubernetes.io/part-of"] for one in wide} == {"loadlab"}
     assert read_record(elsewhere.site.lab.record) is None
+
+
+@pytest.fixture
+def other(elsewhere: Elsewhere, tmp_path: Path) -> Site:
+    """Another checkout that means the same cluster."""
+    return elsewhere.checkout(tmp_path / ".lab-of-another")
+
+
+def test_of_two_checkouts_only_the_one_that_raised_the_lab_touches_it(elsewhere: Elsewhere, other: Site) -> None:
+    lab_up(elsewhere.site, workers=WORKERS)
+    mine, theirs = (checkout_id(site.lab) for site in (elsewhere.site, other))
+    assert mine != theirs
+    done = {verb: len(elsewhere.asked(verb)) for verb in ("apply", "create", "delete", "annotate")}
+    refused = rf"the lab in its namespace loadlab is of another checkout \({mine}, this one is {theirs}\); it is left"
+    with pytest.raises(AnotherCheckoutError, match=refused):
+        lab_up(other, workers=WORKERS)
+    with pytest.raises(AnotherCheckoutError, match=refused):
+        check_own(other.kubectl(), theirs)
+    write_record(other.lab.record, LabRecord(target="cluster", context="eks", is_up=True))
+    assert any(refused_line.startswith("context eks: the lab in") for refused_line in lab_status(other)["problems"])
+    lab_down(other)
+    assert any("there are none of this checkout" in line for line in elsewhere.said)
+    assert {verb: len(elsewhere.asked(verb)) for verb in done} == done, "nothing was made, changed or removed"
+    check_own(elsewhere.site.kubectl(), mine)
+
+
+def test_of_two_checkouts_at_once_one_gets_the_namespace_before_anything_is_in_it(
+    elsewhere: Elsewhere, other: Site
+) -> None:
+    """The other one claims it between this one's look and its claim."""
+    kubectl, theirs = other.kubectl(), checkout_id(other.lab)
+    look = (elsewhere.site.kubectl(), elsewhere.site.checkout)
+    assert whose_namespace(*look) == "absent"
+    make_namespace(kubectl, {"kind": "Namespace", "metadata": {"labels": {LABEL: "loadlab"}}})
+    assert whose_namespace(*look) == "unclaimed"
+    claim(kubectl, theirs)
+    claim(kubectl, theirs)
+    with pytest.raises(AnotherCheckoutError, match=theirs):
+        claim(*look)
+
+
+def test_a_lab_that_nobody_has_claimed_is_taken_over_and_not_taken_down(elsewhere: Elsewhere) -> None:
+    """Such as one that was applied by hand, or raised before labs were marked."""
+    lab_up(elsewhere.site, workers=WORKERS)
+    (mark,) = elsewhere.kubectl.path.parent.glob("*.made.ConfigMap")
+    mark.unlink()
+    with pytest.raises(ClusterError, match=r"nothing in namespace loadlab says .* `make lab-up` claims it, then"):
+        lab_down(elsewhere.site)
+    assert elsewhere.asked("delete") == []
+    check_own(elsewhere.site.kubectl(), elsewhere.site.checkout)
+    lab_up(elsewhere.site)
+    assert elsewhere.site.checkout in mark.read_text()
+    lab_down(elsewhere.site)
+    assert "delete namespace loadlab" in elsewhere.asked("delete")
+
+
+def test_a_role_whose_namespace_somebody_removed_goes_with_the_lab(elsewhere: Elsewhere) -> None:
+    lab_up(elsewhere.site, workers=WORKERS)
+    elsewhere.site.kubectl().run("delete", "namespace", "loadlab")
+    lab_down(elsewhere.site)
+    assert any(words.startswith("delete clusterrole,clusterrolebinding") for words in elsewhere.asked("delete"))
+    assert read_record(elsewhere.site.lab.record) is None
+
+
+def test_a_checkout_has_one_name_which_stays(tmp_path: Path) -> None:
+    folder = LabFolder(root=tmp_path / "new" / ".lab")
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: checkout_id(folder), range(32)))) == 1
+    assert [path.name for path in folder.root.iterdir()] == ["checkout"]
 
 
 def test_a_context_that_leads_nowhere_is_one_line_with_the_variables_that_name_it(elsewhere: Elsewhere) -> None:

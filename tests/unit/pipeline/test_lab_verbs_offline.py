@@ -12,6 +12,8 @@ import pytest
 
 from fake_programs import FakeProgram
 from loadlab.errors import ClusterError, UsageError
+from loadlab.execute.cluster.lab import check_own
+from loadlab.execute.cluster.namespace import ForeignNamespaceError, whose_namespace
 from loadlab.execute.cluster.state import LabFolder
 from loadlab.execute.doctor import Check
 from loadlab.execute.lab.archives import Archives
@@ -24,15 +26,16 @@ from loadlab.pipeline.lab_cluster import (
     bring_up,
     examine,
     load_images,
+    loadable,
     refuse_failed,
     wait_for_nodes,
 )
 from loadlab.pipeline.lab_down import lab_down
 from loadlab.pipeline.lab_logs import lab_logs
-from loadlab.pipeline.lab_site import Site, check_namespace, open_site
+from loadlab.pipeline.lab_site import Site, open_site
 from loadlab.pipeline.lab_stages import Stages
 from loadlab.pipeline.lab_status import lab_status
-from loadlab.pipeline.lab_up import _for_images, _prepare_cluster, lab_up
+from loadlab.pipeline.lab_up import _prepare_cluster, lab_up
 from loadlab.pipeline.layout import checkout
 from simulated import FakeClock
 
@@ -309,6 +312,17 @@ def test_an_image_that_the_engine_lacks_is_named(machine: Machine) -> None:
         load(machine, machine.record(), {"flask": "loadlab/flask:c-1"})
 
 
+def test_an_image_named_by_its_digest_gets_a_tag_that_an_archive_can_carry(machine: Machine) -> None:
+    machine.docker.says("tag*", "")
+    engine, digest = machine.site.docker(), "sha256:" + "0123456789ab" + "c" * 52
+    entry = {"reference": f"prom/prometheus:v3@{digest}", "image": "prom/prometheus", "tag": "v3", "digest": digest}
+    name = "prom/prometheus:d-0123456789ab"
+    assert loadable(engine, entry) == {"reference": name, "image": "prom/prometheus", "tag": "d-0123456789ab"}
+    assert [words for words in machine.docker.asked if words.startswith("tag")] == [f"tag {entry['reference']} {name}"]
+    by_tag = {"reference": "prom/prometheus:v3", "image": "prom/prometheus", "tag": "v3"}
+    assert loadable(engine, by_tag) == by_tag
+
+
 def test_the_first_failed_check_is_the_message_and_all_others_are_named() -> None:
     def check(name: str, status: Any) -> Check:
         return Check(name=name, status=status, got="nginx (pid 7)", expected="free", next_step="end it")
@@ -356,11 +370,16 @@ def test_lab_down_of_nothing_is_fine_twice(machine: Machine) -> None:
 
 
 def test_lab_down_with_images_removes_those_that_were_built(machine: Machine) -> None:
-    ledger = {"flask": {"image": "loadlab/flask", "tag": "c-1"}, "prometheus": {"reference": "prom/prometheus:v3"}}
-    machine.site.lab.images.write_bytes(orjson.dumps(ledger))
-    machine.docker.says("image*", "")
+    pushed = {"image": "host/loadlab/flask", "digest": "sha256:d"}
+    flask = {"image": "loadlab/flask", "tag": "c-2", "pushed": pushed, "replaced": ["loadlab/flask:c-1"]}
+    prometheus = {"reference": "prom/prometheus:v3", "image": "prom/prometheus", "tag": "v3"}
+    machine.site.lab.images.write_bytes(orjson.dumps({"flask": flask, "prometheus": prometheus}))
+    machine.docker.says("image*", "").says("image rm loadlab/flask:c-1", "no such image", code=1, to="err")
     lab_down(machine.site, with_images=True)
-    assert [words for words in machine.docker.asked if words.startswith("image rm")] == ["image rm loadlab/flask:c-1"]
+    assert [words for words in machine.docker.asked if words.startswith("image rm")] == [
+        *("image rm loadlab/flask:c-2", "image rm host/loadlab/flask:c-2", "image rm loadlab/flask:c-1")
+    ]
+    assert any("2 removed" in line for line in machine.said)
     assert not machine.site.lab.images.exists()
 
 
@@ -405,14 +424,14 @@ class NoTools(Toolbox):
 
 def test_kind_gets_its_images_from_docker_whatever_builds_for_others(machine: Machine) -> None:
     podman = {**machine.site.environ, "LAB_CONTAINER_TOOL": "podman"}
-    assert _for_images(replace(machine.site, environ=podman))["LAB_CONTAINER_TOOL"] == "docker"
+    assert replace(machine.site, environ=podman).for_images["LAB_CONTAINER_TOOL"] == "docker"
     elsewhere = {**podman, "LAB_KUBECONFIG": "k", "LAB_CONTEXT": "c"}
-    assert _for_images(replace(machine.site, environ=elsewhere))["LAB_CONTAINER_TOOL"] == "podman"
+    assert replace(machine.site, environ=elsewhere).for_images["LAB_CONTAINER_TOOL"] == "podman"
 
 
 def test_a_cluster_that_exists_takes_the_mirrors_that_are_named_now(machine: Machine) -> None:
     machine.nodes()
-    machine.kubectl.says("*get namespaces*", '{"items": []}')
+    machine.kubectl.says("*get namespaces*", "")
     versions = {"clientVersion": {"gitVersion": "v1.36.3"}, "serverVersion": {"gitVersion": "v1.36.1"}}
     machine.kubectl.says("*version -o json*", orjson.dumps(versions).decode())
     machine.site.lab.images.write_bytes(orjson.dumps({"prometheus": {"reference": "prom/prometheus:v1"}}))
@@ -433,10 +452,23 @@ def test_a_number_of_workers_that_is_none_is_refused(machine: Machine) -> None:
 
 
 def test_a_namespace_that_is_not_the_labs_is_refused(machine: Machine) -> None:
-    foreign = {"items": [{"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}}]}
+    labels = {"app.kubernetes.io/managed-by": "Helm"}
+    foreign = {"items": [{"kind": "Namespace", "metadata": {"labels": labels}}]}
     machine.kubectl.says("*get namespaces*", orjson.dumps(foreign).decode())
-    with pytest.raises(ClusterError, match=r"was not made by the lab \(managed-by is Helm, expected loadlab\)"):
-        check_namespace(machine.site.kubectl())
+    expected = r"was not made by the lab \(managed-by is Helm, expected loadlab\)"
+    with pytest.raises(ForeignNamespaceError, match=expected):
+        whose_namespace(machine.site.kubectl(), machine.site.checkout)
+    with pytest.raises(ForeignNamespaceError, match=expected):
+        check_own(machine.site.kubectl(), machine.site.checkout)
+
+
+def test_a_namespace_that_is_not_there_or_does_not_answer_is_told_with_the_next_step(machine: Machine) -> None:
+    machine.kubectl.says("*get namespaces*", "")
+    with pytest.raises(ClusterError, match=r"kind-loadlab: it has no namespace loadlab: the lab is not up; run `make"):
+        check_own(machine.site.kubectl(), machine.site.checkout)
+    machine.kubectl.says("*get namespaces*", 'error: context "x" does not exist', code=1, to="err")
+    with pytest.raises(ClusterError, match='context "x" does not exist; run `make lab-up`, or set LAB_KUBECONFIG'):
+        check_own(machine.site.kubectl(), machine.site.checkout)
 
 
 @pytest.mark.parametrize("given", ["LAB_KUBECONFIG", "LAB_CONTEXT"])

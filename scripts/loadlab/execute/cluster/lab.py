@@ -12,8 +12,9 @@ import orjson
 
 from loadlab.errors import ClusterError, UsageError
 from loadlab.execute.cluster.kubectl import Kubectl
-from loadlab.execute.cluster.room import ROLE, Get, amount_of
-from loadlab.execute.cluster.state import CONTEXT, KUBECONFIG, MANAGED_BY, NAMESPACE, ClusterRef, LabFolder
+from loadlab.execute.cluster.namespace import ForeignNamespaceError, whose_namespace
+from loadlab.execute.cluster.room import ROLE, amount_of
+from loadlab.execute.cluster.state import CONTEXT, KUBECONFIG, NAMESPACE, ClusterRef, LabFolder
 from loadlab.execute.lab.file_lock import opened
 from loadlab.model.cluster import ClusterFacts, NodeFacts
 
@@ -78,24 +79,30 @@ def _pushed(images: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapp
             )
 
 
-def check_own(get: Get, context: str) -> None:
-    """Refuse a cluster in which the lab's namespace is not the lab's own. Raises ClusterError."""
+def check_own(kubectl: Kubectl, mine: str) -> None:
+    """Refuse a cluster in which the lab's namespace is not the lab's own. mine: what this checkout is called.
+
+    Raises:
+        ClusterError: that, or another checkout's lab, or none at all, or no answer.
+    """
     try:
-        found = get("/api/v1/namespaces")
+        state = whose_namespace(kubectl, mine)
+    except ForeignNamespaceError:
+        raise
     except ClusterError as error:
-        raise ClusterError(f"{error}; run `make lab-up`, or set LAB_KUBECONFIG and LAB_CONTEXT to a lab") from None
-    own = next((one for one in found["items"] if one["metadata"]["name"] == NAMESPACE), None)
-    if own is None:
+        raise ClusterError(f"{error}; run `make lab-up`, or set {KUBECONFIG} and {CONTEXT} to a lab") from None
+    if state == "absent":
+        context = kubectl.cluster.context
         raise ClusterError(f"context {context}: it has no namespace {NAMESPACE}: the lab is not up; run `make lab-up`")
-    label = own["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by")
-    if label != MANAGED_BY:
-        raise ClusterError(
-            f"context {context}: namespace {NAMESPACE} was not made by the lab (managed-by is {label}, expected "
-            f"{MANAGED_BY}); set LAB_KUBECONFIG and LAB_CONTEXT to the lab's own cluster"
-        )
 
 
-def cluster_facts(kubectl: Kubectl, *, millicores: int, memory: str) -> ClusterFacts:
+def runs_on_kind(kubectl: Kubectl) -> bool:
+    """Whether every node is a container of one machine, whatever the context is called. Raises ClusterError."""
+    nodes = kubectl.raw("/api/v1/nodes")["items"]
+    return bool(nodes) and all(one["spec"].get("providerID", "").startswith("kind://") for one in nodes)
+
+
+def cluster_facts(kubectl: Kubectl, *, is_kind: bool, millicores: int, memory: str) -> ClusterFacts:
     """What the run stands on.
 
     Raises:
@@ -109,7 +116,7 @@ def cluster_facts(kubectl: Kubectl, *, millicores: int, memory: str) -> ClusterF
     check_ready(found)
     nodes = [_node(one) for one in found]
     return ClusterFacts(
-        kind="kind" if kubectl.cluster.is_kind else "cluster",
+        kind="kind" if is_kind else "cluster",
         uid=system["metadata"]["uid"],
         server_version=server["gitVersion"],
         kubectl_version=client["clientVersion"]["gitVersion"],

@@ -25,11 +25,6 @@ class ClusterRef:
     kubeconfig: Path
     context: str
 
-    @property
-    def is_kind(self) -> bool:
-        """Whether every node of it is a container of one machine."""
-        return self.context.startswith("kind-")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabFolder:

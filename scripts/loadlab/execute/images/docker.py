@@ -130,6 +130,10 @@ class ContainerTool:
             raise ImageError(f"{remote}: pushed, but {self.name} named no digest; push it by hand to see why")
         return found.group()
 
+    def remove(self, references: Sequence[str]) -> tuple[str, ...]:
+        """Remove these names, with the image where it was its last one and nothing uses it; which went."""
+        return tuple(one for one in references if self._call("image", "rm", one).returncode == 0)
+
     def _checked(
         self, *words: str, problem: str, step: str = "", timeout_s: float = ANSWER_S
     ) -> subprocess.CompletedProcess[bytes]:

@@ -27,6 +27,13 @@ def write_ledger(path: Path, entries: Mapping[str, Any]) -> None:
     save(path, orjson.dumps(entries, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
+def names_of(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an image of the lab's own is called in the engine, those that it replaced included."""
+    pushed = entry.get("pushed")
+    names = [f"{one['image']}:{entry['tag']}" for one in (entry, *([pushed] if pushed else ()))]
+    return (*names, *entry.get("replaced", ()))
+
+
 def save(path: Path, content: bytes) -> None:
     """Write beside, then rename: the file is there wholly or not at all. Raises ImageError."""
     temporary = path.with_name(f".{path.name}.tmp")

@@ -79,10 +79,9 @@ class DockerEngine:
         said = self._call("pull", "--quiet", reference, timeout_s=PULL_S)
         return None if said.is_good else said.last_lines(1)
 
-    def remove_images(self, references: tuple[str, ...]) -> tuple[str, ...]:
-        """Remove what is there and not in use; which were removed."""
-        there = tuple(reference for reference in references if self.image_id(reference) is not None)
-        return tuple(reference for reference in there if self._call("image", "rm", reference).is_good)
+    def tag(self, reference: str, name: str) -> None:
+        """Give an image another name. Raises ClusterError."""
+        self._checked("tag", reference, name)
 
     def execute(self, container: str, *words: str, timeout_s: float = ANSWER_S) -> Said:
         """Run a program in a container."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 
 from loadlab.errors import ClusterError
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
+from loadlab.execute.cluster.lab import runs_on_kind
 from loadlab.execute.cluster.state import ClusterRef, LabFolder
 
 CLUSTER = ClusterRef(kubeconfig=Path("kubeconfig"), context="kind-loadlab")
@@ -68,7 +70,17 @@ def test_the_cluster_is_the_labs_own_unless_the_environment_names_another(tmp_pa
     assert folder.cluster({}) == ClusterRef(kubeconfig=tmp_path / "kubeconfig", context="kind-loadlab")
     other = folder.cluster({"LAB_KUBECONFIG": "elsewhere", "LAB_CONTEXT": "production"})
     assert other == ClusterRef(kubeconfig=Path("elsewhere"), context="production")
-    assert not other.is_kind
+
+
+@pytest.mark.parametrize(
+    ("ids", "is_kind"),
+    [(("kind://docker/a/b", "kind://podman/a/c"), True), (("kind://docker/a/b", "aws:///x"), False), ((None,), False)],
+)
+def test_a_kind_cluster_is_told_by_its_nodes_whatever_its_context_is_called(
+    tmp_path: Path, ids: tuple[str | None, ...], is_kind: bool
+) -> None:
+    nodes = {"items": [{"spec": {} if one is None else {"providerID": one}} for one in ids]}
+    assert runs_on_kind(_kubectl(tmp_path, f"echo '{orjson.dumps(nodes).decode()}'")) is is_kind
 
 
 def test_a_cluster_answers_or_does_not(tmp_path: Path) -> None:

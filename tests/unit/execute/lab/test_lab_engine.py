@@ -65,8 +65,3 @@ def test_a_network_that_somebody_is_on_stays(docker: FakeProgram) -> None:
     assert DockerEngine(docker.path).remove_network_if_empty() is False
     docker.says("ps*", "")
     assert DockerEngine(docker.path).remove_network_if_empty() is True
-
-
-def test_images_that_are_not_there_are_not_removed(docker: FakeProgram) -> None:
-    docker.says("image rm*", "untagged").says("image inspect*b", "", code=1).says("image inspect*a", "sha256:1")
-    assert DockerEngine(docker.path).remove_images(("a", "b")) == ("a",)

@@ -92,8 +92,8 @@ def new_pod(name: str, owner: str, template: dict[str, Any]) -> dict[str, Any]:
 def answer(cluster: Cluster, target: str) -> tuple[int, Any]:
     """The API server."""
     parts = urlsplit(target)
-    if (cluster.folder / "away").exists():
-        return 503, {"message": "away"}
+    if (away := cluster.folder / "away").exists():
+        return int(away.read_text() or 503), {"message": "away"}
     if parts.path.endswith("/pods"):
         selector = parse_qs(parts.query).get("labelSelector", [""])[0]
         wanted = dict(pair.split("=", 1) for pair in selector.split(",") if pair)
@@ -114,8 +114,8 @@ def answer(cluster: Cluster, target: str) -> tuple[int, Any]:
 
 def patched(cluster: Cluster, target: str, item: dict[str, Any]) -> tuple[int, Any]:
     """Server-side apply; each is a line of ``calls``."""
-    if (cluster.folder / "away").exists():
-        return 503, {"message": "away"}
+    if (away := cluster.folder / "away").exists():
+        return int(away.read_text() or 503), {"message": "away"}
     with (cluster.folder / "calls").open("a") as calls:
         calls.write(f"apply {target}\n")
     cluster.apply(item)

@@ -6,7 +6,7 @@
 
 Bars hold for every curve, those that lie on the margin itself included, and for every kind of noise. With noise
 that is made to break an assumption they allow three standard errors of the simulation: a level that is judged by
-itself errs exactly as often as alpha says. With the noise of real blocks they allow nothing. Power has no bar.
+itself errs exactly as often as alpha says. With the noise of real runs they allow nothing. Power has no bar.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from bench.decision_tables import Drawn, write_tables
 from bench.recorded_noise import stored_noise
-from bench.staged_coverage import staged_lines
+from bench.staged_coverage import PREDICTED_USERS, staged_lines
+from loadlab.config import load_experiment
+from loadlab.design.levels import levels_around
 from loadlab.stats.simulation import (
     Coverage,
     Curve,
@@ -38,14 +40,21 @@ from loadlab.stats.simulation import (
     usual_curves,
 )
 
-QUICK = (37, 44, 53, 64, 77)
 MIDDLE = (20, 30, 40, 48, 58, 70, 85, 100)
-FULL = (20, 24, 29, 35, 39, 43, 48, 53, 58, 64, 70, 77, 85, 100)
-PLANS = {
-    "quick, 5 levels x 4 blocks": (QUICK, 4),
-    "8 levels x 6 blocks": (MIDDLE, 6),
-    "full strength, 14 levels x 10 blocks": (FULL, 10),
-}
+
+
+def shipped(experiment_id: str) -> tuple[tuple[int, ...], int]:
+    """Levels of a shipped experiment, where the law places them for 48 slots, and its blocks."""
+    blocks = load_experiment(experiment_id).blocks
+    return levels_around(PREDICTED_USERS, count=blocks.levels, step_ratio=blocks.level_step_ratio), blocks.count
+
+
+def _plans() -> Iterator[tuple[str, tuple[tuple[int, ...], int]]]:
+    for name, plan in (("quick, ", shipped("quick")), ("", (MIDDLE, 6)), ("full strength, ", shipped("threshold-50"))):
+        yield f"{name}{len(plan[0])} levels x {plan[1]} blocks", plan
+
+
+PLANS = dict(_plans())
 EXCESSES = (0.0, 0.025, 0.05, 0.10, 0.20)
 """Beyond the margin, as ratios."""
 RECORDED = stored_noise()
@@ -82,7 +91,7 @@ def _lines(runs: int, seed: int) -> Iterator[Line]:
             for noise in BROKEN:
                 yield from _broken(label, users, plan, noise, runs, seed)
             yield from _found(label, plan, runs, seed)
-        real = PlanShape(users=users, blocks=blocks, sd_log=RECORDED.sd_log, recorded=RECORDED.residuals)
+        real = PlanShape(users=users, blocks=blocks, sd_log=RECORDED.sd_log, recorded=RECORDED.blocks)
         yield from _broken(f"{plan_name}, recorded noise", users, real, "recorded", runs, seed)
         yield from _found(f"{plan_name}, recorded noise", replace(real, noise="recorded"), runs, seed)
 

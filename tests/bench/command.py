@@ -18,6 +18,7 @@ from bench.figures import Figure, at_least
 from bench.measure_arrivals import measure_arrivals
 from bench.measure_bundle import measure_bundle
 from bench.measure_clients import measure_clients
+from bench.measure_contract import measure_contract
 from bench.measure_controls import measure_controls
 from bench.measure_faults import measure_faults
 from bench.measure_garbage import measure_garbage
@@ -29,7 +30,7 @@ from bench.measure_scrape import measure_scrape
 from bench.measure_services import measure_services
 from bench.measure_side_by_side import measure_side_by_side
 from bench.measure_upstream import measure_upstream
-from bench.measure_whole import measure_coverage, measure_placed, measure_quick, measure_tests
+from bench.measure_whole import measure_both_stages, measure_coverage, measure_placed, measure_quick, measure_tests
 from bench.publish import publish
 from bench.record import Measured, RecordError, read_bench, write_bench
 from bench.surroundings import Watch
@@ -51,15 +52,17 @@ MEASURES: dict[str, Measure] = {
     "help": measure_help,
     "coverage": measure_coverage,
     "garbage": measure_garbage,
+    "contract": measure_contract,
     "clients": measure_clients,
     "quick": measure_quick,
     "placed": measure_placed,
+    "both-stages": measure_both_stages,
     "controls": measure_controls,
     "lab": measure_lab,
     "faults": measure_faults,
     "tests": measure_tests,
 }
-LONG = ("quick", "placed", "controls", "lab", "faults")
+LONG = ("quick", "placed", "both-stages", "controls", "lab", "faults")
 """Left out by --quick unless asked for by name."""
 
 

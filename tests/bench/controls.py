@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from bench.control_runs import Control, Run, add_run, read_runs, run_name, run_of
 from bench.marked_page import write_marked
+from loadlab.execute.machine import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("runs", "controls")
@@ -53,7 +54,7 @@ def main() -> int:
     asked = parser.parse_args()
     wanted = {effect: asked.injected if effect else asked.aa for effect in asked.effects}
     given_up = set[str]()
-    while (following := next_run(read_runs(asked.rows), wanted, given_up)) is not None:
+    while (following := next_run(_of_this_machine(read_runs(asked.rows)), wanted, given_up)) is not None:
         effect, number = following
         name = run_name(effect, number)
         results = _make(asked.folder / name, effect, number)
@@ -66,6 +67,12 @@ def main() -> int:
     write_marked(asked.docs, "controls", text)
     print(text)
     return 1 if MISSED in text else 0
+
+
+def _of_this_machine(runs: Sequence[Run]) -> list[Run]:
+    """What other machines made says nothing of this one: here they are made again."""
+    machine_id = Machine().machine_id()
+    return [run for run in runs if run.machine_id == machine_id]
 
 
 def next_run(
@@ -120,13 +127,21 @@ def _make(folder: Path, effect: float, number: int) -> Path | None:
 
 
 def _bundle(folder: Path) -> Path | None:
-    return next((path.parent for path in folder.glob("*/experiment.toml") if not path.parent.is_symlink()), None)
+    return next((path.parent for path in folder.glob("*/experiment.toml") if _is_of_here(path.parent)), None)
 
 
 def _results(folder: Path) -> Path | None:
     """Of a run that is finished: one that was interrupted reports the blocks it has, and is resumed."""
-    found = (path for path in folder.glob("*/results.json") if not path.parent.is_symlink())
+    found = (path for path in folder.glob("*/results.json") if _is_of_here(path.parent))
     return next((path for path in found if _is_whole(path)), None)
+
+
+def _is_of_here(bundle: Path) -> bool:
+    """Whether this machine made it: a bundle may have been copied here."""
+    if bundle.is_symlink() or not (bundle / "provenance.json").exists():
+        return False
+    made = json.loads((bundle / "provenance.json").read_text(encoding="utf-8"))
+    return bool(made["machine_id"] == Machine().machine_id())
 
 
 def _is_whole(path: Path) -> bool:
@@ -135,33 +150,38 @@ def _is_whole(path: Path) -> bool:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """What was found, by what was put there."""
-    lines = [
-        "| injected | runs | mean ratio | SD of runs | 95 % interval leaves out 1 | 99 % | called dearer | bar |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for effect in EFFECTS:
-        mine = [run.control for run in runs if run.control and run.effect_ratio == effect]
-        if mine:
-            ratios = [control.ratio for control in mine]
-            spread = f"{stdev(ratios):.4f}" if len(ratios) > 1 else "-"
-            counts = (
-                sum(counted) for counted in zip(*((c.outside_95, c.outside_99, c.over) for c in mine), strict=True)
-            )
-            shares = " | ".join(f"{count} of {len(mine)}" for count in counts)
-            lines.append(
-                f"| {_name(effect)} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} | {_bar(effect, mine)} |"
-            )
+    """What was found on each machine, by what was put there."""
+    machines = dict.fromkeys(run.machine_id for run in runs)
+    parts = [_of_machine([run for run in runs if run.machine_id == machine]) for machine in machines]
+    return "\n\n".join(parts) or "No run yet."
+
+
+def _of_machine(runs: Sequence[Run]) -> str:
     invalid = sum(run.control.invalid_windows for run in runs if run.control)
     spoilt = Counter(_name(run.effect_ratio) for run in runs if run.control is None)
     which = f" ({', '.join(f'{name} {number}' for name, number in spoilt.items())})" if spoilt else ""
-    lines += [
-        "",
-        f"{invalid} windows were refused by gates; {sum(spoilt.values())} further runs had no valid level{which}.",
-        f"Machines: {_counted((run.machine, run.machine_id) for run in runs)}.",
-        f"Revisions: {_counted((run.revision,) for run in runs)}.",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"Machine {runs[0].machine_id}: {_counted((run.machine,) for run in runs)}.",
+            "",
+            "| injected | runs | mean ratio | SD of runs | 95 % interval leaves out 1 | 99 % | called dearer | bar |",
+            "|---|---|---|---|---|---|---|---|",
+            *(_row(effect, [r.control for r in runs if r.control and r.effect_ratio == effect]) for effect in EFFECTS),
+            "",
+            f"{invalid} windows were refused by gates; {sum(spoilt.values())} further runs had no valid level{which}.",
+            f"Revisions: {_counted((run.revision,) for run in runs)}.",
+        ]
+    )
+
+
+def _row(effect: float, mine: Sequence[Control]) -> str:
+    if not mine:
+        return f"| {_name(effect)} | 0 | - | - | - | - | - | {_bar(effect, mine)} |"
+    ratios = [control.ratio for control in mine]
+    spread = f"{stdev(ratios):.4f}" if len(ratios) > 1 else "-"
+    counts = (sum(counted) for counted in zip(*((c.outside_95, c.outside_99, c.over) for c in mine), strict=True))
+    shares = " | ".join(f"{count} of {len(mine)}" for count in counts)
+    return f"| {_name(effect)} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} | {_bar(effect, mine)} |"
 
 
 def _name(effect: float) -> str:

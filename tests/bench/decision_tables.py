@@ -42,7 +42,8 @@ def tables(lines: Sequence[Line], drawn: Drawn) -> str:
         "",
         "The same over all curves where the noise is not normal and alike, as coverage / false alarms: t with 4",
         "degrees of freedom; SD doubling from first to last level; one level with three times the SD of the others;",
-        "half of the variance common to all levels of a block; and noise drawn from real blocks (at their own SD).",
+        "half of the variance common to all levels of a block; and control runs of a real machine, one for each",
+        "level, with their blocks in order (at their own SD).",
         "",
         *_broken(values, labels, recorded),
         "",
@@ -62,10 +63,12 @@ def tables(lines: Sequence[Line], drawn: Drawn) -> str:
 
 
 def _how(drawn: Drawn) -> str:
-    runs = ", ".join(drawn.noise.runs)
+    blocks = sum(map(len, drawn.noise.blocks))
+    means, expected = drawn.noise.sd_of_means_log
     return (
-        f"{drawn.runs} simulated runs for each curve, seed {drawn.seed}. Recorded noise: {len(drawn.noise.residuals)} "
-        f"blocks of {runs}, SD {drawn.noise.sd_log:.1%}.\n"
+        f"{drawn.runs} simulated runs for each curve, seed {drawn.seed}. Recorded noise: {blocks} blocks of "
+        f"{len(drawn.noise.runs)} control runs, SD {drawn.noise.sd_log:.2%}; the means of whole runs scatter by "
+        f"{means:.2%}, and by {expected:.2%} if blocks knew nothing of their run.\n"
     )
 
 
@@ -99,7 +102,7 @@ def _power(values: Mapping[str, object], labels: Sequence[str]) -> list[str]:
 
 
 def _staged(values: Mapping[str, object]) -> list[str]:
-    """One row for each noise level, and one for the noise of real blocks."""
+    """One row for each noise level, and one for the noise of real runs."""
     begin = f"{MARK}narrow as predicted, "
     labels = [name.removeprefix(begin) for name in values if name.startswith(begin)]
     heads = ["usual curves", "on the margin", *NOISES.values(), "recorded", "width, as predicted", "on a level"]

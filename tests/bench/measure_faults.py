@@ -12,7 +12,11 @@ from bench.figures import Figure, at_least, at_most
 CASES, SHORT_CASES = 300, 3
 CASE_TIMEOUT_S = 120.0
 """Of each case, all of them one after another; three go at once."""
-BOOKS = re.compile(r"^faults: (\d+) cases, (\d+) struck, (\d+) windows .*?, (\d+) requests in them, (\d+) lost", re.M)
+BOOKS = re.compile(
+    r"^faults: (\d+) cases, (\d+) struck, (\d+) windows .*?, (\d+) requests in them, (\d+) lost by the books; (\d+) "
+    r"runs have an end of their bracket; (\d+) windows had no books",
+    re.M,
+)
 NOT_PASSED = re.compile(r"(\d+) (?:failed|errors?)\b")
 
 
@@ -42,11 +46,12 @@ def fault_figures(told: str, cases: int) -> Iterator[Figure]:
     books = BOOKS.search(told)
     if books is None or int(books[1]) != cases:
         raise MeasureError(f"make faults: no books of {cases} cases: {last_line(told)[:200]}")
-    _, struck, windows, requests, lost = (int(number) for number in books.groups())
+    _, struck, windows, requests, lost, decided, unbooked = (int(number) for number in books.groups())
     closing = last_line(told)
     failed = sum(int(number) for number in NOT_PASSED.findall(closing))
     how = (
-        f"{cases} runs, each hit once at a random moment: SIGKILL, SIGSTOP for 3 s, SIGTERM, a full disk, a moved clock"
+        f"{cases} runs, each hit once at a random moment: SIGKILL, SIGSTOP for 3 s, SIGTERM, a full disk, the clock of "
+        "the engine moved"
     )
     yield Figure(
         name="fault cases that broke a promise",
@@ -62,7 +67,14 @@ def fault_figures(told: str, cases: int) -> Iterator[Figure]:
         unit="requests",
         bar=at_most(0.0),
         how=f"sent less answered or failed, and where nothing fell less served or arrived, over {requests} requests "
-        f"of {windows} windows, valid or not",
+        f"of {windows} windows, valid or not, also of attempts that were made again",
+        note=f"{unbooked} windows had no books",
+    )
+    yield Figure(
+        name="fault cases with a verdict that could be false",
+        value=decided / cases,
+        unit="share",
+        how="runs that end with an end of their bracket; the others are inconclusive, and nothing speaks against that",
     )
     yield Figure(
         name="fault cases whose victim was hit",

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ from bench.decision_tables import MARKED, NOISES, Drawn, tables
 from bench.figures import Figure, at_least, at_most
 from bench.marked_page import read_marked
 from bench.recorded_noise import stored_noise
+from bench.same_width import GRID, Case, same_width_cases
+from bench.staged_coverage import EXPERIMENT as PLACED
 from bench.staged_coverage import MARK
 
 CONCLUSIVE = ("diverges", "diverged_at_first", "no_divergence")
 VERDICT_CODES = (0, 3, 4, 5)
 QUICK_TIMEOUT_S, PLACED_TIMEOUT_S, TEST_TIMEOUT_S, COVERAGE_TIMEOUT_S = 900.0, 3600.0, 1500.0, 1800.0
-PLACED, GRID = "threshold-50-placed", "threshold-50"
+ON_THE_THRESHOLD = (27, 38, 53, 74)
+"""Steps of 1.4 with the prediction of the law on one of them."""
 COVERAGE_RUNS, SHORT_COVERAGE_RUNS, COVERAGE_SEED = 20_000, 1_000, 1
 """In full as the tables of docs/method.md are drawn."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -55,10 +58,46 @@ def measure_placed(arena: Arena) -> Iterator[Figure]:
     """The claim of 50 users at full strength, in two stages at levels that the law places."""
     arena.say(f"placed: a real run of {PLACED}, ten to twenty minutes")
     took_s, results = _whole_run(arena, PLACED, PLACED_TIMEOUT_S)
-    grid = run([arena.loadlab, "run", GRID, "--dry-run", "--json"], cwd=arena.root, timeout_s=60.0)
-    if grid.returncode:
-        raise MeasureError(f"loadlab run {GRID} --dry-run: exit code {grid.returncode}: {last_line(grid.stderr)}")
-    yield from placed_figures(took_s, results, float(json.loads(grid.stdout)["least_s"]))
+    yield from placed_figures(took_s, results, float(_planned(arena, GRID)["least_s"]))
+    for case in same_width_cases():
+        yield same_width_figure(case, lambda name, blocks: _planned(arena, name, blocks))
+
+
+def measure_both_stages(arena: Arena) -> Iterator[Figure]:
+    """The same with a level where the threshold is, which straddles: the run has to go on to its second stage."""
+    arena.say(f"both-stages: a real run of {PLACED}, about twenty minutes")
+    took_s, results = _whole_run(arena, PLACED, PLACED_TIMEOUT_S, "--set", f"load.users={list(ON_THE_THRESHOLD)}")
+    yield from both_stages_figures(took_s, results)
+
+
+def both_stages_figures(took_s: float, results: Mapping[str, Any]) -> Iterator[Figure]:
+    """What a run took that went through both stages, and how wide its bracket is."""
+    stages = {int(level["stage"] or 1) for level in results["comparisons"]}
+    lower, upper = results["bracket"]["lower_users"], results["bracket"]["upper_users"]
+    name = f"{PLACED}, a level on the threshold"
+    yield Figure(
+        name=name,
+        value=took_s,
+        unit="s",
+        bar=at_most(1200.0),
+        how=f"`loadlab run {PLACED}` at {', '.join(map(str, ON_THE_THRESHOLD))} users, wall time, once",
+        note=_answer(results),
+    )
+    yield Figure(
+        name=f"{name}: its stages",
+        value=float(len(stages)),
+        unit="stages",
+        bar=at_least(2.0),
+        how="stages of which that run has levels",
+    )
+    yield Figure(
+        name=f"{name}: width of its bracket",
+        value=upper / lower if lower and upper else None,
+        unit="ratio",
+        bar=at_most(1.5),
+        how="upper over lower end of that run's bracket",
+        note="" if lower and upper else "an end is open",
+    )
 
 
 def placed_figures(took_s: float, results: Mapping[str, Any], grid_s: float) -> Iterator[Figure]:
@@ -84,7 +123,7 @@ def placed_figures(took_s: float, results: Mapping[str, Any], grid_s: float) -> 
         note="" if lower and upper else "an end is open",
     )
     yield Figure(
-        name=f"{GRID} over {PLACED}",
+        name=f"{GRID} as it is over {PLACED}",
         value=grid_s / took_s,
         unit="ratio",
         bar=at_least(2.0),
@@ -93,9 +132,47 @@ def placed_figures(took_s: float, results: Mapping[str, Any], grid_s: float) -> 
     yield _conclusive(PLACED, results)
 
 
-def _whole_run(arena: Arena, experiment: str, timeout_s: float) -> tuple[float, Mapping[str, Any]]:
+Planned = Callable[[str, int], Mapping[str, Any]]
+"""An experiment and how many blocks each of its stages has, to what its dry run says."""
+
+
+def same_width_figure(case: Case, planned: Planned) -> Figure:
+    """What the grid takes over what placed levels take, each with the fewest blocks that end as narrow."""
+    value, note = None, "no number of blocks in reach ends so narrow"
+    if case.grid is not None and case.placed is not None:
+        grid_s = float(planned(GRID, case.grid.blocks)["least_s"])
+        placed = planned(PLACED, case.placed.blocks)
+        placed_s = float(placed["least_s"]) + case.placed.second_ratio * float(placed["refine"]["least_s"])
+        value = grid_s / placed_s
+        note = (
+            f"{case.grid.blocks} blocks of {GRID}, {grid_s:.0f} s; {case.placed.blocks} of each stage of {PLACED}, "
+            f"{placed_s:.0f} s on average, second stage in {case.placed.second_ratio:.0%}"
+        )
+    return Figure(
+        name=f"{GRID} over {PLACED} to the same width, {case.name}",
+        value=value,
+        unit="ratio",
+        bar=at_least(2.0),
+        how="least times by --dry-run, each plan with the fewest blocks with which 95 % of simulated runs end at most "
+        "1.5 wide (tests/bench/same_width.py)",
+        note=note,
+    )
+
+
+def _planned(arena: Arena, name: str, blocks: int | None = None) -> Mapping[str, Any]:
+    """What the dry run of an experiment says, with another number of blocks where one is given. Raises MeasureError."""
+    stages = ("blocks", "refine") if name == PLACED else ("blocks",)
+    changes = [word for stage in stages for word in ("--set", f"{stage}.count={blocks}")] if blocks else []
+    done = run([arena.loadlab, "run", name, "--dry-run", "--json", *changes], cwd=arena.root, timeout_s=60.0)
+    if done.returncode:
+        raise MeasureError(f"loadlab run {name} --dry-run: exit code {done.returncode}: {last_line(done.stderr)}")
+    found: Mapping[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _whole_run(arena: Arena, experiment: str, timeout_s: float, *changes: str) -> tuple[float, Mapping[str, Any]]:
     """Wall time and results of one run. Raises MeasureError when it comes to no verdict."""
-    argv = [arena.loadlab, "run", experiment, "--json", "--runs", str(arena.folder / "runs")]
+    argv = [arena.loadlab, "run", experiment, *changes, "--json", "--runs", str(arena.folder / "runs")]
     began = time.perf_counter()
     done = run(argv, cwd=arena.root, timeout_s=timeout_s)
     took_s = time.perf_counter() - began

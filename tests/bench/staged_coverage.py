@@ -62,8 +62,8 @@ def placed_plan() -> tuple[StagedShape, str]:
 def _noisy(
     shape: StagedShape, *, sd_log: float, noise: Noise = "normal", recorded: RecordedNoise | None = None
 ) -> StagedShape:
-    residuals = recorded.residuals if recorded is not None else ()
-    return replace(shape, first=replace(shape.first, sd_log=sd_log, noise=noise, recorded=residuals))
+    blocks = recorded.blocks if recorded is not None else ()
+    return replace(shape, first=replace(shape.first, sd_log=sd_log, noise=noise, recorded=blocks))
 
 
 def _judged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,8 @@ from svc_common.contract import CONTRACT_FILE
 from svc_common.settings import Settings
 
 CONTRACT: dict[str, Any] = yaml.safe_load(CONTRACT_FILE.read_text(encoding="utf-8"))
-EXAMPLES = 12
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "12"))
+"""Requests for each operation at most; `make bench` asks for more, of its measure `contract`."""
 
 
 def _schema() -> schemathesis.BaseSchema:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from loadlab.execute.bundle_file import read_record
 from loadlab.model.run import Window
 
 
 def books_of(windows: Sequence[Window]) -> Mapping[str, int]:
-    """Windows, requests sent in them, and requests lost, whether a gate refused the window or not."""
+    """Windows, requests sent in them, and requests lost, whether a gate refused the window or not.
+
+    unbooked: windows of which nobody could add up the books, as where what was to be counted had fallen.
+    """
     return {
         "windows": len(windows),
+        "unbooked": sum(window.books is None for window in windows),
         "requests": sum(window.books.sent for window in windows if window.books),
         "lost": sum(lost_in(window) for window in windows),
     }
+
+
+def windows_on_disk(bundle: Path) -> list[Window]:
+    """Every window of a bundle, those of attempts that were struck and made again included."""
+    paths = sorted((bundle / "windows").glob("b*.json"))
+    return [read_record(path, Window) for path in paths]
 
 
 ANSWER_S = 0.05

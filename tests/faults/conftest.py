@@ -63,10 +63,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if report.when == "call" and report.user_properties
     ]
     if told:
-        keys = ("struck", "windows", "requests", "lost", "decided")
+        keys = ("struck", "windows", "requests", "lost", "decided", "unbooked")
         sums = {key: sum(int(one.get(key, 0)) for one in told) for key in keys}
         terminalreporter.write_line(
-            f"faults: {len(told)} cases, {sums['struck']} struck, {sums['windows']} windows of which all sums were "
-            f"added up, {sums['requests']} requests in them, {sums['lost']} lost by the books; {sums['decided']} runs "
-            "have an end of their bracket"
+            f"faults: {len(told)} cases, {sums['struck']} struck, {sums['windows']} windows whose books were added up "
+            f"where they have some, {sums['requests']} requests in them, {sums['lost']} lost by the books; "
+            f"{sums['decided']} runs have an end of their bracket; {sums['unbooked']} windows had no books"
         )

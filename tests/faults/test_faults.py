@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine_process import Engine
-from faults.books import books_of, impossible_in, lost_in
+from faults.books import books_of, impossible_in, lost_in, windows_on_disk
 from faults.cases import Fault
 from faults.clean_run import EXPERIMENT, Clean, milestones
 from faults.strike import strike
@@ -43,7 +43,7 @@ def test_a_fault_costs_windows_and_never_the_truth(
         last = start("--resume", str(engine.bundle)) if _has_bundle(engine) else start(str(EXPERIMENT))
         again = last.ended()
     run = last.measured()
-    for name, count in books_of(run.windows).items():
+    for name, count in books_of(windows_on_disk(last.bundle)).items():
         record_property(name, count)
     record_property("decided", int(_is_complete(last) and is_decided(last.results())))
     assert struck, f"{fault.id}: the run ended and nothing was hit\n{engine.output}"

@@ -35,7 +35,10 @@ def up_command(*, workers: int | None, registry: str | None) -> None:
 
 def down_command(*, with_images: bool) -> None:
     """`loadlab lab down`."""
-    lab_down(_site(), with_images=with_images)
+    try:
+        lab_down(_site(), with_images=with_images)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; `make lab-down` goes on from here") from None
 
 
 def status_command(*, as_json: bool) -> None:

@@ -82,7 +82,7 @@ def _service(service: Service) -> Sequence[Entry]:
         case CommandService():
             keys = ("command", "env", "cwd", "ready_path", "ready_timeout_s", "metrics_url")
         case ImageService():
-            keys = ("image", "port", "env", "ready_path")
+            keys = ("image", "port", "env", "ready_path", "ready_timeout_s")
         case UrlService():
             keys = ("url", "metrics_url")
     return [(key, getattr(service, key)) for key in keys]

@@ -34,7 +34,7 @@ _SPREADS: tuple[Spread, ...] = ("even", "service")
 _KEYS_OF: Mapping[str, tuple[str, ...]] = {
     "service": ("settings", *_COPIES),
     "command": ("env", "cwd", "ready_path", "ready_timeout_s", "metrics_url", *_OWN_POOL),
-    "image": ("port", "env", "ready_path", *_OWN_POOL, *_COPIES),
+    "image": ("port", "env", "ready_path", "ready_timeout_s", *_OWN_POOL, *_COPIES),
     "url": ("metrics_url", *_OWN_POOL),
 }
 STACK_KEYS = tuple(dict.fromkeys(["name", *_KEYS_OF, *(key for keys in _KEYS_OF.values() for key in keys)]))
@@ -45,6 +45,7 @@ _NAME = matching(
 )
 _COMMAND = sequence(text, 'a list of words, such as ["python", "server.py", "--port", "{port}"]')
 _PATH = matching(r"/\S*", "a path that begins with /, such as /readyz")
+_READY_S = number("1", "900")
 _ENV = mapping(environment_name, matching(r"[^\0]*", "text"), 'names with texts, such as { WORKERS = "2" }')
 
 
@@ -117,7 +118,7 @@ def _command_service(table: Table, folder: Path) -> Service:
         env=table.optional("env", _ENV, {}),
         cwd=None if cwd is None else (folder / cwd).resolve(),
         ready_path=table.optional("ready_path", _PATH, "/"),
-        ready_timeout_s=table.optional("ready_timeout_s", number("1", "900"), None),
+        ready_timeout_s=table.optional("ready_timeout_s", _READY_S, None),
         metrics_url=table.optional("metrics_url", _METRICS_URL, None),
     )
 
@@ -128,6 +129,7 @@ def _image_service(table: Table, _folder: Path) -> Service:
         port=table.required("port", integer(1, 65_535)),
         env=table.optional("env", _ENV, {}),
         ready_path=table.optional("ready_path", _PATH, "/"),
+        ready_timeout_s=table.optional("ready_timeout_s", _READY_S, None),
     )
 
 

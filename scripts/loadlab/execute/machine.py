@@ -19,6 +19,22 @@ from pathlib import Path
 Fact = str | int | float | None
 
 GIT_TIMEOUT_S = 20.0
+MEASURING = (
+    "services/**/*",
+    "locustfiles/**/*",
+    "scripts/loadlab/design/*",
+    "scripts/loadlab/execute/*",
+    "scripts/loadlab/execute/cluster/*",
+    *(
+        f"scripts/loadlab/pipeline/{name}.py"
+        for name in ("abort", "block", "demand", "insist", "kubernetes_rig", "load_span", "local_rig", "phase", "rig")
+    ),
+    *(f"scripts/loadlab/pipeline/{name}.py" for name in ("session", "shell", "span", "steps", "stopping", "trial")),
+    *(f"k8s/base/{part}/*" for part in ("image", "service", "flask", "fastapi", "upstream", "locust")),
+)
+"""What windows are made with, as patterns seen from the checkout."""
+SOURCES = frozenset({".py", ".yaml", ".toml", ".lock", ""})
+"""Endings; a Dockerfile has none."""
 
 _SALT = "loadlab-machine-1"
 _CONTAINER_MARKS = (".dockerenv", "run/.containerenv")
@@ -146,6 +162,19 @@ def git_state(root: Path) -> GitState:
     revision = _git(root, "rev-parse", "--verify", "HEAD")
     changes = _git(root, "status", "--porcelain") if revision is not None else None
     return GitState(revision=revision, is_dirty=None if changes is None else bool(changes))
+
+
+def measuring_sha256(root: Path) -> str:
+    """Of the checkout's files that windows are made with, by name and content, committed or not.
+
+    Services, locustfiles, the manifests of both, and of the engine what executes, orders and designs; what looks after
+    the lab, judges and reports may change.
+    """
+    digest = hashlib.sha256()
+    found = {path for pattern in MEASURING for path in root.glob(pattern) if path.suffix in SOURCES and path.is_file()}
+    for path in sorted(found):
+        digest.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(root)}\n".encode())
+    return digest.hexdigest()
 
 
 def package_versions() -> Mapping[str, str]:

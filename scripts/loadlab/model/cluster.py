@@ -23,7 +23,10 @@ class NodeFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterFacts:
-    """A cluster and the limits that each replica got in it. kind: whether all nodes are one machine's containers."""
+    """A cluster and the limits that each replica got in it. kind: whether all nodes are one machine's containers.
+
+    workers: of Locust; None in bundles of before.
+    """
 
     kind: Literal["kind", "cluster"]
     uid: str
@@ -32,6 +35,7 @@ class ClusterFacts:
     nodes: tuple[NodeFacts, ...]
     cpu_limit_cores: float
     memory_limit: str
+    workers: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,6 +53,8 @@ class ImageService:
     port: int
     env: Mapping[str, str] = field(default_factory=dict)
     ready_path: str = "/"
+    ready_timeout_s: float | None = None
+    """How long its pods may take to answer there, from the moment that they start; None: a minute."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -252,6 +252,8 @@ class Provenance:
     load: Mapping[str, str | int] | None = None
     """What an open load's schedules are made of, and options of the scenario that the environment set, by their names
     there (``LAB_...``); None without either."""
+    sources: str | None = None
+    """Hash of the lab's own files that windows are made with; None in bundles of before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

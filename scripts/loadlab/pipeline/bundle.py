@@ -11,7 +11,9 @@ from loadlab.config import Catalogue, dump_experiment, load_experiment, redacted
 from loadlab.errors import PROGRAM, BundleError
 from loadlab.execute.bounds import Fault
 from loadlab.execute.bundle_file import damaged
+from loadlab.execute.cluster.state import WORKERS
 from loadlab.execute.store import BundleStore
+from loadlab.model.cluster import ClusterFacts
 from loadlab.model.experiment import Experiment, RefinePlan
 from loadlab.model.plan import Plan
 from loadlab.model.run import Provenance
@@ -62,6 +64,10 @@ def begin_again(store: BundleStore, fresh: Provenance) -> None:
     was, now = _software(old), _software(fresh)
     known = {name: now[name] for name in was.keys() & now.keys()}  # bundles of before do not tell of all of it
     _refuse_changes(store.folder, {name: was[name] for name in known}, known, "other software or cores", "surroundings")
+    if old.cluster is not None and fresh.cluster is not None:
+        was, now = _ground(old.cluster), _ground(fresh.cluster)
+        was |= {name: now[name] for name, value in was.items() if value is None}
+        _refuse_changes(store.folder, was, now, "another cluster or load generator", "clusters")
     resumed = (*old.resumed, fresh.started_unix_s)
     dirty = _is_dirty(old, fresh)
     store.put_provenance(replace(old, git_dirty=dirty, resumed=resumed, allowed_hosts=fresh.allowed_hosts))
@@ -74,9 +80,25 @@ def _options(provenance: Provenance) -> Mapping[str, object]:
 
 
 def _software(provenance: Provenance) -> Mapping[str, object]:
-    """What windows are made with and on, beside the machine itself and the lab's own files."""
+    """What windows are made with and on, beside the machine itself."""
     facts = {name: value for name, value in provenance.machine.items() if name in SURROUNDINGS}
-    return {**facts, **provenance.packages, "loadlab": provenance.loadlab_version}
+    own = {} if provenance.sources is None else {"the lab's own sources": provenance.sources}
+    return {**facts, **provenance.packages, **own, "loadlab": provenance.loadlab_version}
+
+
+def _ground(cluster: ClusterFacts) -> dict[str, object]:
+    """What windows on a cluster stand on; a node may be replaced by one of its kind."""
+    nodes = [
+        f"{node.role}: {node.cores:g} cores, kernel {node.kernel}, kubelet {node.kubelet}, {node.architecture}"
+        for node in cluster.nodes
+        if node.role in ("sut", "loadgen")
+    ]
+    return {
+        "Kubernetes": cluster.server_version,
+        "a replica's cores": cluster.cpu_limit_cores,
+        "nodes": " + ".join(sorted(nodes)),
+        WORKERS: cluster.workers,
+    }
 
 
 def _refuse_changes(folder: Path, was: Mapping[str, object], now: Mapping[str, object], what: str, of_two: str) -> None:
@@ -136,6 +158,7 @@ def _rules(rule: RefinePlan | None) -> str:
     return f"levels {rule.levels}, count {rule.count}, width_ratio {rule.width_ratio:g}"
 
 
-def resume_command(folder: Path, allowed_hosts: tuple[str, ...]) -> str:
-    """What to type to go on."""
-    return " ".join([f"{PROGRAM} run --resume {folder}", *(f"--allow-target {host}" for host in allowed_hosts)])
+def resume_command(folder: Path, allowed_hosts: tuple[str, ...], *, workers: str | None = None) -> str:
+    """What to type to go on. workers: as the environment had it, which a run on a cluster needs again."""
+    words = [f"{WORKERS}={workers}"] if workers else []
+    return " ".join([*words, f"{PROGRAM} run --resume {folder}", *(f"--allow-target {host}" for host in allowed_hosts)])

@@ -205,7 +205,9 @@ def _outlook(experiment: Experiment, plan: Plan, target: str, layout: Layout) ->
             rule,
             blocks=len(plan.blocks),
             levels=len(plan.levels),
-            scatter=known_scatter(layout.runs, experiment.id, rule.statistic, target),
+            scatter=known_scatter(
+                layout.runs, experiment.id, rule.statistic, target, measure_s=experiment.window.measure_s
+            ),
             seconds_of=lambda blocks: least_s(experiment, plan_before_demands(experiment, blocks)),
         )
     )

@@ -25,7 +25,7 @@ from loadlab.execute.cluster.inputs import RunInputs, read_locustfile, url_polic
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
 from loadlab.execute.cluster.lab import LabState, Standing, check_own, cluster_facts, lab_state, only_run, runs_on_kind
 from loadlab.execute.cluster.locust_pods import LocustPods
-from loadlab.execute.cluster.namespace import checkout_id, claim
+from loadlab.execute.cluster.namespace import checkout_id, claim, let_go, whose_namespace
 from loadlab.execute.cluster.replica_probe import ReplicaProbe
 from loadlab.execute.cluster.rollout import Rollouts
 from loadlab.execute.cluster.room import check_room, check_size
@@ -37,7 +37,7 @@ from loadlab.execute.cluster.run_manifests import (
     object_name,
     write_manifests,
 )
-from loadlab.execute.cluster.state import ClusterRef, LabFolder, check_named
+from loadlab.execute.cluster.state import WORKERS, ClusterRef, LabFolder, check_named
 from loadlab.execute.cluster.ways import Cluster, close_quietly
 from loadlab.execute.images.ledger import read_ledger
 from loadlab.execute.lab.record import read_record
@@ -54,8 +54,6 @@ from loadlab.pipeline.local_rig import headers
 from loadlab.pipeline.rig import Rig
 from loadlab.report.live import Progress
 
-WORKERS = "LAB_WORKERS"
-"""Variable that overrides how many Locust workers the lab was raised with."""
 MANIFESTS = "manifests"
 
 
@@ -98,6 +96,7 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
         is_kind=is_kind,
         millicores=millicores(experiment.resources, is_kind=is_kind),
         memory=f"{experiment.resources.memory_gib:f}Gi",
+        workers=state.workers,
     )
     check_size(facts, float(experiment.resources.cpu))
     own = [stack for stack in experiment.stacks if isinstance(stack.service, OurService | ImageService)]
@@ -124,7 +123,7 @@ def kubernetes_rig(
     run_id, workers, inputs = store.folder.name, reached.state.workers, _inputs(experiment, layout, reached)
     objects = _rendered(experiment, layout, store, reached, inputs)
     standing = Standing(reached.kubectl, reached.folder)
-    with _alone(reached), _ways(reached, store) as cluster:
+    with _alone(reached) as lend_back, _ways(reached, store) as cluster:
         checker = CrossChecker(cluster, store.event)
         deployer = KubernetesDeployer(
             experiment,
@@ -156,15 +155,20 @@ def kubernetes_rig(
         finally:
             checker.close()
             rig.generator.close()
-            _put_back(progress, reached.kubectl, deployer.close, inputs.remove, standing.wake)
+            _put_back(progress, reached.kubectl, deployer.close, inputs.remove, standing.wake, lend_back)
 
 
 @contextmanager
-def _alone(reached: Reached) -> Iterator[None]:
-    """Nobody else of this checkout is at work on the lab, and no other checkout; else nothing of it is touched."""
+def _alone(reached: Reached) -> Iterator[Callable[[], None]]:
+    """Nobody else of this checkout is at work on the lab, and no other checkout; else nothing of it is touched.
+
+    What comes out is to be done at the end: it lets go of a lab that nobody has raised, but somebody applied.
+    """
+    kubectl, mine = reached.kubectl, checkout_id(reached.folder)
     with only_run(reached.folder):
-        claim(reached.kubectl, checkout_id(reached.folder))
-        yield
+        if whose_namespace(kubectl, mine) != "ours":
+            claim(kubectl, mine, "run")
+        yield lambda: let_go(kubectl, mine)
 
 
 @contextmanager

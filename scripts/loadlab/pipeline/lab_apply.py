@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadlab.execute.cluster.kubectl import Kubectl
-from loadlab.execute.cluster.namespace import claim, make_namespace, whose_namespace
+from loadlab.execute.cluster.namespace import claim, make_namespace, wait_until_gone, whose_namespace
 from loadlab.execute.durable import write_whole
 from loadlab.execute.lab import inventory
 from loadlab.execute.lab.drift import drift
@@ -33,9 +33,12 @@ def what_changes(
     The namespace is this checkout's from here on, unless there is none. mine: what it is called in clusters.
     """
     state = whose_namespace(kubectl, mine)
-    if state == "absent":
+    if state == "going":
+        note("what is being removed is waited for")
+        wait_until_gone(kubectl)
+    if state in ("absent", "going"):
         return None
-    if state == "unclaimed":
+    if state != "ours":
         claim(kubectl, mine)
     left = inventory.of_a_run(kubectl)
     if left:

@@ -171,6 +171,11 @@ def _waits(site: Site, kubectl: Kubectl) -> Mapping[str, str]:
     return waits if nodes else {"cluster": "it has no nodes"}
 
 
+def tag_of_digest(digest: str) -> str:
+    """The tag that nodes know an image by which is named by its digest."""
+    return f"d-{digest.removeprefix('sha256:')[:12]}"
+
+
 def loadable(engine: DockerEngine, entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """An entry of images.json as nodes can have it: archives know tags alone, so what is named by its digest gets one.
 
@@ -179,7 +184,7 @@ def loadable(engine: DockerEngine, entry: Mapping[str, Any]) -> Mapping[str, Any
     """
     if "digest" not in entry:
         return entry
-    tag = f"d-{entry['digest'].removeprefix('sha256:')[:12]}"
+    tag = tag_of_digest(entry["digest"])
     name = f"{entry['image']}:{tag}"
     engine.tag(entry["reference"], name)
     return {"reference": name, "image": entry["image"], "tag": tag}

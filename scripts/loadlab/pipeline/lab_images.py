@@ -67,7 +67,7 @@ def make_images(
     ledger = own | others
     write_ledger(lab.images, ledger)
     if registry is not None:
-        ledger |= {name: entry | {"pushed": _push(tool, entry, registry, say)} for name, entry in own.items()}
+        ledger |= {name: _pushed(entry, _push(tool, entry, registry, say)) for name, entry in own.items()}
         write_ledger(lab.images, ledger)
     return LabImages(ledger=ledger, rows=_rows(tool, timed, base), base=base.reference, python=python.label)
 
@@ -130,6 +130,13 @@ def _push(tool: ContainerTool, entry: Mapping[str, Any], registry: str, say: Cal
     return {"image": image, "digest": digest}
 
 
+def _pushed(entry: Mapping[str, Any], pushed: Mapping[str, str]) -> dict[str, Any]:
+    """With its place in a registry; a name that it has for another registry is one that was replaced."""
+    now = {**entry, "pushed": pushed}
+    replaced = [name for name in dict.fromkeys(names_of(entry)) if name not in names_of(now | {"replaced": ()})]
+    return now | ({"replaced": replaced} if replaced else {})
+
+
 def _keep(own: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """What an earlier call pushed is still there while the tag is the same; else `lab down --images` removes it."""
     kept = {}
@@ -138,7 +145,7 @@ def _keep(own: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         pushed = {"pushed": earlier["pushed"]} if earlier.get("tag") == entry["tag"] and "pushed" in earlier else {}
         now = entry | pushed
         had = names_of(earlier) if "tag" in earlier else ()
-        replaced = [one for one in dict.fromkeys(had) if one not in names_of(now)]
+        replaced = [name for name in dict.fromkeys(had) if name not in names_of(now)]
         kept[name] = now | ({"replaced": replaced} if replaced else {})
     return kept
 

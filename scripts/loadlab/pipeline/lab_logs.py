@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 from loadlab.errors import ClusterError, LoadlabError, UsageError
+from loadlab.execute.cluster.namespace import whose_namespace
 from loadlab.execute.cluster.state import CLUSTER
 from loadlab.execute.doctor import run_checks
 from loadlab.execute.lab.log_bundle import Source, from_cluster, from_nodes, write_bundle
+from loadlab.execute.lab.ownership import whose
 from loadlab.execute.lab.record import read_record
 from loadlab.pipeline.lab_site import Site, elsewhere
 from loadlab.pipeline.lab_status import lab_status
@@ -41,15 +43,8 @@ def _sources(site: Site) -> Iterator[Source]:
         path = site.lab.root / name
         if path.exists():
             yield f"lab/{name}", partial(path.read_text, encoding="utf-8")
-    try:
-        engine = site.docker() if site.target == "kind" else None
-        nodes = engine.nodes(CLUSTER) if engine else ()
-        if engine is not None:
-            yield "docker.txt", engine.describe
-            yield from from_nodes(engine, nodes)
-    except LoadlabError as error:
-        why = str(error)
-        yield "docker.txt", lambda: f"{why}\n"
+    if site.target == "kind":
+        yield from _of_docker(site)
     try:
         _refuse_another(site)
         if site.lab.cluster(site.environ).kubeconfig.exists():
@@ -59,15 +54,43 @@ def _sources(site: Site) -> Iterator[Source]:
         yield "cluster/kubectl.txt", lambda: f"{no_kubectl}\n"
 
 
+def _of_docker(site: Site) -> Iterator[Source]:
+    """What carries the kind cluster; of nodes of another checkout's nothing."""
+    try:
+        engine = site.docker()
+    except LoadlabError as error:
+        absent = str(error)
+        yield "docker.txt", lambda: f"{absent}\n"
+        return
+    yield "docker.txt", engine.describe
+    try:
+        nodes = engine.nodes(CLUSTER)
+        if not _is_damaged(site):
+            whose(nodes, read_record(site.lab.record))
+    except LoadlabError as error:
+        why = str(error)
+        yield "nodes/docker.txt", lambda: f"{why}\n"
+        return
+    yield from from_nodes(engine, nodes)
+
+
 def _refuse_another(site: Site) -> None:
     """Of a cluster on which this checkout has raised nothing, nothing is collected. Raises ClusterError."""
-    try:
-        record = read_record(site.lab.record)
-    except ClusterError:
-        return  # damaged, which is what the logs are wanted for
+    record = None if _is_damaged(site) else read_record(site.lab.record)
     if (moved := elsewhere(site, record)) is not None:
         site.say(f"cluster: {moved}")
         raise ClusterError(moved)
+    if site.target == "cluster":
+        whose_namespace(site.kubectl(), site.checkout)
+
+
+def _is_damaged(site: Site) -> bool:
+    """Whether nobody can tell from the record whose the cluster is, which is what the logs are wanted for."""
+    try:
+        read_record(site.lab.record)
+    except ClusterError:
+        return True
+    return False
 
 
 def _json(found: Any) -> str:

@@ -97,9 +97,12 @@ def _cluster(site: Site, record: LabRecord, problems: list[str]) -> dict[str, An
 
 def _lab(site: Site, record: LabRecord, problems: list[str]) -> dict[str, Any]:
     kubectl = site.kubectl()
-    if whose_namespace(kubectl, site.checkout) == "absent":
-        problems.append("the cluster has no namespace loadlab; `make lab-up` makes it")
+    if (state := whose_namespace(kubectl, site.checkout)) in ("absent", "going"):
+        what = "has no namespace loadlab" if state == "absent" else "is removing its namespace loadlab"
+        problems.append(f"the cluster {what}; `make lab-up` makes it")
         return {"pods": [], "drift": [], "run": None}
+    if state != "ours":
+        problems.append("nothing in the namespace says that the lab is this checkout's; `make lab-up` claims it")
     pods, run = inventory.pods(kubectl), inventory.of_a_run(kubectl)
     is_on = is_held(site.lab.root / "run.lock")
     problems += [f"pod {one['name']} is not ready" for one in pods if not one["is_ready"] and not is_on]

@@ -34,16 +34,24 @@ class Scatter:
     @property
     def words(self) -> str:
         """Such as "1.2 %, as in run quick-..."."""
-        origin = f"as in {self.run}" if self.run else "assumed: no finished run of it on this target is here"
+        origin = (
+            f"as in {self.run}"
+            if self.run
+            else "assumed: no finished run of it with such windows on this target is here"
+        )
         return f"{format_percent(self.sd_log)} ({origin})"
 
 
-def known_scatter(runs: Path, experiment_id: str, statistic: str, target: str) -> Scatter:
-    """The scatter pooled over the valid levels of the newest run of an experiment on a target; assumed without one."""
+def known_scatter(runs: Path, experiment_id: str, statistic: str, target: str, *, measure_s: float) -> Scatter:
+    """The scatter pooled over the valid levels of the newest run of an experiment on a target; assumed without one.
+
+    measure_s: of the windows, for longer ones scatter less.
+    """
     finished = [path for path in runs.glob("*/results.json") if not path.parent.is_symlink()]
     for results in sorted(finished, key=lambda path: path.stat().st_mtime, reverse=True):
         told = _read(results)
-        found = _scatter_of(told, experiment_id, statistic) if _target_of(told) == target else None
+        is_alike = _target_of(told) == target and _measure_s_of(told) == measure_s
+        found = _scatter_of(told, experiment_id, statistic) if is_alike else None
         if found is not None:
             return Scatter(sd_log=found, run=results.parent.name)
     return Scatter(sd_log=ASSUMED_SD_LOG, run=None)
@@ -54,8 +62,8 @@ def outlook(
 ) -> list[str]:
     """One or two lines: what these blocks see, and what it takes to see 5 % beyond the margin.
 
-    seconds_of: how long a plan of so many blocks takes. A statistic that order statistics bound has no scatter to go
-    by: what counts there is how many blocks it takes to decide at all.
+    seconds_of: how long a plan of so many blocks takes at least. A statistic that order statistics bound has no scatter
+    to go by: what counts there is how many blocks it takes to decide at all.
     """
     if method_of(rule.statistic) == "sign":
         return [_in_steps(rule, blocks, levels)]
@@ -88,7 +96,7 @@ def _needs(rule: DecisionRule, levels: int, scatter: Scatter, seconds_of: Callab
     wanted = f"for {format_percent(WANTED_RATIO)} over it"
     if blocks is None:
         return f"{wanted} no affordable number of blocks would do: make the machine quieter, or the windows longer"
-    return f"{wanted} you need {blocks} blocks, {format_s(seconds_of(blocks))}: --set blocks.count={blocks}"
+    return f"{wanted} you need {blocks} blocks, at least {format_s(seconds_of(blocks))}: --set blocks.count={blocks}"
 
 
 def _scatter_of(results: dict[str, Any], experiment_id: str, statistic: str) -> float | None:
@@ -108,6 +116,11 @@ def _pooled(spreads: Sequence[tuple[float, int]]) -> float | None:
     """
     df = sum(degrees for _, degrees in spreads)
     return math.sqrt(math.fsum(degrees * sd**2 for sd, degrees in spreads) / df) if df else None
+
+
+def _measure_s_of(results: Mapping[str, Any]) -> object:
+    experiment = results.get("experiment")
+    return experiment.get("measure_s") if isinstance(experiment, dict) else None
 
 
 def _target_of(results: Mapping[str, Any]) -> object:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from loadlab.analysis.calibration_use import standing
 from loadlab.config import without_values
 from loadlab.execute.calibration_file import identity, read_calibration
-from loadlab.execute.machine import Machine, git_state, package_versions
+from loadlab.execute.machine import Machine, git_state, measuring_sha256, package_versions
 from loadlab.execute.ports import Clock, Isolation
 from loadlab.model.cluster import ClusterFacts
 from loadlab.model.experiment import CommandService, Experiment, ImageService, OpenLoad, OurService, Stack, UrlService
@@ -20,6 +20,7 @@ from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.shell import scenario_options
 
 IN_CLUSTER = "uncalibrated: the load generator ran in a cluster, which `loadlab calibrate` does not measure"
+SOURCES_DIGITS = 16
 NOT_YET_KNOWN = Isolation(level="shared", detail="not known yet: the deployer says it when it starts")
 
 
@@ -45,6 +46,7 @@ def describe(
         truthful=calibrated.truthful,
         stack_settings={stack.name: _settings(stack) for stack in experiment.stacks},
         load=_load(experiment, target),
+        sources=measuring_sha256(layout.root)[:SOURCES_DIGITS],
     )
 
 

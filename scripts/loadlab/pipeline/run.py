@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from loadlab.config import check_targets, load_experiment
 from loadlab.config.prices import load_price_lists
 from loadlab.errors import PROGRAM, AbortedByRule, BundleError, DeployError, Interrupted, LoadlabError, UsageError
 from loadlab.execute.clock import SystemClock
+from loadlab.execute.cluster.state import WORKERS
 from loadlab.execute.durable import StoreFull
 from loadlab.execute.store import BundleStore, latest_link
 from loadlab.model.experiment import Experiment
@@ -247,7 +249,8 @@ def _next_step(
 
 
 def _resume(folder: Path, request: Request) -> str:
-    return resume_command(folder, request.allowed_hosts)
+    workers = os.environ.get(WORKERS) if request.target == "kubernetes" else None
+    return resume_command(folder, request.allowed_hosts, workers=workers)
 
 
 def _left(folder: Path, layout: Layout) -> str:

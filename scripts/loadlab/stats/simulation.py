@@ -31,9 +31,10 @@ class PlanShape:
     noise: Noise = "normal"
     """normal; heavy: t with 4 degrees of freedom; growing: sd doubles from first to last level; lone: the
     middle level has three times the sd of the others; shared: half of the variance is common to all levels of a
-    block; recorded: drawn with replacement from ``recorded``. All but the first break an assumption on purpose."""
-    recorded: tuple[float, ...] = ()
-    """Residuals of real blocks about the mean of their level, in any unit: they are brought to mean 0 and SD 1."""
+    block; recorded: each level is a run out of ``recorded``. All but the first break an assumption on purpose."""
+    recorded: tuple[tuple[float, ...], ...] = ()
+    """What consecutive blocks of real runs were off, run by run, in any unit: they are brought to a root mean square
+    of 1. Runs are drawn with replacement, and with them how blocks drift and what a whole run is off."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,11 +128,20 @@ def called_ratio(excess_log: float, plan: PlanShape, *, runs: int, seed: int) ->
     return float(np.mean(lower + excess_log > 0))
 
 
+def narrow_ratio(curve: Curve, plan: PlanShape, width_ratio: float, *, runs: int, seed: int) -> float:
+    """Share of runs whose bracket is closed and at most ``width_ratio`` wide, upper over lower end."""
+    drawn = np.log([curve(n) for n in plan.users]) + draw_noise(plan, runs, np.random.default_rng(seed))
+    low, high = bracket_ends(level_bounds(drawn, plan.alpha), math.log1p(plan.margin_ratio))
+    ends = np.array([0.0, *plan.users, math.inf])
+    lower, upper = ends[low + 1], ends[high + 1]
+    return float(np.mean((lower > 0) & (upper <= width_ratio * lower)))
+
+
 def draw_noise(plan: PlanShape, runs: int, rng: np.random.Generator) -> Floats:
     """Log ratios about the truth: (runs, blocks, levels)."""
     shape = (runs, plan.blocks, len(plan.users))
     if plan.noise == "recorded":
-        return plan.sd_log * rng.choice(_standardised(plan.recorded), size=shape)
+        return plan.sd_log * _real_runs(plan.recorded, shape, rng)
     if plan.noise == "heavy":
         return np.asarray(rng.standard_t(4, size=shape) * (plan.sd_log / math.sqrt(2)))
     drawn = rng.standard_normal(shape)
@@ -144,8 +154,27 @@ def draw_noise(plan: PlanShape, runs: int, rng: np.random.Generator) -> Floats:
     return np.asarray(drawn * plan.sd_log)
 
 
-def _standardised(residuals: Sequence[float]) -> Floats:
-    seen = np.asarray(residuals, dtype=np.float64)
-    if seen.size < 2 or not seen.std() > 0:
-        raise ValueError(f"recorded noise: got {seen.size} residuals without spread, expected at least two that differ")
-    return np.asarray((seen - seen.mean()) / seen.std())
+def _real_runs(recorded: Sequence[Sequence[float]], shape: tuple[int, int, int], rng: np.random.Generator) -> Floats:
+    """Errors of real blocks: (runs, blocks, levels). A level has a run's blocks in their order, from any of them round.
+
+    Where it has more blocks than a run, another run goes on. A circular block bootstrap (Politis and Romano 1992) with
+    blocks as long as a run.
+    """
+    pool = _standardised(recorded)
+    runs, blocks, levels = shape
+    length = pool.shape[1]
+    parts = math.ceil(blocks / length)
+    which = rng.integers(len(pool), size=(runs, levels, parts, 1))
+    begin = rng.integers(length, size=(runs, levels, parts, 1))
+    drawn = pool[which, (begin + np.arange(length)) % length].reshape(runs, levels, parts * length)
+    return np.asarray(np.moveaxis(drawn[..., :blocks], 1, 2))
+
+
+def _standardised(recorded: Sequence[Sequence[float]]) -> Floats:
+    if len({len(blocks) for blocks in recorded}) > 1:
+        raise ValueError("recorded noise: got runs of unlike length, expected as many blocks of each")
+    seen = np.asarray(recorded, dtype=np.float64)
+    size = math.sqrt(float(np.mean(seen**2))) if seen.size else 0.0
+    if not size > 0:
+        raise ValueError(f"recorded noise: got {seen.size} blocks without errors, expected some that are off")
+    return np.asarray(seen / size)

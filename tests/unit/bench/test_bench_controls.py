@@ -17,6 +17,7 @@ from bench.control_runs import Control, Run, add_run, read_runs, run_of
 from bench.controls import next_run, table
 from bench.marked_page import marks
 from bench.measure_controls import control_figures
+from loadlab.execute.machine import Machine
 from loadlab.stats.paired import ratio_estimate
 
 LOGS = (0.02, -0.01, 0.015, 0.03, -0.02, 0.01, 0.0, 0.005)
@@ -99,11 +100,17 @@ def test_a_run_that_was_interrupted_is_not_counted_and_is_resumed(
         return subprocess.CompletedProcess(command, 130, "", "interrupted")
 
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(Machine, "machine_id", lambda _: "cafe")
     for number, codes in enumerate([("run_incomplete",), ("uncalibrated",)], start=1):
         bundle = tmp_path / f"plus0-{number:02d}" / "control-1"
         bundle.mkdir(parents=True)
         (bundle / "experiment.toml").touch()
+        (bundle / "provenance.json").write_text('{"machine_id": "cafe"}', encoding="utf-8")
         results(bundle, LOGS[:3], codes=codes)
+    (tmp_path / "plus0-01" / "copied").mkdir()
+    (tmp_path / "plus0-01" / "copied" / "experiment.toml").touch()
+    (tmp_path / "plus0-01" / "copied" / "provenance.json").write_text('{"machine_id": "beef"}', encoding="utf-8")
+    results(tmp_path / "plus0-01" / "copied", LOGS)
     page = tmp_path / "controls.md"
     page.write_text("{}\n{}\n".format(*marks("controls")), encoding="utf-8")
     rows = tmp_path / "rows.csv"
@@ -151,8 +158,21 @@ def test_the_table_counts_runs_by_what_was_injected() -> None:
     assert "| A/A | 2 | 1.0200 | 0.0283 | 1 of 2 | 1 of 2 | 1 of 2 |" in text
     assert "| +10% | 1 | 1.1000 | - | 1 of 1 | 1 of 1 | 1 of 1 |" in text
     assert "3 windows were refused by gates; 2 further runs had no valid level (+10% 2)." in text
-    assert "Machines: Abacus (5 runs)." in text
+    assert "| +20% | 0 | - | - | - | - | - | none |" in text
+    assert "Machine cafe: Abacus (5 runs)." in text
     assert "Revisions: abc (5 runs)." in text
+
+
+def test_each_machine_has_a_table_of_its_own_and_makes_its_own_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = control(0.0, 1.0), replace(control(0.0, 1.04), machine="Quipu", machine_id="beef")
+    text = table([here, there, there])
+    assert "Machine cafe: Abacus (1 runs)." in text
+    assert "| A/A | 1 | 1.0000 |" in text
+    assert "Machine beef: Quipu (2 runs)." in text
+    assert "| A/A | 2 | 1.0400 |" in text
+    monkeypatch.setattr(Machine, "machine_id", lambda _: "beef")
+    assert controls._of_this_machine([here, there]) == [there]
+    assert table([]) == "No run yet."
 
 
 @pytest.mark.parametrize(
@@ -192,14 +212,15 @@ FOUND, LOST = control(0.1, 1.1, over=True), control(0.1, 1.0)
 def test_the_bench_has_a_figure_for_each_bar_and_none_while_runs_are_to_come(
     runs: list[Run], values: list[float | None], met: list[bool]
 ) -> None:
-    figures = list(control_figures([*runs, *SPOILT]))
+    elsewhere = [replace(FAR, machine_id="another")] * 7
+    figures = list(control_figures([*runs, *SPOILT, *elsewhere], "cafe"))
     assert [figure.value for figure in figures] == values
     assert [figure.ok for figure in figures] == met
-    told = f"2 runs had no valid level; 0 of all {len(runs) + 2} were made on this machine; revisions abc"
+    told = "2 runs had no valid level; 7 of other machines are not counted; revisions abc"
     assert all(figure.note.endswith(told) for figure in figures)
 
 
 def test_runs_that_are_to_come_are_counted() -> None:
-    notes = [figure.note for figure in control_figures([FINE] * 12 + [FOUND] * 19)]
+    notes = [figure.note for figure in control_figures([FINE] * 12 + [FOUND] * 19, "cafe")]
     assert ["18 of 30 are to come" in note for note in notes] == [True, True, False]
     assert "1 of 20 are to come" in notes[2]

@@ -15,15 +15,21 @@ import psutil
 import pytest
 import urllib3
 
-from bench import command
+from bench import command, same_width
 from bench.arena import CHILDREN, HOST, Arena, MeasureError
 from bench.figures import Figure
 from bench.interleaved import ratio_of_medians, turns
 from bench.measure_scrape import ARMS, Scraped, rate_figure, scrape_interval_s, scraping
-from bench.measure_whole import GROUPS, coverage_figures, placed_figures
+from bench.measure_whole import GROUPS, both_stages_figures, coverage_figures, placed_figures, same_width_figure
+from bench.same_width import GRID, Case, Need
 from bench.saturation import Load, Sample, load_once
 from bench.self_contained import foreign_parts
+from loadlab.design.levels import levels_around
+from loadlab.design.refinement import second_levels
 from loadlab.execute.processes import free_port
+from loadlab.model.experiment import RefinePlan
+from loadlab.stats.simulation import PlanShape, kink, narrow_ratio
+from loadlab.stats.staged_simulation import StagedShape, simulate_staged
 
 
 def test_turns_go_to_and_fro_so_that_a_drift_meets_both_arms_alike() -> None:
@@ -138,12 +144,90 @@ def test_a_run_of_two_stages_is_held_to_its_time_and_its_width(
     assert [f.ok for f in placed_figures(took_s, _run(*ends), grid_s=2000.0)][2] is False
 
 
+@pytest.mark.parametrize(
+    ("took_s", "ends", "stages", "met"),
+    [
+        (1100.0, (45, 63), (1, 1, 2), (True, True, True)),
+        (1250.0, (45, 63), (1, 1, 2), (False, True, True)),
+        (1100.0, (38, 74), (1, 1), (True, False, False)),
+    ],
+)
+def test_a_run_that_has_to_go_on_is_held_to_the_same_time_and_width(
+    took_s: float, ends: tuple[int, int], stages: tuple[int, ...], met: tuple[bool, ...]
+) -> None:
+    results = {**_run(*ends), "comparisons": [{"stage": stage} for stage in stages]}
+    assert tuple(figure.ok for figure in both_stages_figures(took_s, results)) == met
+
+
+def _planned(name: str, blocks: int) -> dict[str, Any]:
+    """A minute for each block of the grid, 20 s for one of the placed first stage, 10 s for one of the second."""
+    return (
+        {"least_s": 60.0 * blocks} if name == GRID else {"least_s": 20.0 * blocks, "refine": {"least_s": 10.0 * blocks}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("grid", "placed", "second", "value", "ok"),
+    [(3, 3, 0.0, 3.0, True), (3, 3, 1.0, 2.0, True), (2, 3, 0.5, 1.6, False), (None, 3, 0.0, None, False)],
+)
+def test_each_plan_is_charged_for_the_blocks_that_it_needs_and_the_second_stage_for_its_share(
+    grid: int | None, placed: int, second: float, value: float | None, ok: bool
+) -> None:
+    need = None if grid is None else Need(blocks=grid, second_ratio=0.0)
+    case = Case(name="noise", grid=need, placed=Need(blocks=placed, second_ratio=second))
+    figure = same_width_figure(case, _planned)
+    assert (figure.value, figure.ok) == (value if value is None else pytest.approx(value), ok)
+
+
+def test_the_fewest_blocks_that_end_narrow_are_the_fewest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both plans, held against the simulation itself: a block fewer ends wide too often."""
+    monkeypatch.setattr(same_width, "RUNS", 300)
+    cases = {case.name: case for case in same_width.same_width_cases()}
+    assert len(cases) == 4
+    noisy = cases["block SD 5%, threshold as predicted"]
+    assert noisy.grid is not None
+    assert noisy.placed is not None
+    below, at = (_grid_narrow(noisy.grid.blocks + more) for more in (-1, 0))
+    assert below < same_width.NEARLY_ALL <= at
+    below, at = (_placed_narrow(noisy.placed.blocks + more) for more in (-1, 0))
+    assert below < same_width.NEARLY_ALL <= at
+
+
+def _grid_narrow(blocks: int) -> float:
+    users = levels_around(52.8, count=14, step_ratio=1.1)
+    plan = PlanShape(users=users, blocks=blocks, sd_log=0.05)
+    return narrow_ratio(kink(52.8, 0.10), plan, 1.5, runs=300, seed=same_width.SEED)
+
+
+def _placed_narrow(blocks: int, *, levels: int = 2, users: float = 52.8, sd_log: float = 0.05) -> float:
+    """Four levels at steps of 1.4, then so many inside of the bracket."""
+    rule = RefinePlan(levels=levels, count=blocks, width_ratio=1.5)
+    first = PlanShape(users=levels_around(52.8, count=4, step_ratio=1.4), blocks=blocks, sd_log=sd_log)
+    plan = StagedShape(
+        first=first,
+        blocks=blocks,
+        place=lambda lower, upper: second_levels(rule, first.users, lower, upper)[1],
+        width_ratio=1.5,
+    )
+    return simulate_staged(kink(users, 0.10), plan, runs=300, seed=same_width.SEED).narrow_ratio
+
+
+@pytest.mark.parametrize("sd_log", [0.01, 0.02, 0.05])
+@pytest.mark.parametrize("users", [45.0, 62.0])
+def test_a_third_level_in_the_second_stage_ends_narrow_no_more_often(users: float, sd_log: float) -> None:
+    """Docs/adr/0017: with the threshold on a level of the first stage, where the second one is needed."""
+    two, three = (_placed_narrow(6, levels=levels, users=users, sd_log=sd_log) for levels in (2, 3))
+    assert two == pytest.approx(three, abs=0.1)
+    assert _placed_narrow(6, levels=1, users=users, sd_log=sd_log) < 0.1
+
+
 def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_for() -> None:
     everything = tuple(command.MEASURES)
     assert command.wanted(None, quick=False, with_tests=True) == everything
     assert set(everything) - set(command.wanted(None, quick=True, with_tests=False)) == {
         "quick",
         "placed",
+        "both-stages",
         "controls",
         "lab",
         "faults",

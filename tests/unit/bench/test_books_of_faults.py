@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from builders import make_load_window, make_window
-from faults.books import books_of, impossible_in, lost_in
+from faults.books import books_of, impossible_in, lost_in, windows_on_disk
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.store import BundleStore
 from loadlab.model.run import TrialBooks
 
 EVEN = TrialBooks(sent=10, answered=9, failed=1, served=10, upstream_arrivals=10)
@@ -42,7 +45,16 @@ def test_what_was_sent_is_settled_or_abandoned_always_and_served_where_nothing_f
 
 def test_books_hold_every_window_there_is() -> None:
     windows = [replace(make_window(), books=books) for books in (EVEN, None, replace(EVEN, answered=8))]
-    assert books_of(windows) == {"windows": 3, "requests": 20, "lost": 1}
+    assert books_of(windows) == {"windows": 3, "unbooked": 1, "requests": 20, "lost": 1}
+
+
+def test_windows_of_attempts_that_were_made_again_are_read_too(tmp_path: Path) -> None:
+    windows = [replace(make_window(), id=name, books=EVEN) for name in ("b01-008-flask", "b01-008-flask-t2")]
+    with BundleStore(tmp_path, SystemClock()) as store:
+        for window in windows:
+            store.put_window(window, "")
+    (tmp_path / "windows" / "demand-flask.json").write_text("{}")
+    assert {window.id for window in windows_on_disk(tmp_path)} == {window.id for window in windows}
 
 
 @pytest.mark.parametrize(

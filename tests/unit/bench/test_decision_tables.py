@@ -7,19 +7,21 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from statistics import stdev
 
+import numpy as np
 import pytest
 
+from bench.bench_coverage import shipped
 from bench.decision_tables import MARKED, Drawn, write_tables
 from bench.marked_page import marks, read_marked
 from bench.measure_whole import COVERAGE_RUNS, COVERAGE_SEED, tables_figure
-from bench.recorded_noise import RecordedNoise, residuals_of, stored_noise
-from loadlab.stats.simulation import PlanShape, called_ratio
+from bench.recorded_noise import RecordedNoise, errors_of, log_ratios, stored_noise
+from loadlab.stats.simulation import PlanShape, called_ratio, draw_noise
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "method.md"
-QUICK = (37, 44, 53, 64, 77)
+QUICK, QUICK_BLOCKS = shipped("quick")
 RUNS = 4000
 
 
@@ -36,7 +38,7 @@ def row(label: str) -> list[float]:
 
 @pytest.mark.parametrize("sd_log", [0.02, 0.05, 0.10])
 def test_the_committed_power_of_the_quick_plan_is_drawn_again_with_another_seed(sd_log: float) -> None:
-    plan = PlanShape(users=QUICK, blocks=4, sd_log=sd_log)
+    plan = PlanShape(users=QUICK, blocks=QUICK_BLOCKS, sd_log=sd_log)
     committed = row(f"quick, 5 levels x 4 blocks, block SD {sd_log:.0%}")
     for excess, share in zip((0.0, 0.025, 0.05, 0.10, 0.20), committed, strict=True):
         seen = called_ratio(math.log1p(excess), plan, runs=RUNS, seed=99)
@@ -45,7 +47,7 @@ def test_the_committed_power_of_the_quick_plan_is_drawn_again_with_another_seed(
 
 def test_the_committed_power_under_recorded_noise_is_drawn_again_with_another_seed() -> None:
     noise = stored_noise()
-    plan = PlanShape(users=QUICK, blocks=4, sd_log=noise.sd_log, noise="recorded", recorded=noise.residuals)
+    plan = PlanShape(users=QUICK, blocks=4, sd_log=noise.sd_log, noise="recorded", recorded=noise.blocks)
     for excess, share in zip((0.0, 0.05), row("quick, 5 levels x 4 blocks, recorded noise")[::2], strict=False):
         seen = called_ratio(math.log1p(excess), plan, runs=RUNS, seed=99)
         assert seen == pytest.approx(share, abs=4 * math.sqrt(0.25 / RUNS))
@@ -53,8 +55,10 @@ def test_the_committed_power_under_recorded_noise_is_drawn_again_with_another_se
 
 def test_the_page_names_the_runs_and_the_size_of_the_recorded_noise() -> None:
     noise = stored_noise()
-    assert re.search(rf"Recorded noise: {len(noise.residuals)} blocks of {', '.join(noise.runs)}, SD", generated())
-    assert len(noise.residuals) >= 30
+    blocks = [error for run in noise.blocks for error in run]
+    assert f"Recorded noise: {len(blocks)} blocks of {len(noise.runs)} control runs, SD" in generated()
+    assert len({len(run) for run in noise.blocks}) == 1
+    assert len(blocks) >= 200
 
 
 def test_no_coverage_in_the_page_is_below_the_bar_by_more_than_chance() -> None:
@@ -67,39 +71,69 @@ def test_no_coverage_in_the_page_is_below_the_bar_by_more_than_chance() -> None:
     assert max(alarms) <= 2.5 + slack
 
 
-def window(block: int, stack: str, goodput: float, *reasons: str, suffix: str = "") -> dict[str, object]:
-    role = "repeat" if "-r" in suffix else "aa" if suffix else "sweep"
-    return {
-        "id": f"b{block:02d}-048-{stack}{suffix}", "block": block, "stack": stack, "users": 48, "role": role,
-        "reasons": list(reasons), "goodput_rps": goodput,
-    }  # fmt: skip
+def window(block: int, stack: str, goodput: float, *, used: bool = True) -> dict[str, object]:
+    return {"id": "any", "block": block, "stack": stack, "used": used, "goodput_rps": goodput}
 
 
-def test_residuals_are_as_wide_as_the_scatter_they_come_from() -> None:
-    logs = (0.10, 0.13, 0.11, 0.16)
-    windows = [window(b, "fastapi", 200.0 * math.exp(log)) for b, log in enumerate(logs)]
-    windows += [window(b, "flask", 200.0) for b in range(4)]
-    residuals = residuals_of({"stacks": [{"name": "flask"}, {"name": "fastapi"}], "windows": windows})
-    assert RecordedNoise(residuals=tuple(residuals), runs=("r",)).sd_log == pytest.approx(stdev(logs))
+def told(*windows: dict[str, object]) -> dict[str, object]:
+    return {"stacks": [{"name": "flask"}, {"name": "fastapi"}], "windows": list(windows)}
 
 
-def test_windows_that_lied_do_not_enter_and_those_the_host_robbed_do() -> None:
-    windows = [window(b, "fastapi", 200.0 + b) for b in range(3)] + [window(b, "flask", 200.0) for b in range(3)]
-    windows += [window(3, "fastapi", 900.0, "lag"), window(3, "flask", 200.0), window(4, "flask", 1.0, suffix="-aa")]
-    windows += [window(5, "fastapi", 203.0, "steal"), window(5, "flask", 200.0)]
-    found = residuals_of({"stacks": [{"name": "flask"}, {"name": "fastapi"}], "windows": windows})
-    assert len(found) == 4
+def pair(block: int, log: float, *, used: bool = True) -> tuple[dict[str, object], dict[str, object]]:
+    return (
+        window(block, "fastapi", 200.0 * math.exp(log), used=used),
+        window(block, "flask", 200.0, used=used),
+    )
 
 
-def test_windows_of_two_rounds_are_no_pair_and_a_repeated_control_is_in_none() -> None:
-    logs = (0.10, 0.13, 0.11)
-    windows = [window(b, "fastapi", 200.0 * math.exp(log)) for b, log in enumerate(logs)]
-    windows += [window(b, "flask", 200.0) for b in range(3)] + [window(1, "flask", 190.0, suffix="-aa")]
-    windows += [window(1, "flask", 100.0, "steal", suffix="-r1"), window(1, "fastapi", 900.0, "lag", suffix="-r1")]
-    windows += [window(1, "fastapi", 220.0, suffix="-r2"), window(1, "flask", 700.0, "lag", suffix="-r2")]
-    windows += [window(1, "flask", 195.0, suffix="-aa-r2")]
-    residuals = residuals_of({"stacks": [{"name": "flask"}, {"name": "fastapi"}], "windows": windows})
-    assert RecordedNoise(residuals=tuple(residuals), runs=("r",)).sd_log == pytest.approx(stdev(logs))
+def test_the_blocks_of_a_run_are_in_their_order_by_the_pairs_that_counted() -> None:
+    """Which windows are a pair is the analysis' to say: it has seen their rounds, and what its gates refused."""
+    spoilt, single = pair(2, 9.0, used=False), window(1, "flask", 1.0, used=False)
+    assert log_ratios(told(*pair(3, 0.11), *pair(2, 0.13), *spoilt, single, *pair(1, 0.10))) == pytest.approx(
+        (0.10, 0.13, 0.11)
+    )
+
+
+@pytest.mark.parametrize("gone", [1, 2, 3])
+def test_a_run_of_which_a_block_has_no_pair_does_not_enter(gone: int) -> None:
+    windows = [one for block in (1, 2, 3) for one in pair(block, 0.1, used=block != gone)]
+    assert log_ratios(told(*windows)) is None
+
+
+def test_an_error_is_what_a_block_says_beside_the_truth_or_beside_the_mean_of_all_runs() -> None:
+    effects = {"a": 0.0, "b": 0.1, "c": 0.1, "alone": 0.2}
+    runs = {"a": (0.01, -0.03), "b": (0.10, 0.12), "c": (0.08, 0.10), "alone": (0.2, 0.2)}
+    errors = errors_of(effects, runs)
+    assert errors.keys() == {"a", "b", "c"}, "of one run alone nobody knows what the truth is"
+    assert errors["a"] == (0.01, -0.03), "a run that is off as a whole stays off"
+    scale = math.sqrt(2)
+    assert errors["b"] == pytest.approx((0.0, 0.02 * scale))
+    assert errors["c"] == pytest.approx((-0.02 * scale, 0.0))
+    assert RecordedNoise(runs=errors).sd_log == pytest.approx(math.sqrt((0.01**2 + 0.03**2 + 4 * 0.02**2) / 6))
+
+
+def test_runs_that_are_off_as_a_whole_show_in_the_scatter_of_their_means() -> None:
+    alike = RecordedNoise(runs={"a": (-1.0, 1.0, -1.0, 1.0), "b": (1.0, -1.0, -1.0, 1.0), "c": (1.0, 1.0, -1.0, -1.0)})
+    off = RecordedNoise(runs={name: tuple(x + 5 * (name == "a") for x in run) for name, run in alike.runs.items()})
+    assert alike.sd_of_means_log == pytest.approx((0.0, math.sqrt(4 / 3 / 4)))
+    assert off.sd_of_means_log == pytest.approx((5 / math.sqrt(3), math.sqrt(4 / 3 / 4)))
+
+
+def test_real_runs_are_drawn_as_wholes_round_from_any_of_their_blocks() -> None:
+    """Each level is one run in its order; where there are more blocks than it has, another goes on."""
+    real = ((1.0, 2.0, 3.0, 4.0), (-10.0, -20.0, -30.0, -40.0))
+    plan = PlanShape(users=QUICK, blocks=6, sd_log=1.0, noise="recorded", recorded=real)
+    size = math.sqrt(sum(error**2 for run in real for error in run) / 8)
+    drawn = draw_noise(plan, 400, np.random.default_rng(5)) * size
+    assert drawn.shape == (400, 6, 5)
+    first = {tuple(column) for run in drawn for column in np.round(run[:4].T, 9)}
+    assert first == {(*run[i:], *run[:i]) for run in real for i in range(4)}
+    assert {tuple(column) for run in drawn for column in np.round(run[4:].T, 9)} == {
+        (run[i], run[(i + 1) % 4]) for run in real for i in range(4)
+    }
+    short = draw_noise(replace(plan, blocks=2), 400, np.random.default_rng(5))
+    assert short.shape == (400, 2, 5)
+    assert float(np.sqrt(np.mean(drawn**2))) == pytest.approx(size, rel=0.1)
 
 
 def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
@@ -139,7 +173,9 @@ def test_the_page_is_drawn_as_the_bench_draws_in_full() -> None:
     assert f"{COVERAGE_RUNS} simulated runs for each curve, seed {COVERAGE_SEED}. " in generated()
 
 
-def test_noise_without_spread_is_refused() -> None:
-    plan = PlanShape(users=QUICK, blocks=4, sd_log=0.05, noise="recorded", recorded=(0.1, 0.1))
-    with pytest.raises(ValueError, match="without spread"):
+def test_noise_without_errors_or_of_unlike_runs_is_refused() -> None:
+    plan = PlanShape(users=QUICK, blocks=4, sd_log=0.05, noise="recorded", recorded=((0.0, 0.0),))
+    with pytest.raises(ValueError, match="2 blocks without errors"):
         called_ratio(0.1, plan, runs=10, seed=1)
+    with pytest.raises(ValueError, match="runs of unlike length"):
+        called_ratio(0.1, replace(plan, recorded=((0.1, 0.2), (0.1,))), runs=10, seed=1)

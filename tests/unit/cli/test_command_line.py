@@ -265,9 +265,9 @@ def test_a_dry_run_of_two_stages_says_the_time_of_both(type_: Type) -> None:
     """The bars: 20 minutes at full strength, and half of what the grid of 14 levels takes."""
     code, out, _ = type_("run", "threshold-50-placed", "--dry-run")
     assert code == 0
-    assert "6 blocks, 54 windows of 8 s: at least 9 min 38 s" in out
+    assert "5 blocks, 45 windows of 8 s: at least 8 min 2 s" in out
     assert (
-        "up to 3 levels inside of it, 6 fresh blocks, 42 windows: at least 7 min 41 s; both stages 17 min 19 s" in out
+        "up to 2 levels inside of it, 5 fresh blocks, 25 windows: at least 4 min 48 s; both stages 12 min 49 s" in out
     )
     assert "each at alpha 0.0125" in out
     placed, grid = (

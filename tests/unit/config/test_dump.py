@@ -75,7 +75,14 @@ _services = st.one_of(
         ready_timeout_s=st.none() | _floats(1.0, 900.0),
         metrics_url=_maybe_urls,
     ),
-    st.builds(ImageService, image=_names, port=st.integers(1, 65_535), env=_env, ready_path=_names.map("/{}".format)),
+    st.builds(
+        ImageService,
+        image=_names,
+        port=st.integers(1, 65_535),
+        env=_env,
+        ready_path=_names.map("/{}".format),
+        ready_timeout_s=st.none() | _floats(1.0, 900.0),
+    ),
     st.builds(UrlService, url=_urls, metrics_url=_maybe_urls),
 )
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.bench_coverage import shipped
 from loadlab.stats.simulation import PlanShape, kink, least_favourable_curves, simulate
 
 RUNS, SEED = 20_000, 1
 COMMAND = f".venv/bin/python tests/bench/bench_coverage.py --runs {RUNS} --seed {SEED}"
 ROW = "quick, 5 levels x 4 blocks, block SD 5%"
-USERS = (37, 44, 53, 64, 77)
+USERS, BLOCKS = shipped("quick")
 ROUNDING_RATIO = 0.0002
 
 
@@ -25,7 +26,7 @@ def test_a_row_of_the_table_comes_out_of_the_simulation_again(pages: dict[Path, 
     text = pages[root / "docs" / "method.md"]
     assert COMMAND in text
     _, _, covered, alarms, closed = cells(text)
-    plan = PlanShape(users=USERS, blocks=4, sd_log=0.05)
+    plan = PlanShape(users=USERS, blocks=BLOCKS, sd_log=0.05)
     seen = [simulate(curve, plan, runs=RUNS, seed=SEED) for curve in least_favourable_curves(USERS).values()]
     power = simulate(kink(USERS[2] * 0.998, 0.10), plan, runs=RUNS, seed=SEED)
     assert covered == pytest.approx(min(one.covered_ratio for one in seen), abs=ROUNDING_RATIO)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadlab.execute.machine import Machine, core_list, git_state, normalised, package_versions
+from loadlab.execute.machine import Machine, core_list, git_state, measuring_sha256, normalised, package_versions
 
 FILES = {
     "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
@@ -140,3 +140,33 @@ def test_a_folder_without_git_has_no_revision(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", str(tmp_path))
     state = git_state(tmp_path)
     assert (state.revision, state.is_dirty) == (None, None)
+
+
+def test_the_sources_that_windows_are_made_with_are_told_apart_and_others_do_not_matter(tmp_path: Path) -> None:
+    others = (
+        "scripts/loadlab/report/d.py",
+        "scripts/loadlab/pipeline/lab_status.py",
+        "scripts/loadlab/execute/lab/e.py",
+    )
+    for name in ("services/flask/a.py", "locustfiles/b.py", "scripts/loadlab/execute/c.py", *others):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1\n")
+    seen = [measuring_sha256(tmp_path)]
+
+    def changed(name: str, text: str) -> bool:
+        (tmp_path / name).write_text(text)
+        seen.append(measuring_sha256(tmp_path))
+        return seen[-1] != seen[-2]
+
+    for name in (*others, "services/flask/a.pyc"):
+        assert not changed(name, "x = 2\n"), name
+    for name in (
+        "services/flask/a.py",
+        "locustfiles/b.py",
+        "scripts/loadlab/execute/c.py",
+        "services/flask/Dockerfile",
+    ):
+        assert changed(name, "x = 3\n"), name
+    (tmp_path / "services/flask/a.py").rename(tmp_path / "services/flask/z.py")
+    assert measuring_sha256(tmp_path) not in seen

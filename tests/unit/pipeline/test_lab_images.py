@@ -156,6 +156,14 @@ def test_what_a_new_image_replaces_is_remembered_for_its_removal(lab: Lab) -> No
     assert "replaced" not in lab.ledger["flask"]
 
 
+def test_names_for_two_registries_are_both_remembered(lab: Lab) -> None:
+    for registry in ("one", "two", "two"):
+        lab.make(registry=registry)
+    flask = lab.ledger["flask"]
+    assert flask["pushed"] == {"image": "two/loadlab/flask", "digest": "sha256:" + "d" * 64}
+    assert flask["replaced"] == [f"one/loadlab/flask:{flask['tag']}"]
+
+
 def test_what_was_built_is_recorded_when_the_push_fails(lab: Lab) -> None:
     lab.docker.tell(fails={"push": "denied"})
     with pytest.raises(ImageError, match="cannot be pushed: denied"):

@@ -6,8 +6,10 @@ Neither docker nor kind is on PATH: such a lab needs none of them once its image
 from __future__ import annotations
 
 import sys
+import tarfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from fake_programs import FakeProgram
 from loadlab.errors import ClusterError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.kubectl import find_tool
-from loadlab.execute.cluster.lab import check_own
+from loadlab.execute.cluster.lab import LabState, check_own
 from loadlab.execute.cluster.namespace import (
     LABEL,
     AnotherCheckoutError,
@@ -31,13 +33,26 @@ from loadlab.execute.cluster.namespace import (
 from loadlab.execute.cluster.state import LabFolder
 from loadlab.execute.lab.record import LabRecord, read_record, write_record
 from loadlab.execute.lab.toolbox import Toolbox
+from loadlab.model.cluster import ClusterFacts
+from loadlab.pipeline.kubernetes_rig import Reached, _alone
 from loadlab.pipeline.lab_down import lab_down
+from loadlab.pipeline.lab_logs import lab_logs
 from loadlab.pipeline.lab_site import Site
 from loadlab.pipeline.lab_status import lab_status
 from loadlab.pipeline.lab_up import lab_up
 from loadlab.pipeline.layout import checkout
 
 WORKERS = 3
+STATE = LabState(images={}, workers=WORKERS)
+FACTS = ClusterFacts(
+    kind="cluster",
+    uid="u",
+    server_version="v1",
+    kubectl_version="v1",
+    nodes=(),
+    cpu_limit_cores=1.0,
+    memory_limit="1Gi",
+)
 ROLES = {"a": "sut", "b": "loadgen", "theirs": None}
 REPLICAS = {
     **dict.fromkeys(("flask", "fastapi", "upstream", "locust-master", "prometheus", "grafana"), 1),
@@ -104,6 +119,10 @@ class Elsewhere:
         texts = [path.read_text() for path in sorted(self._applied.glob("*.yaml"))]
         return [one for text in texts for one in yaml.safe_load_all(text) if one]
 
+    def made(self) -> list[Path]:
+        """The namespace and the mark, as far as they are there."""
+        return sorted(self.kubectl.path.parent.glob("*.made.*"))
+
     def asked(self, verb: str) -> list[str]:
         """What kubectl was asked to do, without where."""
         where = "--kubeconfig their-kubeconfig --context eks "
@@ -119,10 +138,13 @@ class Elsewhere:
         self.kubectl.answer("*kustomize*", f'exec "{real}" kustomize "${{@: -1}}"')
         self.kubectl.says("*get nodes*", _json({"items": [_node(name, role) for name, role in roles.items()]}))
         self.kubectl.answer("*get namespaces/loadlab configmaps/lab-checkout --ignore-not-found -o json", THERE)
-        self.kubectl.answer("*create -f -", CREATE).answer("*delete namespace loadlab*", 'rm -f "$0".made.*')
         self.kubectl.answer("*apply*", f"cat >'{self._applied}'/$(($(ls '{self._applied}' | wc -l) + 1)).yaml")
         self.kubectl.answer("*get secret*", f"[ -e '{password}' ] && echo secret/grafana-admin || true")
         self.kubectl.says("*diff*", "").says("*delete*", "").says("*get pods*", _json({"items": []}))
+        self.kubectl.answer("*create -f -", CREATE).answer("*delete namespace loadlab*", 'rm -f "$0".made.*')
+        self.kubectl.answer("*wait --for=delete namespace/loadlab*", 'rm -f "$0".made.*')
+        self.kubectl.answer("*delete configmap lab-checkout*", 'rm -f "$0".made.ConfigMap')
+        self.kubectl.answer("*replace -f -", 'cat >"$0.made.ConfigMap"')
         self.kubectl.says("*get deployments*", _json({"items": [_deployment(*one) for one in REPLICAS.items()]}))
         self.kubectl.says("*get deployments,services,secrets,configmaps,networkpolicies -l *", _json({"items": []}))
         self.kubectl.says("*get service *", _json({"spec": {"clusterIP": "10.0.0.1"}})).says("*exec*", "open\nclosed")
@@ -283,12 +305,91 @@ def test_of_two_checkouts_at_once_one_gets_the_namespace_before_anything_is_in_i
         claim(*look)
 
 
+def test_the_mark_is_there_before_anything_else_is(elsewhere: Elsewhere) -> None:
+    lab_up(elsewhere.site, workers=WORKERS)
+    told = [words.split()[0] for words in elsewhere.asked("") if words.split()[0] in ("create", "apply")]
+    assert told[:3] == ["create", "create", "apply"]
+    ((namespace, mark),) = [[path.read_text() for path in elsewhere.made()]]
+    assert '"kind":"Namespace"' in mark + namespace
+    assert f'"checkout":"{elsewhere.site.checkout}","for":"lab"' in mark + namespace
+
+
+def test_a_run_in_a_lab_that_was_applied_by_hand_lets_go_of_it_and_one_in_a_lab_of_its_own_does_not(
+    elsewhere: Elsewhere, other: Site
+) -> None:
+    lab_up(elsewhere.site, workers=WORKERS)
+    mine = Reached(kubectl=elsewhere.site.kubectl(), folder=elsewhere.site.lab, state=STATE, facts=FACTS)
+    theirs = replace(mine, kubectl=other.kubectl(), folder=other.lab)
+    with _alone(mine) as lend_back, pytest.raises(AnotherCheckoutError), _alone(theirs):
+        pass
+    lend_back()
+    assert whose_namespace(mine.kubectl, elsewhere.site.checkout) == "ours"
+    elsewhere.site.kubectl().run("delete", "configmap", "lab-checkout")
+    with _alone(theirs) as lend_back:
+        assert whose_namespace(theirs.kubectl, other.checkout) == "borrowed"
+        with pytest.raises(AnotherCheckoutError), _alone(mine):
+            pass
+        lend_back()
+    assert whose_namespace(theirs.kubectl, other.checkout) == "unclaimed"
+    with _alone(theirs) as lend_back:
+        elsewhere.site.kubectl().run("delete", "configmap", "lab-checkout")
+        claim(mine.kubectl, elsewhere.site.checkout)
+        lend_back()
+    assert whose_namespace(mine.kubectl, elsewhere.site.checkout) == "ours", "it was given into other hands meanwhile"
+    elsewhere.site.kubectl().run("delete", "configmap", "lab-checkout")
+    claim(mine.kubectl, elsewhere.site.checkout, "run")
+    lab_up(elsewhere.site)
+    assert whose_namespace(mine.kubectl, elsewhere.site.checkout) == "ours", "what a killed run borrowed is kept"
+
+
+def test_a_namespace_that_is_being_removed_is_waited_for(elsewhere: Elsewhere) -> None:
+    """As after a `make lab-down` that was cut off; by the next one, and by `make lab-up`."""
+    lab_up(elsewhere.site, workers=WORKERS)
+    going = {"kind": "Namespace", "metadata": {"labels": {LABEL: "loadlab"}, "deletionTimestamp": "now"}}
+    (namespace,) = [path for path in elsewhere.made() if path.name.endswith("Namespace")]
+    (mark,) = [path for path in elsewhere.made() if path.name.endswith("ConfigMap")]
+    mark.unlink()
+    namespace.write_text(_json(going))
+    assert "is removing its namespace" in " ".join(lab_status(elsewhere.site)["problems"])
+    with pytest.raises(ClusterError, match="somebody is removing its namespace loadlab"):
+        check_own(elsewhere.site.kubectl(), elsewhere.site.checkout)
+    lab_up(elsewhere.site, workers=WORKERS)
+    assert len(elsewhere.asked("wait --for=delete namespace/loadlab")) == 1
+    assert len(elsewhere.asked("create")) == 4
+    namespace.write_text(_json(going))
+    lab_down(elsewhere.site)
+    assert len(elsewhere.asked("wait --for=delete namespace/loadlab")) == 2
+    assert read_record(elsewhere.site.lab.record) is None
+
+
+def test_what_is_not_this_checkouts_is_not_collected_for_a_bug_report(
+    elsewhere: Elsewhere, other: Site, tmp_path: Path
+) -> None:
+    lab_up(elsewhere.site, workers=WORKERS)
+    lab_logs(other, tmp_path / "logs.tar.gz")
+    with tarfile.open(tmp_path / "logs.tar.gz") as tar:
+        names = tar.getnames()
+        told = tar.extractfile("lab-logs/cluster/kubectl.txt")
+        assert told is not None
+        assert "is of another checkout" in told.read().decode()
+    assert not [name for name in names if "/pods/" in name or name.endswith("pods.txt")]
+
+
+def test_a_lab_of_which_the_record_is_lost_is_still_known_by_its_mark(elsewhere: Elsewhere, other: Site) -> None:
+    lab_up(elsewhere.site, workers=WORKERS)
+    elsewhere.site.lab.record.unlink()
+    with pytest.raises(AnotherCheckoutError):
+        lab_down(other)
+    lab_down(elsewhere.site)
+    assert "delete namespace loadlab" in elsewhere.asked("delete")
+
+
 def test_a_lab_that_nobody_has_claimed_is_taken_over_and_not_taken_down(elsewhere: Elsewhere) -> None:
     """Such as one that was applied by hand, or raised before labs were marked."""
     lab_up(elsewhere.site, workers=WORKERS)
-    (mark,) = elsewhere.kubectl.path.parent.glob("*.made.ConfigMap")
+    mark, _ = elsewhere.made()
     mark.unlink()
-    with pytest.raises(ClusterError, match=r"nothing in namespace loadlab says .* `make lab-up` claims it, then"):
+    with pytest.raises(ClusterError, match=r"in namespace loadlab says that this .* `make lab-up` claims it, then"):
         lab_down(elsewhere.site)
     assert elsewhere.asked("delete") == []
     check_own(elsewhere.site.kubectl(), elsewhere.site.checkout)

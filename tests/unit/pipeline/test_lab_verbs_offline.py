@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from fake_programs import FakeProgram
-from loadlab.errors import ClusterError, UsageError
+from loadlab.errors import ClusterError, ImageError, UsageError
 from loadlab.execute.cluster.lab import check_own
 from loadlab.execute.cluster.namespace import ForeignNamespaceError, whose_namespace
 from loadlab.execute.cluster.state import LabFolder
@@ -374,13 +374,35 @@ def test_lab_down_with_images_removes_those_that_were_built(machine: Machine) ->
     flask = {"image": "loadlab/flask", "tag": "c-2", "pushed": pushed, "replaced": ["loadlab/flask:c-1"]}
     prometheus = {"reference": "prom/prometheus:v3", "image": "prom/prometheus", "tag": "v3"}
     machine.site.lab.images.write_bytes(orjson.dumps({"flask": flask, "prometheus": prometheus}))
-    machine.docker.says("image*", "").says("image rm loadlab/flask:c-1", "no such image", code=1, to="err")
+    machine.docker.says("version*", "28").says("image rm*", "").says("image inspect*", "", code=1)
+    machine.docker.says("image rm loadlab/flask:c-1", "no such image", code=1, to="err")
     lab_down(machine.site, with_images=True)
     assert [words for words in machine.docker.asked if words.startswith("image rm")] == [
         *("image rm loadlab/flask:c-2", "image rm host/loadlab/flask:c-2", "image rm loadlab/flask:c-1")
     ]
     assert any("2 removed" in line for line in machine.said)
     assert not machine.site.lab.images.exists()
+
+
+def test_an_image_that_is_in_use_stays_and_is_not_forgotten(machine: Machine) -> None:
+    machine.site.lab.images.write_bytes(orjson.dumps({"flask": {"image": "loadlab/flask", "tag": "c-1"}}))
+    found = {"Id": "sha256:1", "Size": 1}
+    machine.docker.says("version*", "28").says("image rm*", "conflict: container abc uses it", code=1, to="err")
+    machine.docker.says("image inspect*", orjson.dumps([found]).decode())
+    lab_down(machine.site, with_images=True)
+    assert any("0 removed, loadlab/flask:c-1 is in use" in line for line in machine.said)
+    assert machine.site.lab.images.exists()
+
+
+def test_images_that_nothing_here_can_remove_are_told_before_anything_is_gone(machine: Machine) -> None:
+    machine.containers(NAMES)
+    machine.record()
+    machine.site.lab.images.write_bytes(orjson.dumps({"flask": {"image": "loadlab/flask", "tag": "c-1"}}))
+    machine.docker.says("version*", "Cannot connect to the Docker daemon", code=1, to="err")
+    with pytest.raises(ImageError, match="the engine does not answer: Cannot connect"):
+        lab_down(machine.site, with_images=True)
+    assert not called(machine.kind, "delete")
+    assert machine.site.lab.record.exists()
 
 
 def test_while_a_run_has_the_lab_nobody_else_gets_it(machine: Machine) -> None:

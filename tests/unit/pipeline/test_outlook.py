@@ -27,6 +27,7 @@ def results(
     logs: tuple[float, ...] = LOGS,
     other: tuple[float, ...] = (),
     target: str = "local",
+    measure_s: float = 3.0,
 ) -> str:
     """results.json of one level, with the interval that the real code gives these blocks.
 
@@ -34,7 +35,8 @@ def results(
     """
     levels = [level(logs, "aws-fargate-x86", valid=valid)]
     levels += [level(other, "cloud-run-request", valid=valid)] * 3 if other else []
-    return json.dumps({"experiment": {"id": experiment}, "comparisons": levels, "provenance": {"target": target}})
+    told = {"id": experiment, "measure_s": measure_s}
+    return json.dumps({"experiment": told, "comparisons": levels, "provenance": {"target": target}})
 
 
 def level(logs: tuple[float, ...], price: str, *, valid: bool) -> dict[str, object]:
@@ -63,14 +65,16 @@ def bundle(runs: Path, name: str, text: str, age_s: int = 0) -> None:
 
 def test_the_scatter_of_the_blocks_is_read_back_out_of_a_finished_run(tmp_path: Path) -> None:
     bundle(tmp_path, "quick-1", results())
-    seen = known_scatter(tmp_path, "quick", "cost_per_million_good", "local")
+    seen = known_scatter(tmp_path, "quick", "cost_per_million_good", "local", measure_s=3.0)
     assert seen.run == "quick-1"
     assert seen.sd_log == pytest.approx(stdev(LOGS))
 
 
 def test_only_the_curve_that_decides_tells_the_scatter(tmp_path: Path) -> None:
     bundle(tmp_path, "quick-1", results(other=(0.1, 0.9, 0.5)))
-    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local").sd_log == pytest.approx(stdev(LOGS))
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local", measure_s=3.0).sd_log == pytest.approx(
+        stdev(LOGS)
+    )
 
 
 def test_scatter_is_pooled_over_the_levels_and_does_not_come_out_too_small(tmp_path: Path) -> None:
@@ -79,9 +83,15 @@ def test_scatter_is_pooled_over_the_levels_and_does_not_come_out_too_small(tmp_p
     told = []
     for number, run in enumerate(drawn):
         levels = [level(tuple(logs), "aws-fargate-x86", valid=True) for logs in run]
-        found = {"experiment": {"id": "quick"}, "comparisons": levels, "provenance": {"target": "local"}}
+        found = {
+            "experiment": {"id": "quick", "measure_s": 3.0},
+            "comparisons": levels,
+            "provenance": {"target": "local"},
+        }
         bundle(tmp_path / str(number), "run", json.dumps(found))
-        told.append(known_scatter(tmp_path / str(number), "quick", "cost_per_million_good", "local").sd_log)
+        told.append(
+            known_scatter(tmp_path / str(number), "quick", "cost_per_million_good", "local", measure_s=3.0).sd_log
+        )
     assert np.mean(told) == pytest.approx(0.05, rel=0.03)
     within = [np.var(run, axis=1, ddof=1).mean() for run in drawn]
     assert told == pytest.approx(np.sqrt(within))
@@ -100,20 +110,22 @@ def test_the_newest_run_of_the_same_experiment_is_asked(tmp_path: Path) -> None:
     bundle(tmp_path, "old", results(logs=(0.1, 0.9, 0.2)), age_s=60)
     bundle(tmp_path, "new", results())
     bundle(tmp_path, "other", results("threshold-50"), age_s=-60)
-    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local").run == "new"
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local", measure_s=3.0).run == "new"
 
 
 def test_a_run_on_another_target_tells_nothing_of_this_one(tmp_path: Path) -> None:
     bundle(tmp_path, "here", results(), age_s=60)
     bundle(tmp_path, "cluster", results(logs=(0.1, 0.9, 0.2), target="kubernetes"))
-    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local").run == "here"
-    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "kubernetes").run == "cluster"
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "local", measure_s=3.0).run == "here"
+    assert known_scatter(tmp_path, "quick", "cost_per_million_good", "kubernetes", measure_s=3.0).run == "cluster"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"experiment": 3}', results(valid=False), results("x"), "{}"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"experiment": 3}', results(valid=False), results("x"), results(measure_s=20.0), "{}"]
+)
 def test_where_no_run_tells_the_scatter_is_assumed_and_said_to_be(tmp_path: Path, text: str) -> None:
     bundle(tmp_path, "run", text)
-    seen = known_scatter(tmp_path, "quick", "cost_per_million_good", "local")
+    seen = known_scatter(tmp_path, "quick", "cost_per_million_good", "local", measure_s=3.0)
     assert (seen.sd_log, seen.run) == (ASSUMED_SD_LOG, None)
     assert "assumed" in seen.words
 
@@ -128,7 +140,10 @@ def test_a_plan_says_the_ratio_it_can_see_and_what_five_percent_would_take() -> 
     needed = blocks_to_see(math.log(1.05), levels=5, sd_log=0.05)
     assert needed is not None
     assert needed > 4
-    assert f"for 5.0 % over it you need {needed} blocks, {needed} min 0 s: --set blocks.count={needed}" in lines[1]
+    assert (
+        f"for 5.0 % over it you need {needed} blocks, at least {needed} min 0 s: --set blocks.count={needed}"
+        in lines[1]
+    )
 
 
 def test_a_plan_that_sees_five_percent_already_asks_for_nothing() -> None:

@@ -19,6 +19,8 @@ from loadlab.execute.cluster.state import NAMESPACE
 from loadlab.execute.ports import Clock
 from loadlab.execute.processes import Child, ChildProcesses, Command
 
+TOO_MANY = 429
+"""What an API server says that has just been started, or has too much to do: it wants to be asked again."""
 PATIENCE_S = 30.0
 """How long the API server may be away before a run ends."""
 ANSWER_S = 10.0
@@ -106,7 +108,7 @@ class ClusterApi:
             said = answer.read()
         finally:
             connection.close()
-        if answer.status >= 500:
+        if answer.status >= 500 or answer.status == TOO_MANY:
             raise _AwayError(f"status {answer.status}")
         decoded = _decoded(said)
         if answer.status >= 400:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import urllib3
@@ -195,7 +195,13 @@ class KubernetesDeployer:
             labels=self._objects.labels(deployment),
             replicas=self._objects.replicas(deployment),
             annotations=annotations,
+            start_s=next((s.ready_timeout_s for name, s in self._images() if name == deployment), None),
         )
+
+    def _images(self) -> Iterator[tuple[str, ImageService]]:
+        for stack in self._experiment.stacks:
+            if isinstance(stack.service, ImageService):
+                yield object_name(stack.name), stack.service
 
     def _upstream_to_start(self) -> bool:
         if self._experiment.upstream is None:

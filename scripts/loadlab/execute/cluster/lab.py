@@ -91,9 +91,10 @@ def check_own(kubectl: Kubectl, mine: str) -> None:
         raise
     except ClusterError as error:
         raise ClusterError(f"{error}; run `make lab-up`, or set {KUBECONFIG} and {CONTEXT} to a lab") from None
-    if state == "absent":
+    if state in ("absent", "going"):
+        what = "it has no namespace" if state == "absent" else "somebody is removing its namespace"
         context = kubectl.cluster.context
-        raise ClusterError(f"context {context}: it has no namespace {NAMESPACE}: the lab is not up; run `make lab-up`")
+        raise ClusterError(f"context {context}: {what} {NAMESPACE}: the lab is not up; run `make lab-up`")
 
 
 def runs_on_kind(kubectl: Kubectl) -> bool:
@@ -102,8 +103,10 @@ def runs_on_kind(kubectl: Kubectl) -> bool:
     return bool(nodes) and all(one["spec"].get("providerID", "").startswith("kind://") for one in nodes)
 
 
-def cluster_facts(kubectl: Kubectl, *, is_kind: bool, millicores: int, memory: str) -> ClusterFacts:
-    """What the run stands on.
+def cluster_facts(
+    kubectl: Kubectl, *, is_kind: bool, millicores: int, memory: str, workers: int | None = None
+) -> ClusterFacts:
+    """What the run stands on. workers: of Locust.
 
     Raises:
         ClusterError: the API server does not answer, or no node of a role is ready.
@@ -123,6 +126,7 @@ def cluster_facts(kubectl: Kubectl, *, is_kind: bool, millicores: int, memory: s
         nodes=tuple(sorted(nodes, key=lambda node: node.name)),
         cpu_limit_cores=millicores / 1000,
         memory_limit=memory,
+        workers=workers,
     )
 
 

@@ -14,6 +14,8 @@ from loadlab.execute.ports import Clock
 
 POLL_S = 0.1
 TIMEOUT_S = 90.0
+BESIDE_S = 30.0
+"""What a pod needs beside the start of its container: a place, its image, the end of the one before."""
 UNSCHEDULED_S = 15.0
 """How long a pod may find no place: the one whose place it takes is still ending."""
 REPLACED_S = 15.0
@@ -24,12 +26,16 @@ EVENTS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """One Deployment: its name, its pods' labels, and how many of them with which annotations."""
+    """One Deployment: its name, its pods' labels, and how many of them with which annotations.
+
+    start_s: how long its container may take to get ready; None: as long as the base parts say.
+    """
 
     deployment: str
     labels: Mapping[str, str]
     replicas: int
     annotations: Mapping[str, str]
+    start_s: float | None = None
 
 
 class Rollouts:
@@ -74,9 +80,10 @@ class Rollouts:
                 raise DeployError(self._stuck(wanted, pod, why))
             if pod.unschedulable and waited_s > UNSCHEDULED_S:
                 raise DeployError(self._stuck(wanted, pod, f"no node has room: {pod.unschedulable}"))
-        if waited_s > self._timeout_s:
+        timeout_s = self._timeout_s if wanted.start_s is None else max(self._timeout_s, wanted.start_s + BESIDE_S)
+        if waited_s > timeout_s:
             waiting = next((pod for pod in living(pods) if not pod.is_ready), None)
-            why = f"not ready after {self._timeout_s:g} s"
+            why = f"not ready after {timeout_s:g} s"
             raise DeployError(self._stuck(wanted, waiting, why))
 
     def _stuck(self, wanted: Wanted, pod: Pod | None, why: str) -> str:
@@ -86,7 +93,8 @@ class Rollouts:
         events = self._told(lambda: self._events(pod.name))
         log = self._told(lambda: self._log(pod.name))
         return (
-            f"{wanted.deployment}: pod {pod.name}: {why}{events}{log}; mend its image, settings or size, then run again"
+            f"{wanted.deployment}: pod {pod.name}: {why}{events}{log}; mend its image, settings or size (or give "
+            "an image of your own longer: ready_timeout_s of its [[stack]]), then run again"
         )
 
     def _told(self, ask: Callable[[], str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -119,6 +120,8 @@ def _stack_patch(stack: Stack, experiment: Experiment, settings: RunSettings) ->
         container["image"] = stack.service.image
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             container[probe] = {"httpGet": {"path": stack.service.ready_path}}
+        if stack.service.ready_timeout_s is not None:
+            container["startupProbe"]["failureThreshold"] = math.ceil(stack.service.ready_timeout_s)
     return _patch(container, replicas=stack.replicas, run_id=settings.run_id)
 
 

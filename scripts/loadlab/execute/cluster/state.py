@@ -11,6 +11,8 @@ from loadlab.errors import UsageError
 
 KUBECONFIG, CONTEXT = "LAB_KUBECONFIG", "LAB_CONTEXT"
 """Variables that together name a cluster that exists already."""
+WORKERS = "LAB_WORKERS"
+"""Variable that overrides how many Locust workers the lab was raised with."""
 CLUSTER = "loadlab"
 KIND_CONTEXT = f"kind-{CLUSTER}"
 NAMESPACE = "loadlab"

@@ -14,6 +14,7 @@ from loadlab.errors import ClusterError, DeployError, LoadError
 from loadlab.execute.cluster.applied import RunObjects
 from loadlab.execute.cluster.deployer import KubernetesDeployer
 from loadlab.execute.cluster.replica_probe import ReplicaProbe
+from loadlab.execute.cluster.rollout import Rollouts, Wanted
 from loadlab.execute.cluster.spent import Spent
 from loadlab.execute.ports import Isolation
 from loadlab.model.experiment import Experiment, Upstream
@@ -213,12 +214,18 @@ def test_an_image_that_cannot_be_pulled_is_told_with_events_and_log(fake: FakeCl
     deployer.close()
 
 
-def test_an_api_server_that_stays_away_is_one_line_and_one_that_comes_back_is_waited_for(fake: FakeCluster) -> None:
+@pytest.mark.parametrize("status", [503, 429])
+def test_an_api_server_that_stays_away_is_one_line_and_one_that_comes_back_is_waited_for(
+    fake: FakeCluster, status: int
+) -> None:
+    """429 is what one says that was just started, or has too much to do."""
     deployer = _deployer(fake, _experiment())
     deployer.prepare(1)
     away = fake.files.folder / "away"
-    away.touch()
-    with pytest.raises(ClusterError, match=r"API server of kind-loadlab: no answer for 1 s \(status 503\); bring"):
+    away.write_text(str(status))
+    with pytest.raises(
+        ClusterError, match=rf"API server of kind-loadlab: no answer for 1 s \(status {status}\); bring"
+    ):
         deployer.fallen()
     away.unlink()
     assert deployer.fallen() == []
@@ -240,6 +247,19 @@ def test_what_is_applied_says_whose_it_is_and_an_api_server_that_is_away_is_wait
     away.unlink()
     fake.ways.api.apply(one)
     assert len(fake.calls("apply")) == 2
+
+
+def test_an_image_that_asks_for_longer_is_waited_for_as_long_and_half_a_minute_more(fake: FakeCluster) -> None:
+    rollouts = Rollouts(fake.ways.api, fake.ways.kubectl, fake.ways.clock)
+    usual = Wanted(deployment="stack-app", labels={}, replicas=1, annotations={})
+    for wanted, least_s in (
+        (usual, 90.0),
+        (replace(usual, start_s=10.0), 90.0),
+        (replace(usual, start_s=200.0), 230.0),
+    ):
+        rollouts._check(wanted, [], least_s)
+        with pytest.raises(DeployError, match=rf"not ready after {least_s:g} s"):
+            rollouts._check(wanted, [], least_s + 0.1)
 
 
 def test_a_proxy_that_was_killed_is_started_again(fake: FakeCluster) -> None:

@@ -84,6 +84,13 @@ def test_an_image_of_ones_own_brings_port_path_and_environment() -> None:
     assert container["env"][1]["valueFrom"] == {"secretKeyRef": secret}, "a value may be secret, and bundles travel"
 
 
+def test_an_image_that_starts_slowly_gets_the_time_that_it_asks_for() -> None:
+    service = ImageService(image="me/app:1", port=9000, ready_timeout_s=120.5)
+    _, patch = stack_kustomization(Stack(name="app", service=service), EXPERIMENT, SETTINGS)
+    assert _container(patch)["startupProbe"] == {"httpGet": {"path": "/"}, "failureThreshold": 121}
+    assert "failureThreshold" not in _container(patch)["livenessProbe"]
+
+
 def test_upstream_and_locust_get_the_runs_settings() -> None:
     _, upstream = upstream_kustomization(Upstream(quota_rps=5.0), 7, SETTINGS)
     own = replace(SETTINGS, own_locustfile="mine.py")

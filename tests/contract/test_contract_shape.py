@@ -106,8 +106,21 @@ def _statuses(document: dict[str, Any]) -> set[tuple[str, str, frozenset[str]]]:
     }
 
 
-@pytest.mark.parametrize(("path", "flask_status", "fastapi_status"), [("/docs", 404, 200), ("//items", 200, 404)])
+@pytest.mark.parametrize(
+    ("path", "flask_status", "fastapi_status"), [("/docs", 404, 200), ("//items", 200, 404), ("/items%0A", 404, 200)]
+)
 def test_a_listed_difference_is_as_it_is_listed(
     both: tuple[Any, Any], path: str, flask_status: int, fastapi_status: int
 ) -> None:
     assert [service.get(path).status_code for service in both] == [flask_status, fastapi_status]
+
+
+@pytest.mark.parametrize(
+    ("path", "flask_field", "fastapi_field"), [("/items?_schema=1", "", "_schema"), ("/items?%FF=1", "%FF", "\ufffd")]
+)
+def test_odd_names_are_told_as_it_is_listed(
+    both: tuple[Any, Any], path: str, flask_field: str, fastapi_field: str
+) -> None:
+    answers = [service.get(path) for service in both]
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert [answer.json()["error"]["details"][0]["field"] for answer in answers] == [flask_field, fastapi_field]

@@ -234,7 +234,7 @@ def test_a_stack_that_refuses_what_is_beyond_its_limit_stays_ready(start: Callab
     run = start(*_experiment(tmp_path, users="[16]", measure_s=20.0), "--set", limit)
     said = run.output()
     assert run.process.returncode in CONCLUDED, said
-    refused = [window["books"]["failed"] for window in run.windows() if window["stack"] == "fastapi"]
+    refused = [window["load"]["outcomes"].get("503", 0) for window in run.windows() if window["stack"] == "fastapi"]
     assert refused
     assert min(refused) > 0
     assert not [note for window in run.windows() for note in window["notes"] if "unready" in note]

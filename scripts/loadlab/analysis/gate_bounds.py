@@ -16,6 +16,8 @@ class GateBounds:
     """The lag's p99 may reach this share of the measured p99 where that is more than lag_p99_s."""
     lag_p50_s: float = 0.001
     idle_cpu_cores: float = 0.01
+    prometheus_every_s: float | None = None
+    """How often the lab's own Prometheus scrapes both stacks, which the idle one may spend beside that; None: never."""
     schedule_ratio: float = 0.02
     started_ratio: float = 0.99
     """Of the arrivals that an open load plans in a window, so many are begun in it."""

@@ -19,6 +19,8 @@ from loadlab.model.run import Provenance, Window
 from loadlab.stats.histogram import Latencies, decode
 
 DEFAULT_BOUNDS = GateBounds()
+CLUSTER_SCRAPES_EVERY_S = 5.0
+"""As k8s/base/prometheus/prometheus.yml has it for both stacks."""
 _ALWAYS: tuple[Gate, ...] = (
     gates.lag,
     gates.generator_cpu,
@@ -34,8 +36,9 @@ _ALWAYS: tuple[Gate, ...] = (
 
 
 def bounds_of(provenance: Provenance) -> GateBounds:
-    """The bounds of a run: the stated ones, and what its machine was calibrated for."""
-    return replace(DEFAULT_BOUNDS, truthful=provenance.truthful)
+    """The bounds of a run: the stated ones, what its machine was calibrated for, and who else scrapes its stacks."""
+    every_s = CLUSTER_SCRAPES_EVERY_S if provenance.target == "kubernetes" else None
+    return replace(DEFAULT_BOUNDS, truthful=provenance.truthful, prometheus_every_s=every_s)
 
 
 def window_findings(

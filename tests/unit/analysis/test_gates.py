@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
+import yaml
 
-from builders import histogram, make_arrivals, make_experiment, make_open, make_window
+from builders import histogram, make_arrivals, make_experiment, make_open, make_provenance, make_window
 from loadlab.analysis.codes import GATE_CODES, MEANING, RUN_CODES
-from loadlab.analysis.validity import is_valid, unjudged, window_findings
+from loadlab.analysis.gate_bounds import GateBounds
+from loadlab.analysis.gates import idle_stack
+from loadlab.analysis.validity import bounds_of, is_valid, unjudged, window_findings
 from loadlab.execute.prometheus import absent_sample
 from loadlab.model.experiment import ClosedLoad, Experiment, OurService, Upstream, UrlService
 from loadlab.model.result import Finding
 from loadlab.model.run import ResourceSample, TrialBooks, Window
+from loadlab.stats.histogram import decode
 
 EXPERIMENT = make_experiment()
 Change = Callable[[Window], Window]
@@ -216,6 +221,27 @@ def test_a_service_that_has_nothing_to_tell_is_not_asked_for_it() -> None:
     told_once = replace(window, resources=(window.resources[0], make_window().resources[1]))
     (found,) = window_findings(told_once, replace(EXPERIMENT, stacks=tuple(silent)))
     assert (found.code, found.got) == ("resources", "the service's figures at open: not known")
+
+
+@pytest.mark.parametrize(("measure_s", "most_cores"), [(3.0, 0.01 + 0.012 / 3), (8.0, 0.01 + 2 * 0.012 / 8)])
+def test_on_a_cluster_the_idle_stack_may_spend_what_the_labs_prometheus_costs_it(
+    measure_s: float, most_cores: float
+) -> None:
+    """As many scrapes as may fall into the window, at what one of them cost; a pinned run has none."""
+    window = make_window()
+    window = replace(window, scrape_cpu_s=0.012, load=replace(window.load, measure_s=measure_s))
+    here, cluster = (bounds_of(replace(make_provenance(), target=target)) for target in ("local", "kubernetes"))
+
+    def passes(cores: float, bounds: GateBounds) -> bool:
+        return idle_stack(replace(window, idle_cpu_cores=cores), decode(window.load.histogram), bounds) is None
+
+    assert passes(most_cores - 1e-6, cluster)
+    assert not passes(most_cores + 1e-6, cluster)
+    assert not passes(most_cores - 1e-6, here)
+    assert passes(0.0099, here)
+    assert idle_stack(replace(window, idle_cpu_cores=0.011, scrape_cpu_s=None), decode(window.load.histogram), cluster)
+    rules = yaml.safe_load((Path(__file__).parents[3] / "k8s/base/prometheus/prometheus.yml").read_text())
+    assert rules["global"]["scrape_interval"] == f"{cluster.prometheus_every_s:g}s"
 
 
 def test_one_stack_has_no_idle_stack_to_judge() -> None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -131,12 +131,21 @@ def test_a_stack_that_is_full_stays_alive_and_ready_where_probes_ask(
     limits = {"flask_gunicorn": {"SVC_THREADS": 1}, "fastapi_uvicorn": {"SVC_LIMIT_CONCURRENCY": 2}}
     service = launch(stack_name, SVC_METRICS=metrics, **limits[stack_name])
     with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(service.get, "/hold?s=3")
-        _wait_until(lambda: not _answers(service))
+        held = _filled(pool, service)
         assert [_probe(service, path) for path in ("/readyz", "/livez")] == [200, 200]
         assert not held.done()
         assert held.result().status_code == 200
     assert service.get("/readyz").status_code == 200
+
+
+def _filled(pool: ThreadPoolExecutor, service: Any) -> Future[Any]:
+    """A request that has the service to itself; it is sent again where it was refused for one that asks whether so."""
+    for _ in range(20):
+        held = pool.submit(service.get, "/hold?s=3")
+        _wait_until(lambda held=held: held.done() or not _answers(service))  # type: ignore[misc]
+        if not held.done():
+            return held
+    pytest.fail("the service was never full")
 
 
 def _answers(service: Any) -> bool:

@@ -73,31 +73,21 @@ def measure_both_stages(arena: Arena) -> Iterator[Figure]:
 def both_stages_figures(took_s: float, results: Mapping[str, Any]) -> Iterator[Figure]:
     """What a run took that went through both stages, and how wide its bracket is."""
     stages = {int(level["stage"] or 1) for level in results["comparisons"]}
-    lower, upper = results["bracket"]["lower_users"], results["bracket"]["upper_users"]
     name = f"{PLACED}, a level on the threshold"
-    yield Figure(
-        name=name,
-        value=took_s,
-        unit="s",
-        bar=at_most(1200.0),
+    yield _time(
+        name,
+        took_s,
+        results,
         how=f"`loadlab run {PLACED}` at {', '.join(map(str, ON_THE_THRESHOLD))} users, wall time, once",
-        note=_answer(results),
     )
     yield Figure(
-        name=f"{name}: its stages",
+        name=f"{name}, its stages",
         value=float(len(stages)),
         unit="stages",
         bar=at_least(2.0),
         how="stages of which that run has levels",
     )
-    yield Figure(
-        name=f"{name}: width of its bracket",
-        value=upper / lower if lower and upper else None,
-        unit="ratio",
-        bar=at_most(1.5),
-        how="upper over lower end of that run's bracket",
-        note="" if lower and upper else "an end is open",
-    )
+    yield _width(name, results)
 
 
 def placed_figures(took_s: float, results: Mapping[str, Any], grid_s: float) -> Iterator[Figure]:
@@ -105,23 +95,8 @@ def placed_figures(took_s: float, results: Mapping[str, Any], grid_s: float) -> 
 
     grid_s: of the 14-level grid, by its dry run.
     """
-    lower, upper = results["bracket"]["lower_users"], results["bracket"]["upper_users"]
-    yield Figure(
-        name=PLACED,
-        value=took_s,
-        unit="s",
-        bar=at_most(1200.0),
-        how=f"`loadlab run {PLACED}`, wall time from a ready environment, once",
-        note=_answer(results),
-    )
-    yield Figure(
-        name=f"{PLACED}, width of its bracket",
-        value=upper / lower if lower and upper else None,
-        unit="ratio",
-        bar=at_most(1.5),
-        how="upper over lower end of that run's bracket",
-        note="" if lower and upper else "an end is open",
-    )
+    yield _time(PLACED, took_s, results, how=f"`loadlab run {PLACED}`, wall time from a ready environment, once")
+    yield _width(PLACED, results)
     yield Figure(
         name=f"{GRID} as it is over {PLACED}",
         value=grid_s / took_s,
@@ -130,6 +105,22 @@ def placed_figures(took_s: float, results: Mapping[str, Any], grid_s: float) -> 
         how=f"what the 14 levels of {GRID} take at least, by --dry-run, over what that run took",
     )
     yield _conclusive(PLACED, results)
+
+
+def _time(name: str, took_s: float, results: Mapping[str, Any], *, how: str) -> Figure:
+    return Figure(name=name, value=took_s, unit="s", bar=at_most(1200.0), how=how, note=_answer(results))
+
+
+def _width(name: str, results: Mapping[str, Any]) -> Figure:
+    lower, upper = results["bracket"]["lower_users"], results["bracket"]["upper_users"]
+    return Figure(
+        name=f"{name}, width of its bracket",
+        value=upper / lower if lower and upper else None,
+        unit="ratio",
+        bar=at_most(1.5),
+        how="upper over lower end of that run's bracket",
+        note="" if lower and upper else "an end is open",
+    )
 
 
 Planned = Callable[[str, int], Mapping[str, Any]]

@@ -123,7 +123,7 @@ def kubernetes_rig(
     run_id, workers, inputs = store.folder.name, reached.state.workers, _inputs(experiment, layout, reached)
     objects = _rendered(experiment, layout, store, reached, inputs)
     standing = Standing(reached.kubectl, reached.folder)
-    with _alone(reached) as lend_back, _ways(reached, store) as cluster:
+    with _alone(reached) as give_back, _ways(reached, store) as cluster:
         checker = CrossChecker(cluster, store.event)
         deployer = KubernetesDeployer(
             experiment,
@@ -155,7 +155,7 @@ def kubernetes_rig(
         finally:
             checker.close()
             rig.generator.close()
-            _put_back(progress, reached.kubectl, deployer.close, inputs.remove, standing.wake, lend_back)
+            _put_back(progress, reached.kubectl, deployer.close, inputs.remove, standing.wake, give_back)
 
 
 @contextmanager

@@ -320,21 +320,21 @@ def test_a_run_in_a_lab_that_was_applied_by_hand_lets_go_of_it_and_one_in_a_lab_
     lab_up(elsewhere.site, workers=WORKERS)
     mine = Reached(kubectl=elsewhere.site.kubectl(), folder=elsewhere.site.lab, state=STATE, facts=FACTS)
     theirs = replace(mine, kubectl=other.kubectl(), folder=other.lab)
-    with _alone(mine) as lend_back, pytest.raises(AnotherCheckoutError), _alone(theirs):
+    with _alone(mine) as give_back, pytest.raises(AnotherCheckoutError), _alone(theirs):
         pass
-    lend_back()
+    give_back()
     assert whose_namespace(mine.kubectl, elsewhere.site.checkout) == "ours"
     elsewhere.site.kubectl().run("delete", "configmap", "lab-checkout")
-    with _alone(theirs) as lend_back:
+    with _alone(theirs) as give_back:
         assert whose_namespace(theirs.kubectl, other.checkout) == "borrowed"
         with pytest.raises(AnotherCheckoutError), _alone(mine):
             pass
-        lend_back()
+        give_back()
     assert whose_namespace(theirs.kubectl, other.checkout) == "unclaimed"
-    with _alone(theirs) as lend_back:
+    with _alone(theirs) as give_back:
         elsewhere.site.kubectl().run("delete", "configmap", "lab-checkout")
         claim(mine.kubectl, elsewhere.site.checkout)
-        lend_back()
+        give_back()
     assert whose_namespace(mine.kubectl, elsewhere.site.checkout) == "ours", "it was given into other hands meanwhile"
     elsewhere.site.kubectl().run("delete", "configmap", "lab-checkout")
     claim(mine.kubectl, elsewhere.site.checkout, "run")

@@ -209,7 +209,7 @@ def test_a_worker_that_is_deleted_in_a_window_makes_it_invalid_and_the_run_finis
     assert lost or invalid, "the window in which the worker went must not count"
 
 
-def test_arrivals_of_an_open_load_come_as_planned_and_its_books_balance(start: Callable[..., Run]) -> None:
+def test_arrivals_of_an_open_load_come_as_planned_and_its_books_balance(start: Callable[..., Run], lab: Path) -> None:
     """The experiment that is shipped, shorter; each rate is one schedule over however many workers there are."""
     changes = ("load.rate_rps=[20, 40]", 'load.arrivals="constant"', "blocks.count=1", "window.measure_s=4.0")
     run = start("open-objective", "--target", "kubernetes", *(word for one in changes for word in ("--set", one)))
@@ -228,7 +228,9 @@ def test_arrivals_of_an_open_load_come_as_planned_and_its_books_balance(start: C
     assert {level["users"] for level in run.results()["tested"]} == {20, 40}
 
 
-def test_a_stack_that_refuses_what_is_beyond_its_limit_stays_ready(start: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_stack_that_refuses_what_is_beyond_its_limit_stays_ready(
+    start: Callable[..., Run], tmp_path: Path, lab: Path
+) -> None:
     """Refusals are what is measured. Probes come every 5 s and give up after three, so that the window is longer."""
     limit = "stack.fastapi.settings.limit_concurrency=4"
     run = start(*_experiment(tmp_path, users="[16]", measure_s=20.0), "--set", limit)

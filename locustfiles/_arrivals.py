@@ -1,10 +1,10 @@
 """Open arrivals: requests that come when they are due, whether or not earlier ones have been answered.
 
-With --rate-rps above 0 one user of each process leads (`_life.py`): it runs no task, but starts one greenlet for each
-arrival of its share of the schedule (`_schedule.py`), at the arrival's instant, and waits for no answer. An arrival
-is one task of the scenario, done by an idle user of a pool with its connection, or by a new user. Its first request
-is due at the planned instant, further ones when the task asks for them. An arrival for which the cap on arrivals in
-flight leaves no place is dropped and counted.
+With --rate-rps above 0 one user of each process leads (`_life.py`): it runs no task, but hands each arrival of its
+share of the schedule (`_schedule.py`) to a user at the arrival's instant, and waits for no answer. An arrival is one
+task of the scenario, done by an idle user of a pool with its connection, or by a new user (`_crowd.py`). Its first
+request is due at the planned instant, further ones when the task asks for them. An arrival for which the cap on
+arrivals in flight leaves no place is dropped and counted.
 
     locust -f locustfiles/io_bound.py,locustfiles/shapes/open.py --host http://127.0.0.1:8000 --headless \
         --rate-rps 200 --arrivals poisson --lab-seed 7 --open-s 60
@@ -14,8 +14,6 @@ flight leaves no place is dropped and counted.
 
 from __future__ import annotations
 
-import logging
-import traceback
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
@@ -24,16 +22,13 @@ from typing import Any
 import gevent
 from _alarm import Alarm
 from _arrival_tally import DROPPED, STARTED
-from _connections import close_connections
+from _crowd import Carrier, Crowd, report
 from _recorder import Recorder
 from _roster import Roster
 from _schedule import START_LEAD_S, Ledger, Schedule, parse_pattern, share_of
-from gevent import Greenlet, getcurrent
 from locust import SequentialTaskSet, TaskSet
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopUser
-from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING, DefaultTaskSet
-
-logger = logging.getLogger(__name__)
+from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 BREATH = 64
 """A dispatcher that is behind lets others run after so many arrivals."""
@@ -64,62 +59,6 @@ def perform(parent: Any, task: Any, draw: float) -> None:
         inner.on_stop()
 
 
-def report(user: Any, error: Exception) -> None:
-    """What Locust does for a task that raises."""
-    user.environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
-    logger.error("%s\n%s", error, traceback.format_exc())
-
-
-class Crowd:
-    """The users of one process that carry arrivals out: idle ones, by class and host, last used first."""
-
-    def __init__(self, environment: Any, roster: Roster) -> None:
-        self._environment = environment
-        self._roster = roster
-        self._idle: dict[tuple[Any, int], list[Any]] = {}
-        self._all: set[Any] = set()
-
-    def take(self, kind: Any, host: int) -> Any:
-        """An idle user of this class for this host, or a new one."""
-        idle = self._idle.setdefault((kind, host), [])
-        return idle.pop() if idle else self._hire(kind, host)
-
-    def give_back(self, user: Any) -> None:
-        """Its arrival is over."""
-        self._idle[type(user), user.lab_host].append(user)
-
-    def dismiss(self, user: Any) -> None:
-        """It shall do nothing more."""
-        self._all.discard(user)
-        try:
-            if user.lab_began:
-                user.on_stop()
-        except Exception as error:  # noqa: BLE001 - the others shall be ended too
-            report(user, error)
-        finally:
-            close_connections(user)
-
-    def tell_to_stop(self) -> None:
-        """Wake those that wait inside a task."""
-        for user in self._all:
-            if user._state != LOCUST_STATE_STOPPING:
-                user.stop()
-
-    def dissolve(self) -> None:
-        """End all of them."""
-        for user in list(self._all):
-            self.dismiss(user)
-        self._idle.clear()
-
-    def _hire(self, kind: Any, host: int) -> Any:
-        with self._roster.placed_at(host):
-            user = kind(self._environment)
-        user.lab_host, user.lab_began = host, False
-        user._state, user._taskset_instance = LOCUST_STATE_RUNNING, DefaultTaskSet(user)
-        self._all.add(user)
-        return user
-
-
 class Arrivals:
     """The open load of one process, anew with each swarm; does nothing while the load is closed."""
 
@@ -133,7 +72,6 @@ class Arrivals:
         self._start_s = 0.0
         self._share = (0, 1)
         self._cap = 0
-        self._in_flight: set[Greenlet] = set()
         self._kinds: list[Any] = []
         self._weights: list[float] = []
 
@@ -141,7 +79,6 @@ class Arrivals:
         """Listener of test_start on whoever makes load, after the roster's."""
         options, recorder = environment.parsed_options, self._recorder
         self._schedule = self._leader = recorder.ledger = None
-        self._in_flight = set()
         self.active = bool(options.rate_rps)
         start_s = self._start_of(environment)
         if not self.active or start_s is None:
@@ -186,7 +123,7 @@ class Arrivals:
 
     def _dispatch(self, leader: Any, alarm: Alarm) -> None:
         recorder, clock = self._recorder, self._recorder.clock
-        crowd = Crowd(leader.environment, self._roster)
+        crowd = Crowd(leader.environment, self._roster, self._serve)
         try:
             for place, (number, due_s, first, second) in enumerate(self._mine()):
                 while clock() < due_s and leader._state != LOCUST_STATE_STOPPING:
@@ -195,15 +132,14 @@ class Arrivals:
                     gevent.sleep(0)
                 if leader._state == LOCUST_STATE_STOPPING:
                     break
-                if len(self._in_flight) >= self._cap:
+                if len(crowd.in_flight) >= self._cap:
                     recorder.arrivals.extend((due_s, DROPPED))
                     continue
                 recorder.arrivals.extend((due_s, STARTED))
                 self._start(crowd, number, due_s, (first, second))
             crowd.tell_to_stop()
-            gevent.joinall(list(self._in_flight))
+            gevent.joinall([carrier.greenlet for carrier in crowd.in_flight])
         finally:
-            gevent.killall(list(self._in_flight))
             crowd.dissolve()
 
     def _mine(self) -> Iterator[tuple[int, float, float, float]]:
@@ -215,19 +151,17 @@ class Arrivals:
 
     def _start(self, crowd: Crowd, number: int, due_s: float, draws: tuple[float, float]) -> None:
         kind = self._kinds[bisect_right(self._weights, draws[0] * self._weights[-1])]
-        user = crowd.take(kind, number % self._roster.hosts)
-        user.lab_arrival = number
-        greenlet: Greenlet = Greenlet(self._serve, crowd, user, draws[1])
-        self._recorder.due[greenlet] = due_s
-        self._in_flight.add(greenlet)
-        greenlet.start()
+        carrier = crowd.take(kind, number % self._roster.hosts)
+        carrier.user.lab_arrival = number
+        self._recorder.due[carrier.greenlet] = due_s
+        carrier.carry(draws[1])
 
-    def _serve(self, crowd: Crowd, user: Any, draw: float) -> None:
-        me, stays = getcurrent(), False
+    def _serve(self, carrier: Carrier, draw: float) -> bool:
+        user, stays = carrier.user, False
         try:
-            if not user.lab_began:
+            if not carrier.has_begun:
                 user.on_start()
-                user.lab_began = True
+                carrier.has_begun = True
             place = draw * len(user.tasks)
             perform(user, user.tasks[int(place)], place % 1.0)
             stays = True
@@ -236,12 +170,15 @@ class Arrivals:
         except StopUser:
             pass
         except Exception as error:  # noqa: BLE001 - as Locust: a task that raises is logged and the load goes on
-            stays = user.lab_began
+            stays = carrier.has_begun
             report(user, error)
         finally:
-            self._recorder.due.pop(me, None)
-            self._in_flight.discard(me)
-            if stays and user._state != LOCUST_STATE_STOPPING:  # a task may end its own user: self.stop()
-                crowd.give_back(user)
-            else:
-                crowd.dismiss(user)
+            stays = self._end(carrier, stays)
+        return stays
+
+    def _end(self, carrier: Carrier, stays: bool) -> bool:
+        """The arrival is over; whether the user gets another. A task may end its own user: self.stop()."""
+        self._recorder.due.pop(carrier.greenlet, None)
+        stays = stays and carrier.user._state != LOCUST_STATE_STOPPING
+        (carrier.crowd.give_back if stays else carrier.crowd.dismiss)(carrier)
+        return stays

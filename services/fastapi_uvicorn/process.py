@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from svc_common import work
 from svc_common.clients_async import MeteredAsyncUpstream, open_async_upstream
+from svc_common.collector import freeze_imports
 from svc_common.cpu_offload import open_cpu_pool
 from svc_common.loop_lag import watch_loop
 from svc_common.metrics import ServiceMetrics
@@ -44,6 +45,8 @@ async def open_process(settings: Settings, metrics: ServiceMetrics | None) -> As
     cpu_pool = open_cpu_pool(settings.cpu_mode)
     lag = None if metrics is None else metrics.loop_lag
     watch = None if lag is None else asyncio.create_task(watch_loop(lag), name="loop-lag")
+    if settings.gc_freeze:
+        freeze_imports()
     try:
         yield ServiceProcess(upstream=upstream, cpu_pool=cpu_pool)
     finally:

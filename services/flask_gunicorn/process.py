@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from svc_common import work
 from svc_common.clients_sync import MeteredUpstream, upstream_opener
+from svc_common.collector import freeze_imports
 from svc_common.cpu_offload import open_cpu_pool
 from svc_common.metrics import ServiceMetrics
 from svc_common.outbound import describe
@@ -47,6 +48,9 @@ def process_opener(settings: Settings, metrics: ServiceMetrics | None) -> Callab
     def open_process(is_stopping: Callable[[], bool]) -> WorkerProcess:
         logger.info(describe(settings))
         upstream = open_upstream(None if metrics is None else metrics.upstream)
-        return WorkerProcess(upstream=upstream, cpu_pool=open_cpu_pool(settings.cpu_mode), is_stopping=is_stopping)
+        process = WorkerProcess(upstream=upstream, cpu_pool=open_cpu_pool(settings.cpu_mode), is_stopping=is_stopping)
+        if settings.gc_freeze:
+            freeze_imports(is_forked=settings.preload)
+        return process
 
     return open_process

@@ -8,6 +8,7 @@ import sys
 
 import uvicorn
 
+from svc_common.collector import freeze_imports
 from svc_common.environment import exit_on_settings_error
 from svc_common.listening import check_address
 from upstream.app import UpstreamApp
@@ -26,8 +27,10 @@ def main() -> None:
         check_address(settings.host, settings.port, prefix="UPSTREAM_")
     # uvicorn stops in order at SIGTERM and then raises the signal again, for the handler it found.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    app = UpstreamApp(settings)
+    freeze_imports()
     uvicorn.run(
-        UpstreamApp(settings),
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",

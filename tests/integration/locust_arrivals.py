@@ -19,6 +19,7 @@ from _arrivals import Arrivals, deal_starts, perform
 from _graceful import wake_to_stop
 from _recorder import Recorder
 from _roster import Roster
+from gevent import getcurrent
 from gevent.event import Event
 from locust import SequentialTaskSet, TaskSet, User, task
 from locust.env import Environment
@@ -227,3 +228,51 @@ def test_a_nested_task_set_does_one_of_its_tasks_and_a_sequence_all_of_them() ->
     for draw in (0.1, 0.5, 0.9):
         perform(user, Nest, draw)
     assert heard == ["in", "low", "out", "in", "high", "out", "in", "first", "second", "out"]
+
+
+def test_a_user_keeps_its_greenlet_from_one_arrival_to_the_next(
+    play: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes: dict[Visitor, set[Any]] = {}
+    monkeypatch.setattr(Visitor, "visit", lambda user: homes.setdefault(user, set()).add(getcurrent()))
+    monkeypatch.setattr(Visitor, "tasks", [Visitor.visit])
+    stage = play(in_flight_max=3)
+    until(lambda: stage.fates.count(STARTED) >= 50, "arrivals")
+    stage.stop()
+    assert {len(greenlets) for greenlets in homes.values()} == {1}
+    assert len({greenlet for greenlets in homes.values() for greenlet in greenlets}) == len(homes)
+    assert all(greenlet.dead for greenlets in homes.values() for greenlet in greenlets)
+
+
+def test_a_leader_that_is_killed_takes_every_arrival_with_it(play: Callable[..., Stage]) -> None:
+    """Three are under way, and nobody answers: they end undone, their users once and for all."""
+    stage = play(in_flight_max=3)
+    until(lambda: len(stage.fates) >= 10, "arrivals")
+    stage.greenlet.kill(timeout=PATIENCE_S)
+    assert stage.greenlet.dead
+    assert len(Visitor.made) == 3
+    assert sorted(map(id, Visitor.stopped)) == sorted(map(id, Visitor.made))
+    Visitor.gate.set()
+    gevent.sleep(0.01)
+    assert Visitor.done == []
+    assert not stage.recorder.due
+
+
+def test_an_arrival_that_outlives_its_swarm_stays_out_of_the_next_one(play: Callable[..., Stage]) -> None:
+    """The load begins anew while a visit of the one before is under way: its user ends, and serves nobody else."""
+    stage = play(in_flight_max=1)
+    until(lambda: len(Visitor.made) == 1, "an arrival")
+    stage.arrivals.begin(stage.environment)
+    second = SimpleNamespace(environment=stage.environment, _state=None)
+    leading = gevent.spawn(stage.arrivals.lead, second)
+    until(lambda: len(Visitor.made) == 2, "an arrival of the second load")
+    stopping = gevent.spawn(stage.stop)
+    gevent.sleep(0.01)
+    Visitor.gate.set()
+    stopping.get()
+    assert Visitor.stopped == [Visitor.made[0]]
+    until(lambda: Visitor.done.count(Visitor.made[1]) > 5, "more arrivals of the second")
+    assert Visitor.done.count(Visitor.made[0]) == 1
+    wake_to_stop(lambda *_: False)(second)
+    leading.join(PATIENCE_S)
+    assert leading.dead

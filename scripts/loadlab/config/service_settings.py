@@ -24,6 +24,7 @@ _COMMON: Mapping[str, Reader[SettingValue]] = {
     "client_max_connections": integer(1, 100_000),
     "client_timeout_s": number("0.001", "3600"),
     "cpu_mode": choice(("inline", "thread", "process")),
+    "gc_freeze": flag,
     "graceful_timeout_s": integer(1, 3_600),
     "injected_service_ratio": number("0", "10"),
     "keepalive_s": integer(1, 3_600),

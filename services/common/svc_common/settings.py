@@ -33,7 +33,8 @@ class Settings:
 
     `threads` is the number of request slots of one sync worker; for the async stack it is the size of the
     pool that takes offloaded work. `client_max_connections` is per process. `limit_concurrency` None means
-    no limit. `injected_service_ratio` makes every request take so much longer (a control, see
+    no limit. `gc_freeze` keeps the garbage collector off what was imported (`svc_common.collector`).
+    `injected_service_ratio` makes every request take so much longer (a control, see
     `svc_common.injection`). `api_key` and `jwt_secret` are None unless set, and set whenever `auth` needs them.
     """
 
@@ -59,6 +60,7 @@ class Settings:
     keepalive_s: int
     graceful_timeout_s: int
     cpu_mode: CpuMode
+    gc_freeze: bool
     injected_service_ratio: float
     log_level: str
 
@@ -102,6 +104,7 @@ class Settings:
             keepalive_s=reader.integer("KEEPALIVE_S", 75, low=1, high=3_600),
             graceful_timeout_s=reader.integer("GRACEFUL_TIMEOUT_S", 30, low=1, high=3_600),
             cpu_mode=cast(CpuMode, reader.choice("CPU_MODE", "inline", ("inline", "thread", "process"))),
+            gc_freeze=reader.flag("GC_FREEZE", True),
             injected_service_ratio=reader.number("INJECTED_SERVICE_RATIO", 0.0, low=0.0, high=10.0),
             log_level=reader.choice("LOG_LEVEL", "info", _LOG_LEVELS),
         )

@@ -161,6 +161,7 @@ def test_the_settings_known_here_are_those_of_the_services() -> None:
         ("limit_concurrency", [0, 1, 1_000_000, 1_000_001]),
         ("reuse_port", [True, False, "yes"]),
         ("preload", [True, False, "yes"]),
+        ("gc_freeze", [True, False, "yes"]),
     ],
 )
 def test_a_setting_is_taken_here_where_the_service_takes_it(

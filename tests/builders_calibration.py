@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,14 @@ from loadlab.model.calibration import (
 )
 from loadlab.model.run import ArrivalWindow
 
-IDENTITY = {"machine": "machine-a", "kernel": "6.1", "cores": "0-1", "python": "3.11.7", "locust": "2.47.0"}
+IDENTITY = {
+    "machine": "machine-a",
+    "kernel": "6.1",
+    "cores": "0-1",
+    "python": "3.11.7",
+    "locust": "2.47.0",
+    "generator": "3f2a",
+}
 OPENED_S = 1000.0
 EARLIER_S = 0.5
 """The window of an open step opens so much earlier, so that what is sent late in it was intended in it too."""
@@ -48,8 +56,8 @@ def make_order(
     )
 
 
-def make_open_order(*, purpose: Purpose = "pace", delay_s: float = 0.01, rate_rps: int = 500) -> Order:
-    """An open step of two seconds."""
+def make_open_order(*, purpose: Purpose = "pace", delay_s: float = 0.01, rate_rps: int = 607) -> Order:
+    """An open step of two seconds; at this rate ``make_logs`` has 1 200 requests of 10 ms in it."""
     closed = make_order(purpose=purpose, delay_s=delay_s, users=0)
     return replace(closed, id=f"{purpose}-{rate_rps}", rate_rps=rate_rps, pattern="constant")
 
@@ -61,7 +69,8 @@ def make_logs(truth_s: Sequence[float], extra_s: Sequence[float], *, measure_s: 
     arrival and the rest after the departure.
     """
     count = len(truth_s)
-    sends_s = OPENED_S + np.arange(count) * (measure_s - max(truth_s) - max(extra_s) - 0.01) / count
+    per_s = math.ceil(count / (measure_s - max(truth_s) - max(extra_s) - 0.01))
+    sends_s = OPENED_S + np.arange(count) / per_s
     truth, extra = np.array(truth_s), np.array(extra_s)
     ends_s = sends_s + truth + extra
     arrivals_ns = np.round((sends_s + extra / 4) * 1e9).astype(np.int64)
@@ -161,6 +170,7 @@ def make_open_step(
         recorded=recorded,
         errors=error,
         dispatch_lag=lag,
+        off_schedule_s=0.0,
     )
     step = make_step(purpose=purpose, delivered_rps=delivered_rps, faults=faults)
     order = make_open_order(purpose=purpose, rate_rps=rate_rps)

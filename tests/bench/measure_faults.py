@@ -12,6 +12,8 @@ from bench.figures import Figure, at_least, at_most
 CASES, SHORT_CASES = 300, 3
 CASE_TIMEOUT_S = 120.0
 """Of each case, all of them one after another; three go at once."""
+DECIDED_LEAST = 0.25
+"""Of the cases: with fewer, that no verdict was false would say little."""
 BOOKS = re.compile(
     r"^faults: (\d+) cases, (\d+) struck, (\d+) windows .*?, (\d+) requests in them, (\d+) lost by the books; (\d+) "
     r"runs have an end of their bracket; (\d+) windows had no books",
@@ -74,6 +76,7 @@ def fault_figures(told: str, cases: int) -> Iterator[Figure]:
         name="fault cases with a verdict that could be false",
         value=decided / cases,
         unit="share",
+        bar=at_least(DECIDED_LEAST),
         how="runs that end with an end of their bracket; the others are inconclusive, and nothing speaks against that",
     )
     yield Figure(

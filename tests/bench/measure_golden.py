@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from bench.arena import Arena, MeasureError
 from bench.figures import Figure, at_most
+from loadlab.analysis.calibration_open import OFF_SCHEDULE_S
 from loadlab.model.calibration import OpenFigures, Order, Quantiles, Step
 from loadlab.pipeline.calibrate import Bench, open_bench
 from loadlab.pipeline.layout import Layout
@@ -74,10 +75,22 @@ def _order(case: _Case) -> Order:
 
 
 def _without_loss(step: Step, what: str) -> Step:
-    """Raises MeasureError where requests failed, were dropped, or are in one log only: there is no truth of these."""
-    if step.unmatched or step.failed or (step.open is not None and step.open.dropped):
-        raise MeasureError(f"golden: {what}: {step.faults[0]}")
+    """Raises MeasureError where requests failed, were dropped, or are in one log only: there is no truth of these.
+
+    Nor is there one of response times whose intended starts are not the schedule's.
+    """
+    if (
+        step.unmatched
+        or step.failed
+        or (step.open is not None and (step.open.dropped or not keeps_schedule(step.open)))
+    ):
+        raise MeasureError(f"golden: {what}: {step.faults[0] if step.faults else 'no arrivals of its schedule'}")
     return step
+
+
+def keeps_schedule(figures: OpenFigures) -> bool:
+    """Whether arrivals were intended when their schedule has them, and not when the generator came to them."""
+    return figures.off_schedule_s is not None and figures.off_schedule_s <= OFF_SCHEDULE_S
 
 
 def golden_lateness(steps: Sequence[Step]) -> Figure:
@@ -136,7 +149,10 @@ def _note(step: Step, name: str, late_us: float) -> str:
 
 
 def _stall(bench: Bench, arena: Arena) -> Iterator[Figure]:
-    """A closed loop does not see the stall in its percentiles; what it records of it must be the truth all the same."""
+    """A closed loop sees the stall in p99.9 alone; what it records of it must be the truth all the same.
+
+    Of 12 000 requests each freeze hits ten: 0.25 % of them, so that p99.9 stands in it and is told (10 000 requests).
+    """
     periods = arena.pick(3, 1)
     order = Order(
         id="bench-stall-closed",
@@ -145,10 +161,10 @@ def _stall(bench: Bench, arena: Arena) -> Iterator[Figure]:
         users=10,
         measure_s=periods * STALL_PERIOD_S,
         settle_s=4.0,
-        think_s=0.092,
+        think_s=0.042,
     )
     step = _without_loss(bench.measure(order, STALL), "closed stall")
-    for name in ("p95", "p99"):
+    for name in ("p95", "p99", *([] if arena.quick else ["p999"])):
         yield _ratio(f"stall, closed: service time {name}", step.truth, step.recorded, name, STALL)
 
 

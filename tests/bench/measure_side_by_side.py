@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from bench.arena import CHILDREN, Arena, MeasureError, last_line, run
 from bench.figures import Figure, at_least
+from bench.measure_golden import keeps_schedule
 from loadlab.analysis.calibration_logs import ARRIVAL_NS, DEPARTURE_NS, quantiles
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.golden import Golden
@@ -70,7 +71,7 @@ def _ours(arena: Arena, case: _Case, measure_s: float) -> Step:
     )
     with open_bench(Layout(root=arena.root, runs=arena.folder)) as bench:
         step = bench.measure(order, case.program)
-    if step.open is None or step.unmatched or step.failed or step.open.dropped:
+    if step.open is None or step.unmatched or step.failed or step.open.dropped or not keeps_schedule(step.open):
         raise MeasureError(f"side by side, {case.name}: {step.faults[0]}")
     return step
 

@@ -46,6 +46,8 @@ Of two runs at once one has its stack on the first core and one on the last, whe
 """
 
 
+TRUE_UNDER, TRUE_OVER = 2, 8
+"""The only levels of the experiment: the first is under the margin, the second over it."""
 MILESTONES = ("run_started", "block_started", "window_finished", "block_spent", "block_finished", "run_finished")
 
 

@@ -66,7 +66,7 @@ def judge_step(order: Order, logs: StepLogs) -> Step:
         generator_cpu_ratio=health.cpu_cores / health.cores,
         lag_p99_s=health.lag_p99_s,
         faults=(),
-        open=None if arrivals is None else open_figures(logs, whole, arrivals),
+        open=None if arrivals is None else open_figures(order, logs, whole, arrivals),
     )
     return replace(step, faults=tuple(_faults(step, logs.window)))
 

@@ -1,7 +1,7 @@
 """An open step against the golden log: arrivals begun of those planned, and response times from the intended start.
 
-The truth of a response time is the departure by the golden log less the intended start by the schedule. Times of the
-schedule are the generator's own, but they were fixed before any request was sent.
+The truth of a response time is the departure by the golden log less the intended start. That is what the generator
+noted, so it is held against the schedule as it is defined (``stats/schedule.py``); the generator has code of its own.
 """
 
 from __future__ import annotations
@@ -20,31 +20,45 @@ from loadlab.analysis.calibration_logs import (
     quantiles,
     reported,
 )
-from loadlab.model.calibration import OpenFigures
+from loadlab.model.calibration import OpenFigures, Order
 from loadlab.model.run import ArrivalWindow
-from loadlab.units import format_count, format_percent
+from loadlab.stats.schedule import due_s
+from loadlab.units import format_count, format_percent, format_s
 
 STARTED_LEAST_RATIO = 0.99
 """As the runs' gate ``schedule`` has it."""
+OFF_SCHEDULE_S = 0.001
+"""What the offsets between the clocks of workers may be off by."""
 EDGE = 2
 """Arrivals at both edges of the window that the two clocks it is told on may put on different sides."""
 
 
-def open_figures(logs: StepLogs, found: Joined, arrivals: ArrivalWindow) -> OpenFigures:
+def open_figures(order: Order, logs: StepLogs, found: Joined, arrivals: ArrivalWindow) -> OpenFigures:
     """found: of the whole step, so that requests which end after the window count among those that arrived."""
     inside = found.ended_in(logs.opened_s, logs.closed_s)
-    intended_s, due_s = inside.requests[:, INTENDED_S], found.requests[:, INTENDED_S]
+    intended_s, all_s = inside.requests[:, INTENDED_S], found.requests[:, INTENDED_S]
     truth_s = inside.golden[:, DEPARTURE_NS] / 1e9 - intended_s
     return OpenFigures(
         planned=arrivals.planned,
         started=arrivals.started,
         dropped=arrivals.dropped,
-        arrived=int(np.count_nonzero((due_s >= logs.opened_s) & (due_s < logs.closed_s))),
+        arrived=int(np.count_nonzero((all_s >= logs.opened_s) & (all_s < logs.closed_s))),
         truth=quantiles(truth_s),
         recorded=reported(arrivals.response_histogram),
         errors=quantiles(inside.requests[:, END_S] - intended_s - truth_s),
         dispatch_lag=quantiles(inside.requests[:, SEND_S] - intended_s),
+        off_schedule_s=None if arrivals.dropped else _off_schedule_s(order, logs),
     )
+
+
+def _off_schedule_s(order: Order, logs: StepLogs) -> float | None:
+    """Of all arrivals up to the end of the window, in order; workers share one schedule. None without arrivals."""
+    intended_s = np.sort(logs.requests[:, INTENDED_S])
+    intended_s = intended_s[intended_s < logs.closed_s]
+    if order.rate_rps is None or not len(intended_s):
+        return None
+    off_s = intended_s - due_s(order.pattern, rate_rps=order.rate_rps, seed=order.seed, count=len(intended_s))
+    return float(np.abs(off_s - np.median(off_s)).max())
 
 
 def open_faults(figures: OpenFigures | None) -> Iterator[str]:
@@ -52,6 +66,11 @@ def open_faults(figures: OpenFigures | None) -> Iterator[str]:
     if figures is None:
         yield "the window counted no arrivals of an open load"
         return
+    if figures.off_schedule_s is not None and figures.off_schedule_s > OFF_SCHEDULE_S:
+        yield (
+            f"intended starts are up to {format_s(figures.off_schedule_s)} off the schedule, at most "
+            f"{format_s(OFF_SCHEDULE_S)} expected"
+        )
     planned, started, dropped = figures.planned, figures.started, figures.dropped
     if started < STARTED_LEAST_RATIO * planned or dropped:
         yield (

@@ -17,6 +17,7 @@ _NAMES = {
     "kernel": "kernel",
     "cores": "cores",
     "python": "Python",
+    "generator": "locustfiles",
 }
 
 

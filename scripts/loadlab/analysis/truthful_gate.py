@@ -14,13 +14,15 @@ from loadlab.units import format_count
 def beyond_calibration(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
     """Rate and requests in flight are within what the generator was found truthful at; nothing without calibration.
 
-    A run whose generator has fewer cores than it was calibrated with is held to its share.
+    A run whose generator has fewer cores than it was calibrated with is held to its share. Its rate is what it sent, or
+    what ended where that is more: a service that falls behind ends less.
     """
     truthful, load = bounds.truthful, window.load
     if truthful is None:
         return None
     share = min(1.0, load.health.cores / truthful.generators)
-    rate_rps = (load.ok + load.failed) / load.measure_s
+    begun = load.arrivals.started if load.arrivals else 0
+    rate_rps = max(load.ok + load.failed, load.sent, begun) / load.measure_s
     return _beyond(window, _part(truthful.rate_rps, share), rate_rps, "requests a second") or _beyond(
         window, _part(truthful.users, share), load.health.in_flight_max, "requests in flight"
     )

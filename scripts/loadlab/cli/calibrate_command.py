@@ -33,7 +33,7 @@ def calibrate_command(*, show: bool, as_json: bool) -> None:
         found = _known(layout) if show else calibrate(layout, lambda line: typer.echo(f"calibrate: {line}", err=True))
     except KeyboardInterrupt:
         raise Interrupted("calibrate: interrupted; the calibration that was there stays as it was") from None
-    says = standing(found, identity(Machine()), SystemClock().unix_s())
+    says = standing(found, identity(Machine(), layout.root), SystemClock().unix_s())
     is_void = show and says.truthful is None
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -12,12 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from loadlab.errors import BundleError
 from loadlab.execute.durable import write_whole, writing
-from loadlab.execute.machine import Machine
+from loadlab.execute.machine import Machine, files_sha256
 from loadlab.model.calibration import Calibration
 
 NAME = "calibration.json"
 FORMAT = 3
 """1 had its rates from closed loops; in 2 an answer ended when the generator read it."""
+GENERATOR = ("locustfiles/_*.py",)
+"""What makes and records the load, whatever the scenario."""
+GENERATOR_DIGITS = 12
 PACKAGES = ("locust", "gevent", "geventhttpclient", "numpy", "loadlab")
 """Whose versions a calibration is only good for."""
 
@@ -30,14 +33,15 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path(environ.get("HOME", "/")) / ".local" / "state") / "loadlab"
 
 
-def identity(machine: Machine) -> Mapping[str, str]:
-    """What must not change for a calibration to hold."""
+def identity(machine: Machine, root: Path) -> Mapping[str, str]:
+    """What must not change for a calibration to hold. root: of the checkout, whose generator it is."""
     facts = machine.facts()
     return {
         "machine": machine.machine_id(),
         "kernel": str(facts["kernel"]),
         "cores": str(facts["cores_allowed"]),
         "python": str(facts["python"]),
+        "generator": files_sha256(root, GENERATOR)[:GENERATOR_DIGITS],
         **{name: version(name) for name in PACKAGES},
     }
 

@@ -82,7 +82,7 @@ def run_checks(
         check_open_files(*resource.getrlimit(resource.RLIMIT_NOFILE)),
         check_ports(seen),
         check_packages(root / "requirements.lock", package_versions()),
-        check_calibration(standing(read_calibration(state), identity(seen), time.time())),
+        check_calibration(standing(read_calibration(state), identity(seen, root), time.time())),
     ]
 
 

@@ -11,7 +11,7 @@ import platform
 import re
 import resource
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -170,8 +170,13 @@ def measuring_sha256(root: Path) -> str:
     Services, locustfiles, the manifests of both, and of the engine what executes, orders and designs; what looks after
     the lab, judges and reports may change.
     """
+    return files_sha256(root, MEASURING)
+
+
+def files_sha256(root: Path, patterns: Iterable[str]) -> str:
+    """Of the sources below ``root`` that the glob patterns name, by name and content."""
     digest = hashlib.sha256()
-    found = {path for pattern in MEASURING for path in root.glob(pattern) if path.suffix in SOURCES and path.is_file()}
+    found = {path for pattern in patterns for path in root.glob(pattern) if path.suffix in SOURCES and path.is_file()}
     for path in sorted(found):
         digest.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(root)}\n".encode())
     return digest.hexdigest()

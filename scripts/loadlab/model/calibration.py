@@ -14,7 +14,8 @@ class Order:
     """One step to be measured: a load against a golden server of constant delay.
 
     users: of a closed load; 0 where it is open. rate_rps: requests a second of an open one, None where it is closed;
-    pattern: how they arrive. generators: Locust workers that share the load. settle_s: load before the window.
+    pattern: how they arrive, seed: of their schedule. generators: Locust workers that share the load. settle_s: load
+    before the window.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Order:
     generators: int = 1
     rate_rps: int | None = None
     pattern: str = "poisson"
+    seed: int = 20261126
 
     @property
     def size(self) -> int:
@@ -51,7 +53,8 @@ class OpenFigures:
     planned, started, dropped: arrivals of the window, as a run counts them. arrived: requests in the golden log that
     were intended in the window. Of the requests that ended in it: truth is the departure by the golden log less the
     intended start, recorded the response time as a run would report it, errors recorded less truth of the single
-    requests, dispatch_lag the send less the intended start, which is the generator's part of both.
+    requests, dispatch_lag the send less the intended start, which is the generator's part of both. off_schedule_s: how
+    far intended starts are off the schedule at most, but for an offset that they share; None where some were dropped.
     """
 
     planned: int
@@ -62,6 +65,7 @@ class OpenFigures:
     recorded: Quantiles
     errors: Quantiles
     dispatch_lag: Quantiles
+    off_schedule_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,7 +35,6 @@ WATCH_MS = "20"
 """The golden server has its core alone: it need not sleep between requests and be woken by each."""
 TRIES = 2
 """A step in which the generator was not truthful is measured once more: something else may have disturbed it."""
-SEED = 20261126
 IN_FLIGHT_MAX = 2000
 """Of an open step, as a run has it unless it says otherwise."""
 
@@ -111,7 +110,7 @@ class Bench:
             users=order.users,
             think_s=order.think_s,
             phase_s=order.delay_s + order.think_s,
-            seed=SEED,
+            seed=order.seed,
             good_within_s=60.0,
             arrivals=_arrivals(order),
         )
@@ -174,7 +173,14 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
         quality = _core_quality(cores)
         climb = Climb(bench, say, len(cores.rest))
         steps = climb.all()
-    found = _sum_up(steps, quality, climb.doubling, generators=len(cores.rest), took_s=clock.monotonic_s() - began_s)
+    found = _sum_up(
+        steps,
+        quality,
+        climb.doubling,
+        made_with=identity(Machine(), layout.root),
+        generators=len(cores.rest),
+        took_s=clock.monotonic_s() - began_s,
+    )
     write_calibration(layout.state, found)
     return found
 
@@ -244,6 +250,7 @@ def _sum_up(
     cores: tuple[CoreQuality, ...],
     doubling: Doubling | None,
     *,
+    made_with: Mapping[str, str],
     generators: int,
     took_s: float,
 ) -> Calibration:
@@ -252,7 +259,7 @@ def _sum_up(
     return Calibration(
         made_unix_s=SystemClock().unix_s(),
         took_s=took_s,
-        identity=identity(Machine()),
+        identity=made_with,
         generator_cores=generators,
         cores=cores,
         steps=tuple(steps),

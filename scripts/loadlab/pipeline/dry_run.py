@@ -18,9 +18,10 @@ from loadlab.pipeline.duration import least_s, plan_before_demands
 from loadlab.pipeline.kubernetes_rig import reach
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.local_rig import cores_for, sharing
-from loadlab.pipeline.outlook import known_scatter, outlook
+from loadlab.pipeline.outlook import outlook
 from loadlab.pipeline.preflight import local_findings
 from loadlab.pipeline.run import Request, check_target
+from loadlab.pipeline.scatter import known_scatter
 from loadlab.units import format_s, one_line
 
 
@@ -205,9 +206,7 @@ def _outlook(experiment: Experiment, plan: Plan, target: str, layout: Layout) ->
             rule,
             blocks=len(plan.blocks),
             levels=len(plan.levels),
-            scatter=known_scatter(
-                layout.runs, experiment.id, rule.statistic, target, measure_s=experiment.window.measure_s
-            ),
+            scatter=known_scatter(layout.runs, experiment, target),
             seconds_of=lambda blocks: least_s(experiment, plan_before_demands(experiment, blocks)),
         )
     )

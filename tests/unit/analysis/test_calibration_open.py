@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from _schedule import Schedule, parse_pattern
 
 from builders_calibration import OPENED_S, make_logs, make_open_logs, make_open_order, make_open_step
 from loadlab.analysis.calibration import judge_step, reach
+from loadlab.analysis.calibration_logs import INTENDED_S
 from loadlab.model.calibration import OpenFigures, Reach, Step
+from loadlab.stats.schedule import due_s
 
 COUNT = 1200
 
@@ -28,6 +32,41 @@ def test_the_truth_of_a_response_time_is_the_departure_less_the_intended_start()
     assert found.errors.p50_s == pytest.approx(0.00006, abs=1e-6)
     assert found.dispatch_lag.p99_s == pytest.approx(0.003, abs=1e-6)
     assert step.truth.p50_s == pytest.approx(0.01, abs=1e-8), "service time knows nothing of the lag"
+
+
+def test_a_start_that_was_intended_when_the_generator_came_to_it_is_found() -> None:
+    """For half a second it did nothing, and then said that the requests of that time were due when it sent them."""
+    logs = make_open_logs(make_logs([0.01] * COUNT, [0.0] * COUNT), [0.0] * COUNT)
+    assert judged(judge_step(make_open_order(), logs)).off_schedule_s == pytest.approx(0.0, abs=1e-9)
+    moved = logs.requests.copy()
+    stalled = (moved[:, INTENDED_S] > OPENED_S + 0.5) & (moved[:, INTENDED_S] < OPENED_S + 1.0)
+    moved[stalled, INTENDED_S] = OPENED_S + 1.0
+    step = judge_step(make_open_order(), replace(logs, requests=moved))
+    assert judged(step).off_schedule_s == pytest.approx(0.5, rel=0.01)
+    assert any("intended starts are up to" in fault for fault in step.faults)
+
+
+def test_of_a_load_with_dropped_arrivals_no_schedule_is_known() -> None:
+    plain = make_logs([0.01] * COUNT, [0.0] * COUNT)
+    step = judge_step(make_open_order(), make_open_logs(plain, [0.0] * COUNT, dropped=1))
+    assert judged(step).off_schedule_s is None
+
+
+@pytest.mark.parametrize("pattern", ["constant", "poisson"])
+def test_the_schedule_is_that_which_the_generator_sends(pattern: str) -> None:
+    """Over several of its chunks."""
+    mine = due_s(pattern, rate_rps=250.0, seed=7, count=10_000)
+    theirs = []
+    for share in Schedule(rate_rps=250.0, pattern=parse_pattern(pattern), seed=7).share(0, 1):
+        theirs += share.due_s.tolist()
+        if len(theirs) >= 10_000:
+            break
+    assert mine == pytest.approx(np.array(theirs[:10_000]), abs=1e-9)
+
+
+def test_a_schedule_with_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected constant or poisson"):
+        due_s("steps(1@0s, 2@1s)", rate_rps=10.0, seed=1, count=3)
 
 
 def test_a_response_that_was_recorded_from_the_send_is_not_truthful() -> None:

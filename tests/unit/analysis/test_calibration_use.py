@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import UNIX_S, make_experiment, make_provenance, make_window
+from builders import UNIX_S, make_arrivals, make_experiment, make_provenance, make_window
 from builders_calibration import IDENTITY, make_calibration
 from loadlab.analysis.calibration_use import DAY_S, HOLDS_DAYS, is_uncalibrated, standing
 from loadlab.analysis.validity import bounds_of, window_findings
@@ -84,6 +84,18 @@ def test_a_generator_with_fewer_cores_is_held_to_its_share() -> None:
     alike = TruthfulRange(made_unix_s=UNIX_S, generators=1, rate_rps=reach, users=reach)
     assert _codes(make_window(), alike) == []
     assert _codes(make_window(), replace(alike, generators=4)) == [("beyond_calibration", "invalid")]
+
+
+def test_what_a_generator_began_counts_where_the_service_ends_less() -> None:
+    """40 requests end in the second; 60 were sent, or 60 arrivals begun."""
+    reach, enough = Reach(most=50.0, beyond=70.0), Reach(most=1e3, beyond=None)
+    truthful = TruthfulRange(made_unix_s=UNIX_S, generators=1, rate_rps=reach, users=enough)
+    window = make_window()
+    assert _codes(window, truthful) == []
+    sent = replace(window, load=replace(window.load, sent=60))
+    assert ("beyond_calibration", "invalid") in _codes(sent, truthful)
+    begun = replace(window, load=replace(window.load, arrivals=make_arrivals(window.load, planned=60)))
+    assert ("beyond_calibration", "invalid") in _codes(begun, truthful)
 
 
 def test_nothing_is_judged_by_a_calibration_that_there_is_not() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from builders import make_arrivals, make_provenance, make_window
 from loadlab.analysis.generator_part import read_findings, share_findings
+from loadlab.model.calibration import Reach, TruthfulRange
 from loadlab.model.run import RunData, Window
 
 RUN = RunData(run_id="unit-run", windows=(), demands=(), provenance=make_provenance(), complete=True)
@@ -34,6 +35,20 @@ def test_answers_that_are_timed_by_their_read_are_told_and_worse_where_one_stack
     windows = [with_ends_read(stack, read) for stack, reads in (("pool", pool), ("loop", loop)) for read in reads]
     found = read_findings(replace(RUN, windows=tuple(windows)))
     assert [(one.code, one.level, one.got) for one in found] == ([("ends_read", level, got)] if level else [])
+
+
+@pytest.mark.parametrize(("read", "level"), [(0, None), (1, "info"), (2, "warning"), (40, "warning")])
+def test_of_answers_that_no_calibration_is_of_a_calibrated_run_warns(read: int, level: str | None) -> None:
+    """Of 40 answers of each stack; below 5 % they move no figure that is vouched for."""
+    windows = tuple(with_ends_read(stack, read) for stack in ("pool", "loop"))
+    reach = Reach(most=100.0, beyond=None)
+    truthful = TruthfulRange(made_unix_s=0.0, generators=1, rate_rps=reach, users=reach)
+    run = replace(RUN, windows=windows, provenance=replace(RUN.provenance, truthful=truthful))
+    found = read_findings(run)
+    assert [one.level for one in found] == ([level] if level else [])
+    assert [one.expected for one in found if one.level == "warning"] == [
+        "none, since the calibration of this machine is not of such answers" for _ in found if level == "warning"
+    ]
 
 
 def with_chores(stack: str, users: int, chores_s: float | None) -> Window:

@@ -34,7 +34,7 @@ STATS = (
 def test_faults_are_cases_that_failed_and_requests_that_were_lost(lost: int, closing: str, values: list[float]) -> None:
     figures = list(fault_figures(FAULTS.format(lost=lost, closing=closing), 4))
     assert [figure.value for figure in figures] == values
-    assert [figure.ok for figure in figures] == [values[0] == 0, values[1] == 0, None, False]
+    assert [figure.ok for figure in figures] == [values[0] == 0, values[1] == 0, True, False]
     assert figures[0].note == closing
 
 

@@ -14,7 +14,7 @@ from loadlab.execute.calibration_file import NAME, identity, read_calibration, w
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.machine import Machine
 from loadlab.pipeline import calibrate as pipeline
-from loadlab.pipeline.layout import Layout
+from loadlab.pipeline.layout import Layout, checkout
 
 Type = Callable[..., tuple[int, str, str]]
 
@@ -24,7 +24,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder with a calibration of this machine, made just now."""
     folder = tmp_path / "state"
     monkeypatch.setenv("LOADLAB_STATE", str(folder))
-    write_calibration(folder, make_calibration(identity=identity(Machine()), made_unix_s=SystemClock().unix_s()))
+    write_calibration(
+        folder, make_calibration(identity=identity(Machine(), checkout().root), made_unix_s=SystemClock().unix_s())
+    )
     return folder
 
 
@@ -61,7 +63,9 @@ def test_as_json_it_is_the_record(type_: Type, state: Path) -> None:
 
 
 def test_one_that_found_the_generator_untruthful_ends_with_4(type_: Type, state: Path) -> None:
-    write_calibration(state, make_calibration(identity=identity(Machine()), failures=("latency-1ms: p50",)))
+    write_calibration(
+        state, make_calibration(identity=identity(Machine(), checkout().root), failures=("latency-1ms: p50",))
+    )
     code, out, _ = type_("calibrate", "--show")
     assert code == 4
     assert "NOT truthful: latency-1ms: p50" in out
@@ -74,7 +78,7 @@ def test_one_that_found_the_generator_untruthful_ends_with_4(type_: Type, state:
 def test_one_that_does_not_hold_is_shown_as_such_and_ends_with_4(
     type_: Type, state: Path, changes: dict[str, str], why: str
 ) -> None:
-    made_with = {**identity(Machine()), **changes}
+    made_with = {**identity(Machine(), checkout().root), **changes}
     write_calibration(state, make_calibration(identity=made_with, made_unix_s=SystemClock().unix_s()))
     code, out, _ = type_("calibrate", "--show")
     assert code == 4

@@ -15,6 +15,7 @@ from loadlab.execute.calibration_file import NAME, identity, read_calibration, s
 from loadlab.execute.durable import StoreFull
 from loadlab.execute.golden import read_golden_log, take_request_logs
 from loadlab.execute.machine import Machine
+from loadlab.pipeline.layout import checkout
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -57,8 +58,8 @@ def test_the_folder_follows_the_environment(environ: dict[str, str], folder: str
 
 
 def test_the_identity_names_machine_and_versions() -> None:
-    assert {*IDENTITY} <= {*identity(Machine())}
-    assert all(identity(Machine()).values())
+    assert {*IDENTITY} <= {*identity(Machine(), checkout().root)}
+    assert all(identity(Machine(), checkout().root).values())
 
 
 def test_the_golden_log_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def _described(layout: Layout) -> Provenance:
 
 
 def _calibrate(layout: Layout, **changes: object) -> None:
-    found = make_calibration(identity=identity(Machine()), made_unix_s=SystemClock().unix_s())
+    found = make_calibration(identity=identity(Machine(), checkout().root), made_unix_s=SystemClock().unix_s())
     assert layout.state is not None
     write_calibration(layout.state, replace(found, **changes))  # type: ignore[arg-type]
 
@@ -52,8 +53,22 @@ def test_a_calibrated_machine_is_cited_and_its_reach_kept(layout: Layout) -> Non
 
 
 def test_another_version_of_the_generator_is_uncalibrated_with_the_reason(layout: Layout) -> None:
-    _calibrate(layout, identity={**identity(Machine()), "locust": "1.0"})
+    _calibrate(layout, identity={**identity(Machine(), checkout().root), "locust": "1.0"})
     assert _described(layout).calibration.startswith("uncalibrated: calibrated with locust 1.0, now ")
+
+
+def test_another_generator_of_the_same_version_is_uncalibrated(layout: Layout, tmp_path: Path) -> None:
+    """Its modules, not its scenarios: a locustfile of one's own is no other generator."""
+    _calibrate(layout)
+    elsewhere = replace(layout, root=tmp_path / "checkout")
+    shutil.copytree(layout.locustfiles, elsewhere.locustfiles, ignore=shutil.ignore_patterns("__pycache__"))
+    (elsewhere.locustfiles / "mine.py").write_text("# a scenario\n", encoding="utf-8")
+    assert _described(elsewhere).truthful is not None
+    with (elsewhere.locustfiles / "_arrivals.py").open("a", encoding="utf-8") as dispatcher:
+        dispatcher.write("# another\n")
+    described = _described(elsewhere)
+    assert described.truthful is None
+    assert described.calibration.startswith("uncalibrated: calibrated with locustfiles ")
 
 
 def test_a_generator_in_a_cluster_is_uncalibrated_whatever_this_machine_is(layout: Layout) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from loadlab.stats.student import t_quantile_of
@@ -62,6 +63,29 @@ class Run:
     def effect_ratio(self) -> float:
         """What was injected."""
         return int(self.name.removeprefix("plus").split("-")[0]) / 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeanRatio:
+    """Geometric mean of the ratios of several runs with its 95 % interval."""
+
+    mean: float
+    lower: float
+    upper: float
+
+
+def mean_interval(ratios: Sequence[float]) -> MeanRatio | None:
+    """By the t distribution of their logs; None of fewer than two."""
+    if len(ratios) < 2:
+        return None
+    logs = [math.log(ratio) for ratio in ratios]
+    half = t_quantile_of(len(logs) - 1, 0.975) * stdev(logs) / math.sqrt(len(logs))
+    return MeanRatio(mean=math.exp(fmean(logs)), lower=math.exp(fmean(logs) - half), upper=math.exp(fmean(logs) + half))
+
+
+def distance_from_1(seen: MeanRatio) -> float:
+    """How far the nearer end of the interval is off 1; 0 where it holds 1."""
+    return max(0.0, seen.lower - 1, 1 - seen.upper)
 
 
 def run_name(effect_ratio: float, number: int) -> str:

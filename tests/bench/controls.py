@@ -18,13 +18,14 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from math import exp, log
 from pathlib import Path
 from statistics import fmean, stdev
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from bench.control_runs import Control, Run, add_run, read_runs, run_name, run_of
+from bench.control_runs import Control, Run, add_run, mean_interval, read_runs, run_name, run_of
 from bench.marked_page import write_marked
 from loadlab.execute.machine import Machine
 
@@ -164,24 +165,42 @@ def _of_machine(runs: Sequence[Run]) -> str:
         [
             f"Machine {runs[0].machine_id}: {_counted((run.machine,) for run in runs)}.",
             "",
-            "| injected | runs | mean ratio | SD of runs | 95 % interval leaves out 1 | 99 % | called dearer | bar |",
-            "|---|---|---|---|---|---|---|---|",
+            "| injected | runs | mean ratio | 95 % interval | SD of runs | 95 % of a run leave out 1 | 99 % "
+            "| called dearer | bar |",
+            "|---|---|---|---|---|---|---|---|---|",
             *(_row(effect, [r.control for r in runs if r.control and r.effect_ratio == effect]) for effect in EFFECTS),
             "",
             f"{invalid} windows were refused by gates; {sum(spoilt.values())} further runs had no valid level{which}.",
             f"Revisions: {_counted((run.revision,) for run in runs)}.",
+            f"A/A by revision: {_by_revision(runs)}.",
         ]
     )
 
 
+def _by_revision(runs: Sequence[Run]) -> str:
+    """The mean of each revision's A/A runs: what a change of the lab did to it."""
+    told = []
+    for revision in dict.fromkeys(run.revision for run in runs):
+        ratios = [r.control.ratio for r in runs if r.revision == revision and r.control and r.effect_ratio == 0]
+        if ratios:
+            told.append(f"{revision} {exp(fmean(map(log, ratios))):.4f}, {_interval(ratios)} ({len(ratios)} runs)")
+    return "; ".join(told) or "none"
+
+
+def _interval(ratios: Sequence[float]) -> str:
+    seen = mean_interval(ratios)
+    return "-" if seen is None else f"{seen.lower:.4f} to {seen.upper:.4f}"
+
+
 def _row(effect: float, mine: Sequence[Control]) -> str:
     if not mine:
-        return f"| {_name(effect)} | 0 | - | - | - | - | - | {_bar(effect, mine)} |"
+        return f"| {_name(effect)} | 0 | - | - | - | - | - | - | {_bar(effect, mine)} |"
     ratios = [control.ratio for control in mine]
     spread = f"{stdev(ratios):.4f}" if len(ratios) > 1 else "-"
     counts = (sum(counted) for counted in zip(*((c.outside_95, c.outside_99, c.over) for c in mine), strict=True))
     shares = " | ".join(f"{count} of {len(mine)}" for count in counts)
-    return f"| {_name(effect)} | {len(mine)} | {fmean(ratios):.4f} | {spread} | {shares} | {_bar(effect, mine)} |"
+    mean = f"{exp(fmean(map(log, ratios))):.4f} | {_interval(ratios)}"
+    return f"| {_name(effect)} | {len(mine)} | {mean} | {spread} | {shares} | {_bar(effect, mine)} |"
 
 
 def _name(effect: float) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.arena import Arena
-from bench.control_runs import Control, Run, read_runs
+from bench.control_runs import Control, Run, distance_from_1, mean_interval, read_runs
 from bench.controls import (
     AA_MOST_95,
     AA_MOST_99,
     AA_RUNS,
+    EFFECTS,
     FOUND_EFFECT,
     FOUND_LEAST,
     FOUND_RUNS,
@@ -44,9 +45,37 @@ def control_figures(told: Sequence[Run], machine_id: str) -> Iterator[Figure]:
     ):
         name = f"A/A runs whose {level} % interval leaves out 1"
         yield _counted(name, same, outside, most, AA_RUNS, made)
+    yield _bias(same, made)
     lost = sum(not control.over for control in slower)
     name = f"runs with +{FOUND_EFFECT:.0%} that do not call it dearer"
     yield _counted(name, slower, lost, FOUND_RUNS - FOUND_LEAST, FOUND_RUNS, made)
+    for effect in (effect for effect in EFFECTS if effect not in (0, FOUND_EFFECT)):
+        yield _power(effect, [run.control for run in runs if run.control and run.effect_ratio == effect])
+
+
+def _bias(same: Sequence[Control], made: str) -> Figure:
+    """What no interval of a single run shows: whether all of them together are off."""
+    seen = mean_interval([control.ratio for control in same])
+    return Figure(
+        name="mean of the A/A runs, how far its 95 % interval is off 1",
+        value=None if seen is None else 100 * distance_from_1(seen),
+        unit="%",
+        bar=at_most(0.0),
+        how=f"t interval of the mean log ratio of {len(same)} real runs at margin 0, in {ROWS}",
+        note=made if seen is None else f"mean {seen.mean:.4f}, interval {seen.lower:.4f} to {seen.upper:.4f}; {made}",
+    )
+
+
+def _power(effect: float, mine: Sequence[Control]) -> Figure:
+    """No bar: how often an effect of this size is found is what the runs are made for."""
+    found = sum(control.over for control in mine)
+    return Figure(
+        name=f"runs with +{effect:.0%} that call it dearer",
+        value=found / len(mine) if mine else None,
+        unit="share",
+        how=f"of {len(mine)} real runs at margin 0, one level and eight blocks each, in {ROWS}",
+        note=f"{found} of {len(mine)}" if mine else f"no run yet: {NEXT}",
+    )
 
 
 def _made(runs: Sequence[Run], elsewhere: int) -> str:

@@ -264,11 +264,20 @@ def coverage_figures(lines: Sequence[Mapping[str, Any]], runs: int) -> Iterator[
                 upper=max(values),
                 unit="share",
                 bar=sign(float(bars.pop().removeprefix(words))),
-                how=f"worst of {len(mine)} plans and noise levels, {runs} simulated runs for each curve",
+                how=f"worst of {len(mine)} plans and noise levels, {runs} simulated runs for each curve{_caveat(group)}",
                 note=f"{worst['name']}, {worst['curve']}",
             )
     if left:
         raise MeasureError(f"bench_coverage.py printed lines that no figure shows: {', '.join(sorted(left)[:3])}")
+
+
+def _caveat(group: str) -> str:
+    """What the figure of a group needs beside it to be read rightly."""
+    if "breaks an assumption" in group:
+        return "; 2.5 % and three standard errors of the simulation are allowed, for bounds are exact there at best"
+    if "recorded" in group:
+        return f"; a level is one of {len(stored_noise().runs)} real runs, which bound how rare an error can show"
+    return ""
 
 
 def _missing(begin: str, bars: set[str]) -> str:

@@ -9,12 +9,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
+import scipy.stats
 
 from bench import controls
 from bench.control_runs import Control, Run, add_run, read_runs, run_of
 from bench.controls import next_run, table
+from bench.figures import Figure
 from bench.marked_page import marks
 from bench.measure_controls import control_figures
 from loadlab.execute.machine import Machine
@@ -155,10 +158,11 @@ def test_a_run_without_a_valid_level_is_made_up_for_and_one_without_a_result_is_
 def test_the_table_counts_runs_by_what_was_injected() -> None:
     said = [control(0.0, 1.0), control(0.0, 1.04, over=True), control(0.1, 1.1, over=True)]
     text = table([*said, *SPOILT])
-    assert "| A/A | 2 | 1.0200 | 0.0283 | 1 of 2 | 1 of 2 | 1 of 2 |" in text
-    assert "| +10% | 1 | 1.1000 | - | 1 of 1 | 1 of 1 | 1 of 1 |" in text
+    assert "| A/A | 2 | 1.0198 | 0.7949 to 1.3084 | 0.0283 | 1 of 2 | 1 of 2 | 1 of 2 |" in text
+    assert "| +10% | 1 | 1.1000 | - | - | 1 of 1 | 1 of 1 | 1 of 1 |" in text
+    assert "A/A by revision: abc 1.0198, 0.7949 to 1.3084 (2 runs)." in text
     assert "3 windows were refused by gates; 2 further runs had no valid level (+10% 2)." in text
-    assert "| +20% | 0 | - | - | - | - | - | none |" in text
+    assert "| +20% | 0 | - | - | - | - | - | - | none |" in text
     assert "Machine cafe: Abacus (5 runs)." in text
     assert "Revisions: abc (5 runs)." in text
 
@@ -193,6 +197,41 @@ def test_the_table_says_whether_the_bars_are_met(runs: list[Run], said: str) -> 
     assert said in table(runs)
 
 
+BIAS = "mean of the A/A runs, how far its 95 % interval is off 1"
+
+
+def barred(runs: list[Run]) -> list[Figure]:
+    """The figures that count runs against a bar."""
+    return [figure for figure in control_figures(runs, "cafe") if figure.bar is not None and figure.name != BIAS]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "off_percent"),
+    [([1.01, 0.99, 1.0], 0.0), ([1.001, 1.002] * 3, None), ([0.999, 0.998] * 3, None), ([1.0], None)],
+    ids=["around 1", "above", "below", "one alone"],
+)
+def test_a_bias_that_no_run_shows_alone_shows_in_their_mean(ratios: list[float], off_percent: float | None) -> None:
+    """Each of these intervals holds 1. Oracle: scipy's t interval of the logs."""
+    runs = [control(0.0, ratio) for ratio in ratios]
+    (figure,) = (figure for figure in control_figures(runs, "cafe") if figure.name == BIAS)
+    assert [r.control.outside_95 for r in runs if r.control] == [False] * len(ratios)
+    assert figure.ok is (off_percent == 0.0)
+    if len(ratios) < 2:
+        assert figure.value is None
+        return
+    logs = [math.log(ratio) for ratio in ratios]
+    lower, upper = scipy.stats.t.interval(0.95, len(logs) - 1, loc=fmean(logs), scale=scipy.stats.sem(logs))
+    assert figure.value == pytest.approx(100 * max(0.0, math.exp(lower) - 1, 1 - math.exp(upper)))
+
+
+def test_the_other_effects_are_told_without_a_bar_and_missing_ones_as_such() -> None:
+    runs = [control(0.05, 1.05, over=True), control(0.05, 1.05)]
+    told = {figure.name: figure for figure in control_figures(runs, "cafe")}
+    small, large = told["runs with +5% that call it dearer"], told["runs with +20% that call it dearer"]
+    assert (small.value, small.ok, small.note) == (0.5, None, "1 of 2")
+    assert (large.value, large.note) == (None, "no run yet: tests/bench/controls.py makes them, three minutes each")
+
+
 FINE, OUTSIDE, FAR = control(0.0, 1.0), control(0.0, 1.021), control(0.0, 1.1)
 FOUND, LOST = control(0.1, 1.1, over=True), control(0.1, 1.0)
 
@@ -213,7 +252,7 @@ def test_the_bench_has_a_figure_for_each_bar_and_none_while_runs_are_to_come(
     runs: list[Run], values: list[float | None], met: list[bool]
 ) -> None:
     elsewhere = [replace(FAR, machine_id="another")] * 7
-    figures = list(control_figures([*runs, *SPOILT, *elsewhere], "cafe"))
+    figures = barred([*runs, *SPOILT, *elsewhere])
     assert [figure.value for figure in figures] == values
     assert [figure.ok for figure in figures] == met
     told = "2 runs had no valid level; 7 of other machines are not counted; revisions abc"
@@ -221,6 +260,6 @@ def test_the_bench_has_a_figure_for_each_bar_and_none_while_runs_are_to_come(
 
 
 def test_runs_that_are_to_come_are_counted() -> None:
-    notes = [figure.note for figure in control_figures([FINE] * 12 + [FOUND] * 19, "cafe")]
+    notes = [figure.note for figure in barred([FINE] * 12 + [FOUND] * 19)]
     assert ["18 of 30 are to come" in note for note in notes] == [True, True, False]
     assert "1 of 20 are to come" in notes[2]

@@ -264,7 +264,7 @@ def coverage_figures(lines: Sequence[Mapping[str, Any]], runs: int) -> Iterator[
                 upper=max(values),
                 unit="share",
                 bar=sign(float(bars.pop().removeprefix(words))),
-                how=f"worst of {len(mine)} plans and noise levels, {runs} simulated runs for each curve{_caveat(group)}",
+                how=f"worst of {len(mine)} plans and noise levels, {runs} simulated runs a curve{_caveat(group)}",
                 note=f"{worst['name']}, {worst['curve']}",
             )
     if left:

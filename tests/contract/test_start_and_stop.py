@@ -141,7 +141,7 @@ def test_a_stack_that_is_full_stays_alive_and_ready_where_probes_ask(
 def _filled(pool: ThreadPoolExecutor, service: Any) -> Future[Any]:
     """A request that has the service to itself; it is sent again where it was refused for one that asks whether so."""
     for _ in range(20):
-        held = pool.submit(service.get, "/hold?s=3")
+        held = pool.submit(service.get, "/hold?s=8")
         _wait_until(lambda held=held: held.done() or not _answers(service))  # type: ignore[misc]
         if not held.done():
             return held

@@ -56,8 +56,9 @@ def lost_in(window: Window) -> int:
     """Requests of a trial that one book has and another has not; of a window without books, none that is known.
 
     What was sent was answered, failed, or abandoned by a worker that quit, whatever fell. What a service or the
-    upstream counted ends with it: it is compared where nothing has befallen the window, by its own notes, and may have
-    some of what was abandoned, or none.
+    upstream counted ends with it: it is compared where nothing has befallen the window, by its own notes. There it has
+    all that was answered, and of what failed or was abandoned some or none: a stack that is ending refuses connections,
+    and a worker process that is killed takes the count of what it had under way with it.
     """
     books = window.books
     if books is None:
@@ -65,4 +66,4 @@ def lost_in(window: Window) -> int:
     settled = books.answered + books.failed
     lost = abs(books.sent - settled - books.abandoned)
     counts = () if window.notes else (books.served, books.upstream_arrivals)
-    return max([lost, *(max(settled - count, count - books.sent) for count in counts if count is not None)])
+    return max([lost, *(max(books.answered - count, count - books.sent) for count in counts if count is not None)])

@@ -64,7 +64,7 @@ def run_trial(rig: Rig, trial: Trial, timing: Timing) -> Measured:
         idle_cpu_cores=seen.idle_cpu_cores,
         books=_books(generator, before, after),
         replicas=rig.stack(trial.stack).replicas,
-        notes=(*rig.deployer.fallen(), *seen.notes),
+        notes=(*(rig.deployer.fallen() or _ending(trial.stack, generator, before, after)), *seen.notes),
         scrape_cpu_s=timing.scrape_cpu_s,
     )
     measured = Measured(
@@ -209,6 +209,16 @@ def _books(generator: GeneratorBooks, before: _Counted, after: _Counted) -> Tria
         upstream_calls=_less(after.calls, before.calls),
         abandoned=generator.abandoned,
     )
+
+
+def _ending(stack: str, generator: GeneratorBooks, before: _Counted, after: _Counted) -> tuple[str, ...]:
+    """A stack that leaves requests without an answer and cannot be asked any more, though no process has ended yet.
+
+    One that answers all and cannot be asked is out of the reach of whoever asks, and its window counts.
+    """
+    if not generator.failed or before.served is None or after.served is not None:
+        return ()
+    return (f"{stack}: {generator.failed} requests had no answer, and what it served cannot be asked after the window",)
 
 
 def _less(after: int | None, before: int | None) -> int | None:

@@ -24,7 +24,9 @@ FELL = ("pool was killed by SIGKILL; its log is empty",)
         (None, (), 0),
         (replace(EVEN, answered=7), (), 2),
         (replace(EVEN, answered=7), FELL, 2),
-        (replace(EVEN, served=6), (), 4),
+        (replace(EVEN, served=6), (), 3),
+        (replace(EVEN, answered=2, failed=8, served=2), (), 0),
+        (replace(EVEN, answered=2, failed=8, served=1), (), 1),
         (replace(EVEN, upstream_arrivals=13), (), 3),
         (replace(EVEN, served=6, upstream_arrivals=13), FELL, 0),
         (replace(EVEN, served=None, upstream_arrivals=None), (), 0),
@@ -33,11 +35,11 @@ FELL = ("pool was killed by SIGKILL; its log is empty",)
         (replace(EVEN, answered=9, abandoned=1), (), 1),
         (replace(EVEN, answered=7, abandoned=2, served=8, upstream_arrivals=9), (), 0),
         (replace(EVEN, answered=7, abandoned=2, served=7, upstream_arrivals=11), (), 1),
-        (replace(EVEN, answered=7, abandoned=2, served=5, upstream_arrivals=10), (), 3),
+        (replace(EVEN, answered=7, abandoned=2, served=5, upstream_arrivals=10), (), 2),
         (replace(EVEN, answered=7, abandoned=2, served=5, upstream_arrivals=12), FELL, 0),
     ],
 )
-def test_what_was_sent_is_settled_or_abandoned_always_and_served_where_nothing_fell(
+def test_what_was_sent_is_settled_or_abandoned_always_and_what_was_answered_was_served_where_nothing_fell(
     books: TrialBooks | None, notes: tuple[str, ...], lost: int
 ) -> None:
     assert lost_in(replace(make_window(), books=books, notes=notes)) == lost

@@ -200,6 +200,27 @@ def test_a_stack_that_falls_is_noted_started_again_and_its_pair_repeated_once(la
     assert ("loop, 8 users", False) in [(label, window.valid) for label, window in lab.watcher.windows]
 
 
+def test_a_stack_that_is_ending_is_noted_though_none_of_its_processes_has_ended(lab: Lab) -> None:
+    """SIGTERM: it answers nobody any more, neither users nor whoever asks what it served; its process ends later."""
+
+    def ends() -> None:
+        lab.world.away.add("loop")
+        lab.world.error_ratio = 0.5
+
+    def is_back() -> None:
+        lab.world.away.clear()
+        lab.world.error_ratio = 0.0
+
+    lab.world.during["b01-008-loop"] = ends
+    for trial in ("b01-008-pool", "b01-006-loop", "b01-006-pool", "b01-010-loop", "b01-012-pool", "b01-012-loop"):
+        lab.world.on_swarm[trial] = is_back
+    lab.run()
+    windows = {w.id: w for w in _measured(lab).windows}
+    (note,) = windows["b01-008-loop"].notes
+    assert note.startswith("loop: ")
+    assert note.endswith(" requests had no answer, and what it served cannot be asked after the window")
+
+
 def _vanish(lab: Lab, trial: str, stack: str) -> None:
     """A pod that is deleted: it is gone, and nobody tells those who wait for its answers."""
     lab.world.kill(stack)

@@ -250,7 +250,7 @@ def test_slow_clients_hold_up_nobody_but_themselves(serve: Serve) -> None:
 
 
 def test_a_client_that_leaves_is_in_the_log_without_an_answer(serve: Serve) -> None:
-    served = serve(delay="constant(600ms)")
+    served = serve(delay="constant(2500ms)")
     with connect(served[0]) as stays:
         with connect(served[0]) as leaves:
             leaves.sendall(request(1))

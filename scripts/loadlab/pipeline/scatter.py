@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from loadlab.config import dump_experiment, redacted
+from loadlab.execute.json_object import read_object
 from loadlab.execute.machine import Machine
 from loadlab.model.experiment import Experiment
 from loadlab.stats.student import t_quantile_of
@@ -51,7 +50,7 @@ def known_scatter(runs: Path, experiment: Experiment, target: str) -> Scatter:
     ground = _ground(dump_experiment(redacted(experiment)))
     finished = [path for path in runs.glob("*/results.json") if not path.parent.is_symlink()]
     for results in sorted(finished, key=lambda path: path.stat().st_mtime, reverse=True):
-        told = _read(results)
+        told = read_object(results)
         if not _is_alike(told, experiment.id, target, ground):
             continue
         found = _scatter_of(told, experiment.decision.statistic)
@@ -119,11 +118,3 @@ def _spread(level: Mapping[str, Any]) -> tuple[float, int] | None:
         return None
     half_log = math.log(upper / lower) / 2
     return half_log * math.sqrt(blocks) / t_quantile_of(blocks - 1, (1 + _INTERVAL_AT) / 2), blocks - 1
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}

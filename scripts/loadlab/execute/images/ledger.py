@@ -11,15 +11,12 @@ from typing import Any
 import orjson
 
 from loadlab.errors import ImageError
+from loadlab.execute.json_object import read_object
 
 
 def read_ledger(path: Path) -> dict[str, Any]:
     """What was recorded; nothing when there is no file, or none that can be read: it is written anew then."""
-    try:
-        found = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_object(path)
 
 
 def write_ledger(path: Path, entries: Mapping[str, Any]) -> None:

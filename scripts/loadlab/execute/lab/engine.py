@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from loadlab.errors import ClusterError
+from loadlab.execute.json_object import object_of
 from loadlab.execute.lab.program import Said, call
 
 ANSWER_S = 60.0
@@ -49,7 +50,7 @@ class DockerEngine:
     def info(self) -> EngineInfo:
         """Ask the engine. Raises ClusterError: it does not answer."""
         said = self._call("info", "--format", "{{json .}}")
-        found = _object(said.out)
+        found = object_of(said.out)
         if not said.is_good or not found.get("ServerVersion"):
             raise ClusterError(f"docker: the engine does not answer: {_complaint(said, found)}; {_step(said, found)}")
         return EngineInfo(
@@ -147,14 +148,6 @@ def _node(found: Mapping[str, object]) -> NodeContainer:
 def _unix_s(timestamp: str) -> float:
     """Docker writes nanoseconds, which Python does not read."""
     return datetime.fromisoformat(timestamp.split(".")[0].rstrip("Z") + "+00:00").timestamp()
-
-
-def _object(text: str) -> Mapping[str, object]:
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _complaint(said: Said, found: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@
   then send in batches, which costs a saturated generator a tenth less processor time than sending one by one; but the
   request counts as sent only after that, when nothing but the system call is left (``Recorder.send``).
 * It asks for an answer that cannot be there yet, and does not say when one came (``_answer.py``, ``_arrived.py``).
+* It works out the same text for each request (``_known_requests.py``).
 """
 
 # mypy: allow-untyped-calls
@@ -22,16 +23,22 @@ import geventhttpclient
 import geventhttpclient.client
 from _answer import timed_answer
 from _arrived import ArrivalStamps, keep_stamping, stamp, stamped_sockets
+from _known_requests import OF_AN_URL, parsed_once, written_once
 from _recorder import UNSENT, Recorder
 from gevent import getcurrent
 from gevent.monkey import get_original
 from gevent.socket import socket as PlainSocket  # type: ignore[attr-defined]  # its stubs leave it out
+from geventhttpclient.client import HTTPClient
 from geventhttpclient.connectionpool import ConnectionPool
+from geventhttpclient.url import URL
+from geventhttpclient.useragent import CompatRequest
 
 RETRY_RULE = "_may_retry_after_send_error"
 ANSWER = "HTTPSocketPoolResponse"
 ALIVE_CHECK = "_is_socket_alive"
 CONNECT = "_create_socket"
+SET_URL = "set_url"
+HEAD = "_build_request"
 OF_AN_ANSWER = ("feed", "_read_headers")
 OF_A_SOCKET = ("_wait", "_read_event", "recvmsg")
 """What `_answer.py` and `_arrived.py` build upon."""
@@ -93,6 +100,9 @@ def _check_names() -> None:
     for library, owner, names in (
         (geventhttpclient, geventhttpclient.client, (RETRY_RULE, ANSWER)),
         (geventhttpclient, ConnectionPool, (ALIVE_CHECK, CONNECT)),
+        (geventhttpclient, CompatRequest, (SET_URL,)),
+        (geventhttpclient, URL, OF_AN_URL),
+        (geventhttpclient, HTTPClient, (HEAD,)),
         (geventhttpclient, answer, OF_AN_ANSWER),
         (gevent, PlainSocket, OF_A_SOCKET),
     ):
@@ -115,6 +125,8 @@ def make_exact(recorder: Recorder) -> None:
         (geventhttpclient.client, ANSWER, lambda answer: timed_answer(answer, recorder.clock, stamps, stamped)),
         (ConnectionPool, ALIVE_CHECK, lambda _: give_way_and_look(recorder)),
         (ConnectionPool, CONNECT, lambda create: sent_with_its_connection(create, recorder, near, far)),
+        (CompatRequest, SET_URL, parsed_once),
+        (HTTPClient, HEAD, written_once),
     ]
     for owner, name, wrap in replaced:
         setattr(owner, name, wrap(getattr(owner, name)))

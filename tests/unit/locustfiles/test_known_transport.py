@@ -10,7 +10,10 @@ import geventhttpclient.client
 import pytest
 from _recorder import Recorder
 from _transport import ANSWER, RETRY_RULE, make_exact
+from geventhttpclient.client import HTTPClient
 from geventhttpclient.connectionpool import ConnectionPool
+from geventhttpclient.url import URL
+from geventhttpclient.useragent import CompatRequest
 
 CLIENT, GEVENT = f"geventhttpclient {geventhttpclient.__version__}", f"gevent {gevent.__version__}"
 
@@ -34,6 +37,9 @@ class NoMessages(NoEvent):
         (geventhttpclient.client, ANSWER, None, f"{CLIENT} has no {ANSWER}"),
         (ConnectionPool, "_is_socket_alive", None, f"{CLIENT} has no _is_socket_alive"),
         (ConnectionPool, "_create_socket", None, f"{CLIENT} has no _create_socket"),
+        (CompatRequest, "set_url", None, f"{CLIENT} has no set_url"),
+        (HTTPClient, "_build_request", None, f"{CLIENT} has no _build_request"),
+        (URL, "quoted_uri", None, f"{CLIENT} has no quoted_uri"),
         (geventhttpclient.client, ANSWER, NoEvent, f"{CLIENT} has no feed"),
         (geventhttpclient.client, ANSWER, NoHeaders, f"{CLIENT} has no _read_headers"),
         ("_transport", "PlainSocket", NoHeaders, f"{GEVENT} has no _wait"),
@@ -50,7 +56,11 @@ def test_a_library_without_a_name_that_the_lab_needs_ends_the_start_with_one_lin
         monkeypatch.delattr(owner, name)
     else:
         monkeypatch.setattr(owner, name, instead)
-    before = vars(geventhttpclient.client) | vars(ConnectionPool)
+    before = _as_it_is()
     with pytest.raises(SystemExit, match=f"^{re.escape(message)}, [^\\n]*$"):
         make_exact(Recorder())
-    assert vars(geventhttpclient.client) | vars(ConnectionPool) == before, "all or nothing is changed"
+    assert _as_it_is() == before, "all or nothing is changed"
+
+
+def _as_it_is() -> list[dict[str, object]]:
+    return [dict(vars(owner)) for owner in (geventhttpclient.client, ConnectionPool, CompatRequest, HTTPClient)]

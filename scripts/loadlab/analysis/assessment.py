@@ -71,7 +71,7 @@ def assess(
     result = None if decided is None else _judge(experiment, judged, decided)
     rest = [_judge(experiment, judged, figures) for figures in others]
     curves = [*([] if result is None else [result]), *(r for r in rest if r.comparisons or r.bracket.list)]
-    aa = aa_control(judged.pairs, _control_values(decided, plain), stack=plan.aa_stack, users=plan.aa_users)
+    aa = aa_control(judged.pairs, _control_values(decided, plain), stacks=plan.aa_stacks, users=plan.aa_users)
     grounds = _grounds(experiment, run, judged, stacks, result, aa)
     return Assessment(
         verdict=decide(experiment, grounds),

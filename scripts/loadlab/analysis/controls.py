@@ -1,4 +1,4 @@
-"""The A/A control: one stack measured against itself, at margin 0, where any difference is the lab's own."""
+"""The A/A control: stacks measured against themselves, at margin 0, where any difference is the lab's own."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RESOLUTION_AT = 0.95
 Value = Decimal | float | None
 
 
-def aa_control(pairs: Sequence[Pair], values: Mapping[str, Value], *, stack: str, users: int) -> AaControl:
-    """Judge the control. ``values``: window id to the decided statistic (larger is dearer).
+def aa_control(pairs: Sequence[Pair], values: Mapping[str, Value], *, stacks: tuple[str, ...], users: int) -> AaControl:
+    """Judge the control. ``values``: window id to the decided statistic (larger is dearer); ``stacks``: the doubled.
 
     It fires when the 99 % interval of the ratio excludes 1. Its resolution, the smallest difference that the run
     could just see at this level, is the larger of the half-width of the 95 % interval and of the distance between
@@ -38,7 +38,8 @@ def aa_control(pairs: Sequence[Pair], values: Mapping[str, Value], *, stack: str
     return AaControl(
         fired=None if wide is None else not wide.lower <= 0.0 <= wide.upper,
         resolution_ratio=None if half_width is None or bias is None else max(half_width, bias),
-        stack=stack,
+        stack=stacks[0],
+        stacks=stacks,
         users=users,
         ratio=ratio_estimate(logs, RESOLUTION_AT),
         reason=_reason(len(logs), got is not None and got.spread, wide is None),
@@ -59,11 +60,15 @@ def aa_findings(control: AaControl) -> tuple[Finding, ...]:
             "aa_fired",
             "warning",
             where,
-            got=f"ratio {format_ratio(control.ratio.value, 3)} ({control.stack} over itself)",
+            got=f"ratio {format_ratio(control.ratio.value, 3)} ({_over_itself(control.stacks)})",
             expected=f"1 within the {format_percent(FIRES_AT)} interval",
             next_step="look for drift between windows (other load, temperature, caches), then measure again",
         ),
     )
+
+
+def _over_itself(stacks: tuple[str, ...]) -> str:
+    return f"{' and '.join(stacks)}, each over itself" if len(stacks) > 1 else f"{''.join(stacks)} over itself"
 
 
 def _reason(blocks: int, spread: bool, unjudged: bool) -> str | None:

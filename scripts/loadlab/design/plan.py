@@ -23,8 +23,9 @@ def make_plan(
 ) -> Plan:
     """Every block visits each (stack, level) once: random levels, stacks adjacent, ABBA, plus one A/A trial.
 
-    The A/A trial doubles the first stack at one level, on the outside of that level's pair: it touches its
-    sweep trial and leaves the two stacks adjacent, and its side follows the lead, which alternates.
+    The A/A trial doubles a stack at one level, on the outside of that level's pair: it touches its sweep trial and
+    leaves the two stacks adjacent. The stacks are doubled by turns, each for two blocks, in one of which it leads: over
+    four blocks either stack is the first and the last of its windows there equally often.
     Works for one stack too. The same arguments give the same plan. first_block: the number of its first block.
     """
     if not levels or list(levels) != sorted(set(levels)) or levels[0] < 1:
@@ -34,11 +35,15 @@ def make_plan(
     control = control_level(levels, predicted_users, experiment.decision.claimed_users)
     width = max(3, len(str(levels[-1])))
     planned = visits(levels, experiment.blocks.count, Random(seed))
-    blocks = tuple(
-        Block(number=number, trials=_block_trials(number, order, names, control, width, kind))
-        for number, order in enumerate(planned, start=first_block)
+    blocks: list[Block] = []
+    for index, order in enumerate(planned):
+        number = first_block + index
+        twin = _trial(number, names[index // 2 % len(names)], control, "aa", width)
+        trials = (replace(trial, kind=kind) for trial in _block_trials(order, names, twin, width))
+        blocks.append(Block(number=number, trials=tuple(trials)))
+    return Plan(
+        levels=levels, blocks=tuple(blocks), aa_users=control, aa_stack=names[0], seed=seed, refine=experiment.refine
     )
-    return Plan(levels=levels, blocks=blocks, aa_users=control, aa_stack=names[0], seed=seed, refine=experiment.refine)
 
 
 def control_level(levels: tuple[int, ...], predicted_users: float | None, claimed_users: int | None) -> int:
@@ -51,18 +56,16 @@ def control_level(levels: tuple[int, ...], predicted_users: float | None, claime
     return max((level for level in levels if level <= reference), default=levels[0])
 
 
-def _block_trials(
-    number: int, order: tuple[Visit, ...], names: tuple[str, ...], control: int, width: int, kind: LoadKind
-) -> tuple[Trial, ...]:
+def _block_trials(order: tuple[Visit, ...], names: tuple[str, ...], twin: Trial, width: int) -> list[Trial]:
     trials: list[Trial] = []
     for visit in order:
         lead = names[::-1] if visit.swapped else names
-        pair = [_trial(number, stack, visit.users, "sweep", width) for stack in lead]
-        if visit.users == control:
-            twin = _trial(number, names[0], control, "aa", width)
-            pair.insert(len(pair) if visit.swapped else 0, twin)
-        trials += [replace(trial, kind=kind) for trial in pair]
-    return tuple(trials)
+        pair = [_trial(twin.block, stack, visit.users, "sweep", width) for stack in lead]
+        if visit.users == twin.users:
+            comes_first = visit.swapped == (twin.stack != names[0])
+            pair.insert(0 if comes_first else len(pair), twin)
+        trials += pair
+    return trials
 
 
 def _trial(block: int, stack: str, users: int, role: Role, width: int) -> Trial:

@@ -44,8 +44,8 @@ class Block:
 class Plan:
     """One stage of a run, its first unless ``Refinement`` holds it.
 
-    aa_users: the level of the A/A control; aa_stack: the stack that it doubles. refine: the rules by which a second
-    stage follows, None where none does.
+    aa_users: the level of the A/A control; aa_stack: the stack that it doubles first. refine: the rules by which a
+    second stage follows, None where none does.
     """
 
     levels: tuple[int, ...]
@@ -54,6 +54,12 @@ class Plan:
     aa_stack: str
     seed: int
     refine: RefinePlan | None = None
+
+    @property
+    def aa_stacks(self) -> tuple[str, ...]:
+        """The stacks that the A/A control doubles, in the order in which it does."""
+        doubled = (trial.stack for block in self.blocks for trial in block.trials if trial.role == "aa")
+        return tuple(dict.fromkeys(doubled)) or (self.aa_stack,)
 
     def is_done(self, refinement: Refinement | None, finished: Collection[int]) -> bool:
         """Whether every block of the run is finished, those of a second stage included."""

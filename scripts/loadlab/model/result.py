@@ -145,11 +145,10 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AaControl:
-    """The same stack under two names. fired: its 99 % interval excludes 1.
+    """Each stack against itself, by turns from block to block. fired: the 99 % interval of all of them excludes 1.
 
-    resolution_ratio 0.02 means that a difference of 2 % is what this run could just see at this level: the larger
-    of half_width_ratio (half of the 95 % interval: its noise) and bias_ratio (how far its ratio is from 1).
-    """
+    resolution_ratio: the larger of half_width_ratio (half of the 95 % interval: noise) and bias_ratio (distance from 1),
+    the least that this run could see here. stacks: the doubled, stack the first; empty in old files."""
 
     fired: bool | None
     resolution_ratio: float | None
@@ -159,6 +158,7 @@ class AaControl:
     reason: str | None = None
     half_width_ratio: float | None = None
     bias_ratio: float | None = None
+    stacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

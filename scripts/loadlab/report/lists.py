@@ -116,7 +116,9 @@ def control_items(results: Results) -> tuple[Item, ...]:
 def _control_place(results: Results) -> str:
     control, refined = results["aa"], results["refined"]
     again = f"; at {refined['aa_users']} in stage 2" if refined is not None and refined["levels"] else ""
-    return f"{control['stack']} at {control['users']} users, against itself{again}"
+    stacks = control["stacks"] or [control["stack"]]
+    itself = "each against itself, by turns" if len(stacks) > 1 else "against itself"
+    return f"{' and '.join(stacks)} at {control['users']} users, {itself}{again}"
 
 
 def count_items(results: Results) -> tuple[Item, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def _control(aa_ratio: float = 1.0, blocks: int = 6, sd_log: float = 0.01, seed:
     judged = judge(make_run(windows), goodput_experiment())
     goodput = next(f for f in plain_figures(judged.windows) if f.statistic == "goodput")
     assert goodput.by_window is not None
-    return aa_control(judged.pairs, goodput.by_window, stack="pool", users=30)
+    return aa_control(judged.pairs, goodput.by_window, stacks=("pool",), users=30)
 
 
 def test_a_stack_against_itself_stays_quiet_and_tells_the_resolution() -> None:
@@ -51,6 +52,12 @@ def test_a_difference_of_ten_percent_between_the_twins_fires(aa_ratio: float) ->
     found = _control(aa_ratio)
     assert found.fired is True
     assert [(f.code, f.where) for f in aa_findings(found)] == [("aa_fired", "users=30")]
+
+
+def test_a_control_of_both_stacks_names_them_where_it_fires() -> None:
+    found = replace(_control(1.1), stacks=("pool", "loop"))
+    (said,) = aa_findings(found)
+    assert "pool and loop, each over itself" in str(said.got)
 
 
 def test_the_control_fires_where_a_two_sided_t_test_at_one_percent_does() -> None:

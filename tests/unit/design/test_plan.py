@@ -45,7 +45,8 @@ def test_the_stacks_of_a_level_are_adjacent_and_so_is_the_control(seed: int) -> 
         place = {(t.stack, t.users, t.role): n for n, t in enumerate(block.trials)}
         for users in LEVELS:
             assert abs(place["flask", users, "sweep"] - place["fastapi", users, "sweep"]) == 1
-        assert abs(place["flask", 48, "aa"] - place["flask", 48, "sweep"]) == 1
+        (twin,) = (t for t in block.trials if t.role == "aa")
+        assert abs(place[twin.stack, 48, "aa"] - place[twin.stack, 48, "sweep"]) == 1
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -65,9 +66,30 @@ def test_each_level_has_either_lead_equally_often_over_an_even_number_of_blocks(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_control_comes_first_as_often_as_its_twin(seed: int) -> None:
-    first = Counter(next(t.role for t in b.trials if t.users == 48 and t.stack == "flask") for b in plan(seed).blocks)
-    assert first == Counter({"aa": 2, "sweep": 2})
+def test_over_four_blocks_either_stack_is_doubled_and_comes_first_or_last_equally_often(seed: int) -> None:
+    """What befalls a process once, at its first or second window, befalls the windows of both stacks equally often."""
+    for blocks in (plan(seed, blocks=8).blocks[:4], plan(seed, blocks=8).blocks[4:]):
+        twins = [next(t.stack for t in block.trials if t.role == "aa") for block in blocks]
+        assert Counter(twins) == Counter({"flask": 2, "fastapi": 2})
+        first = Counter(
+            next((t.stack, t.role) for t in block.trials if (t.users, t.stack) == (48, twin))
+            for block, twin in zip(blocks, twins, strict=True)
+        )
+        assert set(first.values()) == {1}
+        assert len(first) == 4
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 5, 7])
+def test_of_any_number_of_blocks_a_stack_is_doubled_in_two_more_at_most(blocks: int) -> None:
+    twins = Counter(t.stack for block in plan(blocks=blocks).blocks for t in block.trials if t.role == "aa")
+    assert twins.total() == blocks
+    assert abs(twins["flask"] - twins["fastapi"]) <= 2
+
+
+def test_a_plan_knows_which_stacks_its_control_doubles() -> None:
+    assert plan().aa_stacks == ("flask", "fastapi")
+    assert plan(blocks=2).aa_stacks == ("flask",)
+    assert plan(stacks=("flask",)).aa_stacks == ("flask",)
 
 
 @pytest.mark.parametrize("twin", [0, 1])
@@ -92,7 +114,7 @@ def test_ids_are_unique_and_readable() -> None:
     ids = [trial.id for block in plan(blocks=12).blocks for trial in block.trials]
     assert len(set(ids)) == len(ids)
     assert "b02-058-flask" in ids
-    assert "b12-048-flask-aa" in ids
+    assert {"b10-048-flask-aa", "b12-048-fastapi-aa"} <= set(ids)
 
 
 def test_ids_name_files_whatever_a_stack_is_called() -> None:

@@ -31,7 +31,8 @@ MOST_FAILED_RATIO, FEW_FAILED = 0.01, 1
 INTERVAL_AT = 0.95
 WHY_ABSENT: Mapping[Statistic, str] = {
     "cost_per_million_good": "no request was good, or what is billed was not measured",
-    "usd_per_hour_at_users": "the objective breaks at no level of the block, or at the lowest already",
+    "usd_per_hour_at_users": "the objective breaks at no level of the block, or at the lowest already, or a pair under "
+    "that level is missing",
     "goodput": "no request was good",
     "p95": "it needs 20 requests, of which hardly any failed",
     "memory": "the service did not tell it",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -68,13 +68,26 @@ def usd_per_hour(tariff: Tariff, users: int, level: int, use: Use) -> Fraction |
 def usd_per_hour_by_block(
     tariff: Tariff, windows: Sequence[Window], objective: Objective
 ) -> Mapping[tuple[int, str, int], float | None]:
-    """usd_per_hour_at_users for each (block, stack, users) that was measured, out of that block's windows alone."""
+    """usd_per_hour_at_users for each (block, stack, users) that was measured, out of that block's windows alone.
+
+    windows: those that count, of blocks that visit the same levels. None where a block lacks a level under the one at
+    which it breaks the objective: a replica that is filled to the level before would be the dearer for the gap.
+    """
     costs: dict[tuple[int, str, int], float | None] = {}
+    levels = {window.users for window in windows}
     for block, stack in sorted({(window.block, window.stack) for window in windows}):
         own = [window for window in windows if (window.block, window.stack) == (block, stack)]
+        is_open = _has_gap(own, objective, levels)
         for users, usd in usd_per_hour_by_level(tariff, own, objective).items():
-            costs[block, stack, users] = None if usd is None else float(usd)
+            costs[block, stack, users] = None if usd is None or is_open else float(usd)
     return costs
+
+
+def _has_gap(windows: Sequence[Window], objective: Objective, levels: Collection[int]) -> bool:
+    """Whether one of the levels was not measured here, and lies under the first that breaks the objective."""
+    measured = _by_level(windows)
+    breaking = next((users for users, own in measured.items() if not objective_held(own, objective)), None)
+    return breaking is not None and any(users < breaking and users not in measured for users in levels)
 
 
 def usd_per_hour_by_level(

@@ -63,7 +63,8 @@ def decide(experiment: Experiment, grounds: Grounds) -> Verdict:
     """Give the verdict of a run.
 
     The bracket's kind stands unless the run is not complete or its A/A control fired (inconclusive), or no
-    window is valid (invalid). One stack makes a capacity run, which compares nothing.
+    window is valid (invalid). One stack makes a capacity run, which compares nothing; it is inconclusive where no level
+    says how many users a replica holds.
     """
     kind = _kind(grounds)
     answer = _answer(experiment, grounds, kind) + _effect_words(grounds, kind) + _claim_words(grounds, kind)
@@ -94,6 +95,8 @@ def _kind(grounds: Grounds) -> VerdictKind:
     if grounds.counts.valid == 0:
         return "invalid"
     kind = grounds.bracket.kind
+    if kind == "capacity" and grounds.stacks[0].users_per_replica is None:
+        return "inconclusive"
     return kind if grounds.why_untrusted is None or kind == "invalid" else "inconclusive"
 
 

@@ -10,7 +10,7 @@ from loadlab.analysis.validity import window_findings
 from loadlab.errors import DeployError, LoadError
 from loadlab.model.experiment import Stack
 from loadlab.model.plan import Trial
-from loadlab.model.run import Demand, Window, seconds_between
+from loadlab.model.run import Demand, LoadWindow, Window, seconds_between
 from loadlab.pipeline.insist import insist
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.trial import Timing, peek, run_trial
@@ -51,11 +51,7 @@ def measure_demands(rig: Rig) -> tuple[Demand, ...]:
 def _measure(rig: Rig, stack: Stack) -> Demand:
     rig.progress.stage(f"measuring the demand of {stack.name}")
     alone = _one_user(rig, stack)
-    if alone.load.ok == 0:
-        raise DeployError(
-            f"{stack.name}: none of {alone.load.failed} requests at one user was answered as expected "
-            f"(got {dict(alone.load.outcomes)}); check its settings, the scenario and the upstream"
-        )
+    _need_answers(rig, stack, alone.load)
     users = max(2, _slots(rig) // 4)
     ended = alone.load.ok + alone.load.failed
     service_s = alone.load.latency_sum_s / ended
@@ -85,6 +81,21 @@ def _measure(rig: Rig, stack: Stack) -> Demand:
         service_ceil_s=alone.load.latency_ceil_ms_sum / 1000 / ended,
         good_requests=alone.load.good,
         ended_requests=ended,
+    )
+
+
+def _need_answers(rig: Rig, stack: Stack, load: LoadWindow) -> None:
+    if load.ok:
+        return
+    if load.failed:
+        raise DeployError(
+            f"{stack.name}: none of {load.failed} requests at one user was answered as expected "
+            f"(got {dict(load.outcomes)}); check its settings, the scenario and the upstream"
+        )
+    waits_s = f"a wait_time of {', '.join(load.own_waits)}" if load.own_waits else f"think_s = {rig.load.think_s:g}"
+    raise LoadError(
+        f"{stack.name}: no request of one user ended within {load.measure_s:g} s, with {waits_s} between two; "
+        f"a demand is measured for {LONGEST_S:g} s at most, so take a shorter one"
     )
 
 

@@ -146,12 +146,24 @@ def test_a_statistic_that_no_price_list_gives_is_said_to_be_missing() -> None:
 
 def test_one_stack_compares_nothing_and_is_a_capacity_run() -> None:
     alone = make_experiment(services={"pool": OurService(service="flask_gunicorn")}, users=LEVELS)
-    windows = tuple(w for w in make_windows(knee, levels=LEVELS) if w.stack == "pool")
-    found = _assess(make_run(windows), alone)
+    run = make_run(tuple(w for w in make_windows(knee, levels=LEVELS) if w.stack == "pool"))
+    described = (replace(descriptions()[0], users_per_replica=50),)
+    found = assess(alone, plan_of(run.windows), run, judge(run, alone), (), described)
     assert (found.verdict.kind, found.verdict.exit_code) == ("capacity", EXIT_CONCLUSIVE)
+    assert "up to 50 users among the tested levels" in found.verdict.sentence
     assert found.comparisons == ()
     assert found.aa.fired is False
     assert all(level.stack == "pool" for level in found.levels)
+
+
+def test_one_stack_that_holds_the_objective_at_every_level_leaves_open_how_many_users_it_holds() -> None:
+    alone = make_experiment(services={"pool": OurService(service="flask_gunicorn")}, users=LEVELS)
+    windows = tuple(w for w in make_windows(knee, levels=LEVELS) if w.stack == "pool")
+    run = make_run(tuple(replace(w, load=replace(w.load, good=w.load.ok + w.load.failed)) for w in windows))
+    described = (replace(descriptions()[0], users_per_replica=None),)
+    found = assess(alone, plan_of(run.windows), run, judge(run, alone), (), described)
+    assert (found.verdict.kind, found.verdict.exit_code) == ("inconclusive", EXIT_INCONCLUSIVE)
+    assert "stays open: no tested level up to 70 users breaks the objective" in found.verdict.sentence
 
 
 @pytest.mark.parametrize(

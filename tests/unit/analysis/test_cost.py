@@ -159,6 +159,22 @@ def test_each_block_fills_replicas_to_its_own_level(fargate: Tariff) -> None:
     assert costs[3, "flask", 80] is None
 
 
+def test_a_block_without_a_level_under_the_breaking_one_fills_no_replica(fargate: Tariff) -> None:
+    """Filled to 20 because 40 is missing, it would take four replicas where every whole block takes two."""
+    whole = sweep({("flask", 20): (1000, 1000), ("flask", 40): (1000, 1000), ("flask", 80): (10, 10)})
+    holed = [one for one in whole if (one.block, one.users) != (2, 40)]
+    costs = usd_per_hour_by_block(fargate, holed, OBJECTIVE)
+    assert costs[1, "flask", 80] == pytest.approx(2 * 0.04937)
+    assert (costs[2, "flask", 20], costs[2, "flask", 80]) == (None, None)
+
+
+def test_a_level_that_is_missing_above_the_breaking_one_changes_nothing(fargate: Tariff) -> None:
+    whole = sweep({("flask", 20): (1000, 1000), ("flask", 40): (10, 10), ("flask", 80): (10, 10)})
+    holed = [one for one in whole if (one.block, one.users) != (2, 80)]
+    costs = usd_per_hour_by_block(fargate, holed, OBJECTIVE)
+    assert costs[2, "flask", 40] == costs[1, "flask", 40] == pytest.approx(2 * 0.04937)
+
+
 def test_estimates_cover_every_tariff_stack_and_level_once(fargate: Tariff, cloud_run: Tariff) -> None:
     windows = sweep({(stack, users): (900, 910) for stack in ("flask", "fastapi") for users in (20, 40)})
     got = [(e.list, e.stack, e.users) for e in cost_estimates([fargate, cloud_run], windows, OBJECTIVE)]

@@ -16,7 +16,7 @@ from loadlab.analysis.summarise import judge
 from loadlab.analysis.use import window_use
 from loadlab.errors import AbortedByRule, DeployError, LoadError
 from loadlab.execute.ports import LiveStatus
-from loadlab.model.experiment import AbortRule
+from loadlab.model.experiment import AbortRule, ClosedLoad
 from loadlab.model.run import RunData, seconds_between
 from loadlab.pipeline.block import timing
 from loadlab.pipeline.session import run_session
@@ -481,6 +481,19 @@ def test_a_stack_whose_first_requests_all_fail_is_told_before_the_sweep(
 ) -> None:
     monkeypatch.setattr(SimulatedGenerator, "collect", lambda *_: make_load_window(ok=0, failed=5, users=1))
     with pytest.raises(DeployError, match=r"pool: none of 5 requests at one user was answered as expected"):
+        lab.run()
+
+
+@pytest.mark.parametrize(("own", "waits"), [((), "think_s = 200"), (("Shopper",), "a wait_time of Shopper")])
+def test_users_that_wait_longer_than_a_demand_is_measured_are_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: tuple[str, ...], waits: str
+) -> None:
+    experiment = make_experiment()
+    assert isinstance(experiment.load, ClosedLoad)
+    lab = make_lab(replace(experiment, load=replace(experiment.load, think_s=200.0)), tmp_path / "unit-run")
+    silent = replace(make_load_window(ok=0, failed=0, users=1, measure_s=60.0), own_waits=own)
+    monkeypatch.setattr(SimulatedGenerator, "collect", lambda *_: silent)
+    with pytest.raises(LoadError, match=f"pool: no request of one user ended within 60 s, with {waits} between two"):
         lab.run()
 
 

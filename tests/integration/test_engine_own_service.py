@@ -113,7 +113,9 @@ def test_a_url_is_loaded_with_its_headers_once_its_host_is_allowed(
     assert run.complete
     assert {s.cpu_s for w in run.windows for s in w.resources} == {None}
     results = engine.results()
-    assert engine.output.endswith((engine.bundle / "results.json").read_text()), "--json prints the result last"
+    _, result, after = engine.output.partition((engine.bundle / "results.json").read_text())
+    assert result, "--json prints the result"
+    assert after.startswith("loadlab: exit code ") == (after != "") == (results["verdict"]["exit_code"] != 0)
     assert any("--allow-target 127.1" in command for command in results["reproduce"])
     files = [p for p in engine.bundle.rglob("*") if p.is_file()]
     assert [p.name for p in files if TOKEN.encode() in p.read_bytes()] == []

@@ -1,8 +1,8 @@
 """What of a request is the same each time is worked out once.
 
-geventhttpclient parses, splits and quotes the address and writes the head of each request anew: a sixth of the
-processor time that a request costs the generator, for the same text. Both are kept here, in all that can be seen from
-outside as they were.
+geventhttpclient parses, splits and quotes the address and writes the head of each request anew, for the same text. Both
+are kept here, in all that can be seen from outside as they were. What the lab's users say anew in each request, when it
+was begun and which one it is, is put into the head that is kept.
 """
 
 # mypy: allow-untyped-calls
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, lru_cache
+from itertools import chain, zip_longest
 from typing import Any
 
 from geventhttpclient.header import Headers
@@ -18,9 +19,16 @@ from geventhttpclient.url import URL
 
 KEPT_URLS = 4096
 """Of a process; of scenarios with more of them the oldest are parsed again."""
-OF_AN_URL = ("scheme", "netloc", "host", "port", "request_uri", "quoted_uri")
 KEPT_HEADS = 16
-"""Of a client, which is one user's: with an identifier in each request, more would only be memory."""
+"""Of a client, the first ones: where a user has more, as with an identifier in each path, they are written anew."""
+REQUEST_START, REQUEST_ID = "X-Request-Start", "X-Lab-Request-Id"
+"""When the generator began a request (``_user.py``), and which one it is (``_request_log.py``)."""
+STAMPS = (REQUEST_START.lower(), REQUEST_ID.lower())
+"""Header fields whose value is another one in each request."""
+MARK = "lab-stamp-5d1f0c"
+"""Stands for a stamp in a head that is kept; a head that has it otherwise is written anew."""
+OF_AN_URL = ("scheme", "netloc", "host", "port", "request_uri", "quoted_uri")
+"""What the client asks an address for."""
 
 
 def _once(name: str) -> Any:
@@ -51,34 +59,57 @@ def parsed_once(set_url: Callable[..., None]) -> Callable[..., None]:
 
 
 def written_once(build: Callable[..., str]) -> Callable[..., str]:
-    """Wrap HTTPClient._build_request: a head that this client wrote before is not written again."""
+    """Wrap HTTPClient._build_request: a head that this client wrote before is not written again, but for its stamps."""
 
     def building(
         client: Any, method: Any, request_uri: Any, body: Any = b"", headers: Any = None, chunked: Any = None
     ) -> str:
-        key = _key(client, method, request_uri, body, headers, chunked)
-        if key is None:
-            return build(client, method, request_uri, body=body, headers=headers, chunked=chunked)
+        told = {"body": body, "headers": headers, "chunked": chunked}
+        plain = _plain_lines(client, body, headers)
+        if plain is None:
+            return build(client, method, request_uri, **told)
+        lines, stamps = plain
         heads = client.__dict__.setdefault("lab_heads", {})
-        head: str | None = heads.get(key)
-        if head is None:
+        key = (method, request_uri, len(body), chunked, *lines)
+        parts: list[str] | None = heads.get(key)
+        if parts is None:
             if len(heads) >= KEPT_HEADS:
-                heads.clear()
-            head = heads[key] = build(client, method, request_uri, body=body, headers=headers, chunked=chunked)
-        return head
+                return build(client, method, request_uri, **told)
+            parts = build(client, method, request_uri, **{**told, "headers": _marked(headers)}).split(MARK)
+            heads[key] = parts
+        if len(parts) != len(stamps) + 1:
+            return build(client, method, request_uri, **told)
+        return parts[0] if not stamps else "".join(chain.from_iterable(zip_longest(parts, stamps, fillvalue="")))
 
     return building
 
 
-def _key(client: Any, method: Any, request_uri: Any, body: Any, headers: Any, chunked: Any) -> Any:
-    """All that a head is made of beside its client, of whose body it has the length.
+def _plain_lines(client: Any, body: Any, headers: Any) -> tuple[list[Any], list[str]] | None:
+    """The fields that a head is made of, and the values of those that are stamps, which are left out.
 
     None where any of it is not plain text: a field of several lines, a number as a value, a file as a body.
     """
     if body.__class__ is not bytes or headers.__class__ is not Headers:
         return None
-    lines = (*dict.values(client.default_headers), *dict.values(headers))
+    lines, stamps = list(dict.values(client.default_headers)), list[str]()
     for line in lines:
+        if line.__class__ is not tuple or line[1].__class__ is not str or line[0].lower() in STAMPS:
+            return None
+    for name, line in dict.items(headers):
         if line.__class__ is not tuple or line[1].__class__ is not str:
             return None
-    return (method, request_uri, len(body), chunked, lines)
+        if name in STAMPS and line[1].isascii() and line[1].isprintable():
+            stamps.append(line[1])
+            lines.append(line[0])
+        else:
+            lines.append(line)
+    return lines, stamps
+
+
+def _marked(headers: Headers) -> Headers:
+    """The same fields with the mark in the place of each stamp."""
+    marked = headers.copy()
+    for name in STAMPS:
+        if name in marked and (value := headers[name]).isascii() and value.isprintable():  # type: ignore[union-attr]
+            dict.__setitem__(marked, name, (dict.__getitem__(headers, name)[0], MARK))
+    return marked

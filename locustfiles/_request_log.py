@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _known_requests import REQUEST_ID
 from _recorder import Recorder
 from _tally import CODE, END, INTENDED, ROW_WIDTH, START
 
 VARIABLE = "LAB_REQUEST_LOG"
-HEADER = "X-Lab-Request-Id"
 COLUMNS = ("id", "intended_s", "send_s", "end_s", "code")
 IDS_OF_A_PROCESS = 1_000_000_000
 
@@ -45,7 +45,7 @@ class RequestLog:
 
         def logging(session: Any, *args: Any, **kwargs: Any) -> Any:
             number = next(ids)
-            kwargs["headers"] = {**(kwargs.get("headers") or {}), HEADER: str(number)}
+            kwargs["headers"] = {**(kwargs.get("headers") or {}), REQUEST_ID: str(number)}
             try:
                 result = request(session, *args, **kwargs)
             except Exception:

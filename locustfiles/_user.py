@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from _known_requests import REQUEST_START
 from _roster import randomness
 from _window import WAITS
 from locust.contrib.fasthttp import FastHttpUser
@@ -46,4 +47,4 @@ class LabUser(FastHttpUser):
 
     @staticmethod
     def _stamped(headers: Mapping[str, str] | None) -> dict[str, str]:
-        return {**(headers or {}), "X-Request-Start": f"t={time.time():.6f}"}
+        return {**(headers or {}), REQUEST_START: f"t={time.time():.6f}"}

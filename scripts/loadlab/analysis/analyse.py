@@ -25,7 +25,7 @@ from loadlab.analysis.validity import bounds_of
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
 from loadlab.model.price import PriceList
-from loadlab.model.result import SCHEMA_VERSION, Analysis, Bracket, LevelTally, Prediction
+from loadlab.model.result import SCHEMA_VERSION, Analysis, Bracket, CostEstimate, LevelTally, Prediction
 from loadlab.model.run import Demand, RunData, Window
 
 
@@ -57,7 +57,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         stacks=stacks,
         levels=parts.levels,
         windows=judged.windows,
-        cost=cost_estimates(tariffs, counted, experiment.objective, run.demands, think_s_of(experiment)),
+        cost=_estimates(experiment, run, tariffs, counted),
         findings=parts.findings,
         counts=parts.counts,
         provenance=asdict(run.provenance),
@@ -69,6 +69,13 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
         refined=describe_refinement(experiment, run),
     )
     return _in_its_levels(experiment, analysis)
+
+
+def _estimates(
+    experiment: Experiment, run: RunData, tariffs: Sequence[Tariff], counted: Sequence[Window]
+) -> tuple[CostEstimate, ...]:
+    think_s, tested = think_s_of(experiment), {window.users for window in run.windows}
+    return cost_estimates(tariffs, counted, experiment.objective, run.demands, think_s, tested)
 
 
 def first_bracket(experiment: Experiment, run: RunData, prices: Mapping[str, PriceList]) -> Bracket:

@@ -71,7 +71,8 @@ def assess(
     result = None if decided is None else _judge(experiment, judged, decided)
     rest = [_judge(experiment, judged, figures) for figures in others]
     curves = [*([] if result is None else [result]), *(r for r in rest if r.comparisons or r.bracket.list)]
-    aa = aa_control(judged.pairs, _control_values(decided, plain), stacks=plan.aa_stacks, users=plan.aa_users)
+    values, doubled = _control_values(decided, plain), _doubled(judged)
+    aa = aa_control(judged.pairs, values, stacks=doubled or (plan.aa_stack,), users=plan.aa_users)
     grounds = _grounds(experiment, run, judged, stacks, result, aa)
     return Assessment(
         verdict=decide(experiment, grounds),
@@ -93,6 +94,13 @@ def assess(
         ),
         counts=grounds.counts,
     )
+
+
+def _doubled(judged: Judged) -> tuple[str, ...]:
+    """The stacks of the A/A pairs that count."""
+    of = {window.id: window.stack for window in judged.windows}
+    pairs = (pair.ids for pair in judged.pairs if pair.kind == "aa" and pair.ids)
+    return tuple(dict.fromkeys(of[ids[0]] for ids in pairs))
 
 
 def untrusted(run: RunData, aa: AaControl) -> str | None:
@@ -153,7 +161,7 @@ def _unheld(experiment: Experiment, run: RunData, judged: Judged) -> str | None:
     """Why it is not known how many users a replica of the first stack holds; None where it is."""
     used = {window.id for window in judged.windows if window.used}
     own = [window for window in run.windows if window.id in used and window.stack == experiment.stacks[0].name]
-    return held_level_of(own, experiment.objective).reason
+    return held_level_of(own, experiment.objective, {window.users for window in run.windows}).reason
 
 
 def effect_of(bracket: Bracket, comparisons: Sequence[Comparison]) -> Comparison | None:

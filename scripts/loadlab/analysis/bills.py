@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from loadlab.analysis.alone import absence, alone_bills, constant_ratio, is_alone
 from loadlab.analysis.billing import Tariff
@@ -33,7 +33,7 @@ def priced_figures(
     used = {window.id for window in judged.windows if window.used}
     counted = [window for window in run.windows if window.id in used]
     (_, first), *later = stages(run)
-    hourly = [window for window in first if window.id in used]
+    hourly, planned = [window for window in first if window.id in used], {window.users for window in first}
     note = FIRST_STAGE_ALONE if later else None
     return tuple(
         figures
@@ -41,7 +41,7 @@ def priced_figures(
         for figures in (
             _alone(tariff, run, objective, think_s)
             if is_alone(tariff)
-            else (_per_request(tariff, run.windows, counted), _per_hour(tariff, hourly, objective, note))
+            else (_per_request(tariff, run.windows, counted), _per_hour(tariff, hourly, planned, objective, note))
         )
     )
 
@@ -76,9 +76,11 @@ def _per_request(tariff: Tariff, windows: Sequence[Window], counted: Sequence[Wi
     )
 
 
-def _per_hour(tariff: Tariff, counted: Sequence[Window], objective: Objective, note: str | None) -> Figures:
+def _per_hour(
+    tariff: Tariff, counted: Sequence[Window], planned: Collection[int], objective: Objective, note: str | None
+) -> Figures:
     stacks = list(dict.fromkeys(window.stack for window in counted))
-    reasons = {s: held_level_of([w for w in counted if w.stack == s], objective).reason for s in stacks}
+    reasons = {s: held_level_of([w for w in counted if w.stack == s], objective, planned).reason for s in stacks}
     absent = [f"{stack}: {reason}" for stack, reason in reasons.items() if reason is not None]
     if len(absent) > 1 and len(set(reasons.values())) == 1:
         absent = [f"{' and '.join(reasons)}: {next(iter(reasons.values()))}"]
@@ -86,6 +88,6 @@ def _per_hour(tariff: Tariff, counted: Sequence[Window], objective: Objective, n
         statistic="usd_per_hour_at_users",
         list=tariff.list_id,
         billing=tariff.billing,
-        by_block=usd_per_hour_by_block(tariff, counted, objective),
+        by_block=usd_per_hour_by_block(tariff, counted, objective, planned),
         note="; ".join([*([note] if note else []), *absent]) or None,
     )

@@ -6,7 +6,7 @@ Every function takes the windows that count (one per block, stack and level; no 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -54,10 +54,11 @@ def cost_estimates(
     objective: Objective,
     demands: Sequence[Demand] = (),
     think_s: float | None = 0.0,
+    planned: Collection[int] = (),
 ) -> tuple[CostEstimate, ...]:
     """One estimate for each tariff, stack and level, in this order; stacks as they first appear.
 
-    ``demands`` and ``think_s`` are what per-request memory is billed by.
+    ``demands`` and ``think_s`` are what per-request memory is billed by; ``planned`` as in `replicas.held_level`.
     """
     stacks = list(dict.fromkeys(window.stack for window in windows))
     by_stack = [[window for window in windows if window.stack == stack] for stack in stacks]
@@ -70,7 +71,7 @@ def cost_estimates(
             continue
         cancels = is_inverse_throughput(tariff, windows)
         for own in by_stack:
-            estimates += _stack_estimates(tariff, own, objective, cancels)
+            estimates += _stack_estimates(tariff, own, objective, cancels, planned)
     return tuple(estimates)
 
 
@@ -101,11 +102,13 @@ def _rounded(usd: Fraction | None) -> Decimal | None:
     return None if usd is None else round_usd(usd)
 
 
-def _stack_estimates(tariff: Tariff, own: Sequence[Window], objective: Objective, cancels: bool) -> list[CostEstimate]:
-    held = held_level_of(own, objective)
+def _stack_estimates(
+    tariff: Tariff, own: Sequence[Window], objective: Objective, cancels: bool, planned: Collection[int]
+) -> list[CostEstimate]:
+    held = held_level_of(own, objective, planned)
     return [
         _estimate(tariff, held, [window for window in own if window.users == users], hourly, cancels)
-        for users, hourly in usd_per_hour_by_level(tariff, own, objective).items()
+        for users, hourly in usd_per_hour_by_level(tariff, own, objective, planned).items()
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from loadlab.analysis.replicas import held_level_of
 from loadlab.analysis.stages import planned_levels
@@ -65,16 +65,16 @@ def own_waits(run: RunData) -> tuple[str, ...]:
 
 def describe_stacks(experiment: Experiment, run: RunData, counted: Sequence[Window]) -> tuple[StackDescription, ...]:
     """Each stack as it ran, with its demand and the users that one replica holds in the windows that count."""
-    asked_s, objective = experiment.load.think_s, experiment.objective
+    asked_s, objective, planned = experiment.load.think_s, experiment.objective, {w.users for w in run.windows}
     return tuple(
-        _describe(stack, run, asked_s, _held([w for w in counted if w.stack == stack.name], objective))
+        _describe(stack, run, asked_s, _held([w for w in counted if w.stack == stack.name], objective, planned))
         for stack in experiment.stacks
     )
 
 
-def _held(windows: Sequence[Window], objective: Objective) -> int | None:
+def _held(windows: Sequence[Window], objective: Objective, planned: Collection[int]) -> int | None:
     """Users of one replica where the objective holds; prices have no say in it."""
-    held = held_level_of(windows, objective)
+    held = held_level_of(windows, objective, planned)
     return None if held.users is None else held.users // windows[0].replicas
 
 

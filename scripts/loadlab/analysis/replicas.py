@@ -20,7 +20,8 @@ _HOUR_S = 3600
 class HeldLevel:
     """The largest tested level at which the objective holds, as at all tested levels below it.
 
-    users is None, with the reason, where no level holds or none breaks the objective.
+    users is None, with the reason, where no level holds, where none breaks the objective, or where a level below that
+    has no window that counts: filled to the level before such a gap a replica would look too small.
     """
 
     users: int | None
@@ -38,12 +39,19 @@ def holds(good: int, ended: int, objective: Objective) -> bool:
     return ended > 0 and good >= exact(objective.good_ratio) * ended
 
 
-def held_level(held: Mapping[int, bool]) -> HeldLevel:
-    """The level that a replica is filled to, from whether each tested level holds the objective."""
+def held_level(held: Mapping[int, bool], planned: Collection[int] = ()) -> HeldLevel:
+    """The level that a replica is filled to, from whether each tested level holds the objective.
+
+    planned: levels that were to be tested; those of them that held does not have are gaps.
+    """
     if not held:
         return HeldLevel(users=None, reason="no level was measured")
     users = None
+    gaps = sorted(set(planned) - set(held))
     for level in sorted(held):
+        if not held[level] and gaps and gaps[0] < level:
+            missing = f"no window of {gaps[0]} users counts, and {level} users break the objective"
+            return HeldLevel(users=None, reason=missing)
         if not held[level]:
             missed = f"the lowest tested level, {level} users, misses the objective"
             return HeldLevel(users=users, reason=missed if users is None else None)
@@ -66,45 +74,35 @@ def usd_per_hour(tariff: Tariff, users: int, level: int, use: Use) -> Fraction |
 
 
 def usd_per_hour_by_block(
-    tariff: Tariff, windows: Sequence[Window], objective: Objective
+    tariff: Tariff, windows: Sequence[Window], objective: Objective, planned: Collection[int] = ()
 ) -> Mapping[tuple[int, str, int], float | None]:
     """usd_per_hour_at_users for each (block, stack, users) that was measured, out of that block's windows alone.
 
-    windows: those that count, of blocks that visit the same levels. None where a block lacks a level under the one at
-    which it breaks the objective: a replica that is filled to the level before would be the dearer for the gap.
+    windows: those that count, of blocks that visit the same levels, which are ``planned``.
     """
     costs: dict[tuple[int, str, int], float | None] = {}
-    levels = {window.users for window in windows}
     for block, stack in sorted({(window.block, window.stack) for window in windows}):
         own = [window for window in windows if (window.block, window.stack) == (block, stack)]
-        is_open = _has_gap(own, objective, levels)
-        for users, usd in usd_per_hour_by_level(tariff, own, objective).items():
-            costs[block, stack, users] = None if usd is None or is_open else float(usd)
+        for users, usd in usd_per_hour_by_level(tariff, own, objective, planned).items():
+            costs[block, stack, users] = None if usd is None else float(usd)
     return costs
 
 
-def _has_gap(windows: Sequence[Window], objective: Objective, levels: Collection[int]) -> bool:
-    """Whether one of the levels was not measured here, and lies under the first that breaks the objective."""
-    measured = _by_level(windows)
-    breaking = next((users for users, own in measured.items() if not objective_held(own, objective)), None)
-    return breaking is not None and any(users < breaking and users not in measured for users in levels)
-
-
 def usd_per_hour_by_level(
-    tariff: Tariff, windows: Sequence[Window], objective: Objective
+    tariff: Tariff, windows: Sequence[Window], objective: Objective, planned: Collection[int] = ()
 ) -> Mapping[int, Fraction | None]:
     """usd_per_hour_at_users of one stack for each of its levels, all its windows of a level together."""
     levels = _by_level(windows)
-    held = held_level_of(windows, objective)
+    held = held_level_of(windows, objective, planned)
     if held.users is None:
         return dict.fromkeys(levels)
     use = total_use([window_use(window) for window in levels[held.users]])
     return {users: usd_per_hour(tariff, users, held.users, use) for users in levels}
 
 
-def held_level_of(windows: Sequence[Window], objective: Objective) -> HeldLevel:
-    """The level that holds the objective, for the windows of one stack."""
-    return held_level({users: objective_held(own, objective) for users, own in _by_level(windows).items()})
+def held_level_of(windows: Sequence[Window], objective: Objective, planned: Collection[int] = ()) -> HeldLevel:
+    """The level that holds the objective, for the windows of one stack that count; planned: as in `held_level`."""
+    return held_level({users: objective_held(own, objective) for users, own in _by_level(windows).items()}, planned)
 
 
 def _by_level(windows: Sequence[Window]) -> dict[int, list[Window]]:

@@ -67,7 +67,7 @@ def decide(experiment: Experiment, grounds: Grounds) -> Verdict:
     says how many users a replica holds.
     """
     kind = _kind(grounds)
-    answer = _answer(experiment, grounds, kind) + _effect_words(grounds, kind) + _claim_words(grounds, kind)
+    answer = _answer(experiment, grounds, kind) + _effect_words(grounds, kind) + _claim_words(grounds)
     settings, doubts = (*_settings(experiment, grounds), grounds.where), _doubts(grounds)
     limits = f"; doubts: {', '.join(doubts)}" if doubts else ""
     return Verdict(
@@ -173,9 +173,9 @@ def _capacity_words(experiment: Experiment, grounds: Grounds) -> str:
     return f"{stack.name} holds {objective} up to {format_users(stack.users_per_replica)} among the tested levels"
 
 
-def _claim_words(grounds: Grounds, kind: VerdictKind) -> str:
+def _claim_words(grounds: Grounds) -> str:
     claim = grounds.claim
-    if claim.users is None or claim.answer is None or kind == "capacity":
+    if claim.users is None or claim.answer is None or len(grounds.stacks) == 1:
         return ""
     words = {
         "supported": "; the claim of {users} is supported",

@@ -38,7 +38,8 @@ def make_plan(
     blocks: list[Block] = []
     for index, order in enumerate(planned):
         number = first_block + index
-        twin = _trial(number, names[index // 2 % len(names)], control, "aa", width)
+        turn = first_block // 2 + index // 2
+        twin = _trial(number, names[turn % len(names)], control, "aa", width)
         trials = (replace(trial, kind=kind) for trial in _block_trials(order, names, twin, width))
         blocks.append(Block(number=number, trials=tuple(trials)))
     return Plan(

@@ -55,12 +55,6 @@ class Plan:
     seed: int
     refine: RefinePlan | None = None
 
-    @property
-    def aa_stacks(self) -> tuple[str, ...]:
-        """The stacks that the A/A control doubles, in the order in which it does."""
-        doubled = (trial.stack for block in self.blocks for trial in block.trials if trial.role == "aa")
-        return tuple(dict.fromkeys(doubled)) or (self.aa_stack,)
-
     def is_done(self, refinement: Refinement | None, finished: Collection[int]) -> bool:
         """Whether every block of the run is finished, those of a second stage included."""
         second = refinement.plan if refinement is not None else None

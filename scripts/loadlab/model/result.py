@@ -147,8 +147,8 @@ class Prediction:
 class AaControl:
     """Each stack against itself, by turns from block to block. fired: the 99 % interval of all of them excludes 1.
 
-    resolution_ratio: the larger of half_width_ratio (half of the 95 % interval: noise) and bias_ratio (distance from 1),
-    the least that this run could see here. stacks: the doubled, stack the first; empty in old files."""
+    resolution_ratio: the larger of half_width_ratio (half of the 95 % interval: noise) and bias_ratio (how far off 1),
+    what the run could just see here. stacks: the doubled ones; None in files of before, of which stack alone is."""
 
     fired: bool | None
     resolution_ratio: float | None
@@ -158,7 +158,7 @@ class AaControl:
     reason: str | None = None
     half_width_ratio: float | None = None
     bias_ratio: float | None = None
-    stacks: tuple[str, ...] = ()
+    stacks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

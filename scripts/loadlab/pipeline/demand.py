@@ -92,11 +92,12 @@ def _need_answers(rig: Rig, stack: Stack, load: LoadWindow) -> None:
             f"{stack.name}: none of {load.failed} requests at one user was answered as expected "
             f"(got {dict(load.outcomes)}); check its settings, the scenario and the upstream"
         )
-    waits_s = f"a wait_time of {', '.join(load.own_waits)}" if load.own_waits else f"think_s = {rig.load.think_s:g}"
-    raise LoadError(
-        f"{stack.name}: no request of one user ended within {load.measure_s:g} s, with {waits_s} between two; "
-        f"a demand is measured for {LONGEST_S:g} s at most, so take a shorter one"
-    )
+    nothing = f"{stack.name}: no request of one user ended within {load.measure_s:g} s"
+    if load.own_waits or rig.load.think_s:
+        waits = f"a wait_time of {', '.join(load.own_waits)}" if load.own_waits else f"think_s = {rig.load.think_s:g}"
+        longest = f"a demand is measured for {LONGEST_S:g} s at most, so take a shorter one"
+        raise LoadError(f"{nothing}, with {waits} between two; {longest}")
+    raise DeployError(f"{nothing}: it hangs; see its log in the bundle")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from loadlab.errors import EXIT_CONCLUSIVE
 from loadlab.report.arrivals import is_open
 from loadlab.report.doubts import Doubt, doubt_groups
 from loadlab.report.results import Results
-from loadlab.report.words import BADGES, CLAIM_ANSWERS, bracket_text, price_text
+from loadlab.report.words import BADGES, CLAIM_ANSWERS, bracket_text, doubled_stacks, price_text
 from loadlab.units import as_rates, format_percent
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -100,7 +100,7 @@ def _control(results: Results) -> Gate:
         return Gate(name=name, outcome="skipped", message=control["reason"] or "could not be judged")
     resolution = format_percent(control["resolution_ratio"])
     unit = "req/s" if is_open(results) else "users"
-    message = f"{control['stack']} at {control['users']} {unit} against itself; resolution {resolution}"
+    message = f"{doubled_stacks(control)} at {control['users']} {unit}; resolution {resolution}"
     return Gate(name=name, outcome=_pass(not control["fired"]), message=message)
 
 

@@ -14,6 +14,7 @@ from loadlab.report.words import (
     NOT_PREDICTABLE,
     STATISTICS,
     bracket_text,
+    doubled_stacks,
     margin_text,
     miss_text,
     no_number,
@@ -116,9 +117,7 @@ def control_items(results: Results) -> tuple[Item, ...]:
 def _control_place(results: Results) -> str:
     control, refined = results["aa"], results["refined"]
     again = f"; at {refined['aa_users']} in stage 2" if refined is not None and refined["levels"] else ""
-    stacks = control["stacks"] or [control["stack"]]
-    itself = "each against itself, by turns" if len(stacks) > 1 else "against itself"
-    return f"{' and '.join(stacks)} at {control['users']} users, {itself}{again}"
+    return f"{doubled_stacks(control)} at {control['users']} users{again}"
 
 
 def count_items(results: Results) -> tuple[Item, ...]:

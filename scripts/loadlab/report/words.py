@@ -179,3 +179,9 @@ def utc_text(unix_s: object) -> str:
     if not isinstance(unix_s, int | float):
         return ABSENT
     return datetime.fromtimestamp(unix_s, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def doubled_stacks(control: Results) -> str:
+    """What the A/A control measured against what."""
+    stacks = control["stacks"] or [control["stack"]]
+    return f"{' and '.join(stacks)} by turns, each against itself" if len(stacks) > 1 else f"{stacks[0]} against itself"

@@ -106,6 +106,22 @@ def test_a_replica_is_filled_to_the_last_level_before_the_first_miss(
     assert (level.users, level.reason) == (users, reason)
 
 
+@pytest.mark.parametrize(
+    ("held", "users", "reason"),
+    [
+        ({10: True, 30: False}, None, "no window of 20 users counts, and 30 users break the objective"),
+        ({10: True, 20: False}, 10, None),
+        ({20: True, 30: False}, None, "no window of 10 users counts, and 30 users break the objective"),
+        ({10: True, 20: True}, None, "no tested level up to 20 users breaks the objective"),
+    ],
+)
+def test_a_level_without_a_window_leaves_open_what_a_replica_holds_where_a_higher_one_breaks(
+    held: dict[int, bool], users: int | None, reason: str | None
+) -> None:
+    level = held_level(held, planned=(10, 20, 30))
+    assert (level.users, level.reason) == (users, reason)
+
+
 @pytest.mark.parametrize(("good", "held"), [(950, True), (949, False), (1000, True)])
 def test_the_objective_holds_at_exactly_its_ratio(good: int, held: bool) -> None:
     assert objective_held([window(good=good, ok=990, failed=10)], OBJECTIVE) is held
@@ -163,7 +179,7 @@ def test_a_block_without_a_level_under_the_breaking_one_fills_no_replica(fargate
     """Filled to 20 because 40 is missing, it would take four replicas where every whole block takes two."""
     whole = sweep({("flask", 20): (1000, 1000), ("flask", 40): (1000, 1000), ("flask", 80): (10, 10)})
     holed = [one for one in whole if (one.block, one.users) != (2, 40)]
-    costs = usd_per_hour_by_block(fargate, holed, OBJECTIVE)
+    costs = usd_per_hour_by_block(fargate, holed, OBJECTIVE, (20, 40, 80))
     assert costs[1, "flask", 80] == pytest.approx(2 * 0.04937)
     assert (costs[2, "flask", 20], costs[2, "flask", 80]) == (None, None)
 
@@ -171,7 +187,7 @@ def test_a_block_without_a_level_under_the_breaking_one_fills_no_replica(fargate
 def test_a_level_that_is_missing_above_the_breaking_one_changes_nothing(fargate: Tariff) -> None:
     whole = sweep({("flask", 20): (1000, 1000), ("flask", 40): (10, 10), ("flask", 80): (10, 10)})
     holed = [one for one in whole if (one.block, one.users) != (2, 80)]
-    costs = usd_per_hour_by_block(fargate, holed, OBJECTIVE)
+    costs = usd_per_hour_by_block(fargate, holed, OBJECTIVE, (20, 40, 80))
     assert costs[2, "flask", 40] == costs[1, "flask", 40] == pytest.approx(2 * 0.04937)
 
 

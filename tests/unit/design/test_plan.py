@@ -86,10 +86,12 @@ def test_of_any_number_of_blocks_a_stack_is_doubled_in_two_more_at_most(blocks: 
     assert abs(twins["flask"] - twins["fastapi"]) <= 2
 
 
-def test_a_plan_knows_which_stacks_its_control_doubles() -> None:
-    assert plan().aa_stacks == ("flask", "fastapi")
-    assert plan(blocks=2).aa_stacks == ("flask",)
-    assert plan(stacks=("flask",)).aa_stacks == ("flask",)
+@pytest.mark.parametrize("count", [4, 5, 6, 7, 8])
+def test_a_second_stage_takes_up_the_turns_where_the_first_left_them(count: int) -> None:
+    second = make_plan(experiment(blocks=count), (44, 48), seed=2, predicted_users=52.8, first_block=count + 1)
+    both = [*plan(blocks=count).blocks, *second.blocks]
+    twins = Counter(t.stack for block in both for t in block.trials if t.role == "aa")
+    assert abs(twins["flask"] - twins["fastapi"]) <= 2 * (count % 2)
 
 
 @pytest.mark.parametrize("twin", [0, 1])

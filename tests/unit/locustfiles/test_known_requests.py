@@ -7,7 +7,17 @@ from typing import Any
 from urllib.request import Request
 
 import pytest
-from _known_requests import KEPT_HEADS, OF_AN_URL, KnownURL, parsed_once, written_once
+from _known_requests import (
+    KEPT_HEADS,
+    MARK,
+    OF_AN_URL,
+    REQUEST_ID,
+    REQUEST_START,
+    STAMPS,
+    KnownURL,
+    parsed_once,
+    written_once,
+)
 from geventhttpclient.client import HTTPClient
 from geventhttpclient.header import Headers
 from geventhttpclient.url import URL
@@ -27,8 +37,11 @@ ADDRESSES = st.sampled_from(
         "//host/path",
     ]
 )
-FIELDS = st.sampled_from(["Accept", "accept", "X-Id", "Content-Length", "Transfer-Encoding", "Host"])
-VALUES = st.one_of(st.sampled_from(["1", "chunked", "gzip", "a, b"]), st.just(1), st.just(True), st.just(["a", "b"]))
+FIELDS = st.sampled_from(["Accept", "X-Id", "Content-Length", "Transfer-Encoding", "Host", "X-Request-Start", *STAMPS])
+VALUES = st.one_of(
+    st.sampled_from(["1", "chunked", "t=1.5", "t=2.5", "", "a\tb", "\xfc", "a\nb", MARK, f"{MARK}{MARK}"]),
+    st.sampled_from([1, True, ["a", "b"]]),
+)
 HEADERS = st.lists(st.tuples(FIELDS, VALUES), max_size=4)
 BODIES = st.sampled_from([b"", b"x", b"yy", bytearray(b"yy"), "z"])
 CALLS = st.lists(
@@ -116,6 +129,22 @@ def test_a_head_is_written_once_for_a_client_and_the_length_of_a_body() -> None:
     assert len(written) == 2
     building(HTTPClient("other", 8000), "POST", "/items", body=b"aa", headers=headers, chunked=False)
     assert len(written) == 3
+
+
+def test_what_users_of_the_lab_stamp_anew_does_not_write_the_head_anew() -> None:
+    written: list[Any] = []
+
+    def build(*given_: Any, **_: Any) -> str:
+        written.append(given_)
+        return HTTPClient._build_request(*given_, **_)
+
+    building, client = written_once(build), HTTPClient("host", 8000)
+    for number in range(5):
+        headers = Headers({"Accept": "x", REQUEST_START: f"t={number}.5", REQUEST_ID: str(number), "X-Last": "y"})
+        head = building(client, "GET", "/items", body=b"", headers=headers, chunked=False)
+        told = {"body": b"", "headers": headers, "chunked": False}
+        assert head == HTTPClient._build_request(HTTPClient("host", 8000), "GET", "/items", **told)
+    assert len(written) == 1
 
 
 def test_heads_that_are_all_unlike_are_not_kept_without_end() -> None:

@@ -81,6 +81,7 @@ LATER = (
     ("prediction", "processor_users"),
     ("experiment", "own_waits"),
     ("aa", "bias_ratio"),
+    ("aa", "stacks"),
     ("cluster",),
 )
 

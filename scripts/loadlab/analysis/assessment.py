@@ -71,8 +71,7 @@ def assess(
     result = None if decided is None else _judge(experiment, judged, decided)
     rest = [_judge(experiment, judged, figures) for figures in others]
     curves = [*([] if result is None else [result]), *(r for r in rest if r.comparisons or r.bracket.list)]
-    values, doubled = _control_values(decided, plain), _doubled(judged)
-    aa = aa_control(judged.pairs, values, stacks=doubled or (plan.aa_stack,), users=plan.aa_users)
+    aa = _control(plan, judged, _control_values(decided, plain))
     grounds = _grounds(experiment, run, judged, stacks, result, aa)
     return Assessment(
         verdict=decide(experiment, grounds),
@@ -96,11 +95,12 @@ def assess(
     )
 
 
-def _doubled(judged: Judged) -> tuple[str, ...]:
-    """The stacks of the A/A pairs that count."""
+def _control(plan: Plan, judged: Judged, values: Mapping[str, Value]) -> AaControl:
+    """The A/A control with the stacks of the pairs that count; where none does, with the one that is doubled first."""
     of = {window.id: window.stack for window in judged.windows}
     pairs = (pair.ids for pair in judged.pairs if pair.kind == "aa" and pair.ids)
-    return tuple(dict.fromkeys(of[ids[0]] for ids in pairs))
+    doubled = tuple(dict.fromkeys(of[ids[0]] for ids in pairs))
+    return aa_control(judged.pairs, values, stacks=doubled or (plan.aa_stack,), users=plan.aa_users)
 
 
 def untrusted(run: RunData, aa: AaControl) -> str | None:

@@ -1,6 +1,7 @@
 """``python tests/bench [--only NAME] [--quick] [--with-tests] [--profile] [--out FILE]``; ``--compare``, ``--publish``.
 
-Exit codes: 0 every bar met, 1 a bar missed or a measure failed, 2 usage, 130 interrupted.
+Exit codes: 0 every bar met, 1 a bar missed or a measure failed, 2 usage, 130 interrupted; of a comparison 1 where a bar
+that the first file met is missed in the second.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.arena import Arena, MeasureError, available_cores
-from bench.compare import compare_text
+from bench.compare import NOW_MISSED, compare_text
 from bench.figures import Figure, at_least
 from bench.measure_arrivals import measure_arrivals
 from bench.measure_bundle import measure_bundle
@@ -71,8 +72,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = _parser().parse_args(arguments)
     try:
         if asked.compare:
-            print(compare_text(*(read_bench(Path(name)) for name in asked.compare)))
-            return 0
+            text = compare_text(*(read_bench(Path(name)) for name in asked.compare))
+            print(text)
+            return 1 if NOW_MISSED in text else 0
         if asked.publish:
             print(publish([Path(name) for name in asked.publish], ROOT, tuple(MEASURES)))
             return 0

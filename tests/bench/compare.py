@@ -8,6 +8,8 @@ from bench.figures import Figure
 from bench.record import Bench
 from bench.table import ABSENT, aligned, format_value, verdict_word
 
+NOW_MISSED = "now MISSED"
+"""Of a bar that the first file met."""
 HEADINGS = ("figure", "unit", "first", "second", "second/first", "")
 
 
@@ -51,7 +53,7 @@ def _remark(a: Figure | None, b: Figure | None) -> str:
     if a is None or b is None:
         return "only in one"
     if a.ok != b.ok:
-        return "now met" if b.ok else "now MISSED"
+        return "now met" if b.ok else NOW_MISSED
     if a.lower is None or a.upper is None or b.value is None:
         return ""
     return "" if a.lower <= b.value <= a.upper else "outside the first's range"

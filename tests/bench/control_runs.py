@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,12 @@ COLUMNS = (
     *("run", "started", "revision", "machine", "machine_id"),
     *("ratio", "blocks", "lower_95", "upper_95", "over", "invalid_windows"),
 )
+
+
+CHANGED = "+changes"
+"""Ends the revision of a run whose checkout had changes."""
+WRITTEN = ("docs/controls.csv", "docs/controls.md")
+"""What making runs changes itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +95,15 @@ def distance_from_1(seen: MeanRatio) -> float:
     return max(0.0, seen.lower - 1, 1 - seen.upper)
 
 
+def changed_files(root: Path) -> list[str]:
+    """What of a checkout is not as committed, but for what making runs writes; none where it is no checkout."""
+    told = subprocess.run(
+        ["git", "status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in WRITTEN)],
+        cwd=root, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    return [line[3:] for line in told.stdout.splitlines()]
+
+
 def run_name(effect_ratio: float, number: int) -> str:
     """How a run and its folder are called: plus10-03 is the third with +10 %, of seed 3."""
     return f"plus{round(100 * effect_ratio)}-{number:02d}"
@@ -97,7 +113,7 @@ def run_of(results_path: Path, name: str) -> Run:
     """What the results of a finished run say."""
     results = json.loads(results_path.read_text(encoding="utf-8"))
     made = results["provenance"]
-    revision = (made["git_revision"] or "unknown")[:12] + ("+changes" if made["git_dirty"] else "")
+    revision = (made["git_revision"] or "unknown")[:12] + (CHANGED if made["git_dirty"] else "")
     facts = made["machine"]
     return Run(
         name=name,

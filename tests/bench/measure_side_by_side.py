@@ -117,7 +117,8 @@ def _nearness(
     for field, figure in zip(fields, nearer(case.name, ours.open.truth, ours.open.recorded, bare, fields), strict=True):
         own_s = getattr(own, field)
         sent = "" if own_s is None else f" (service time of those that it sent, by the log: {own_s * 1e3:.4g} ms)"
-        yield replace(figure, note=f"{figure.note}{sent}; {note}{doubts}")
+        value = None if ours.faults else figure.value
+        yield replace(figure, value=value, note=f"{figure.note}{sent}; {note}{doubts}")
 
 
 def nearer(

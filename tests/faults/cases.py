@@ -31,7 +31,7 @@ AFTER_MOST_RATIO = 0.75
 TO_THE_END: tuple[Victim, ...] = ("engine", "disk")
 """Hit in every second round when all is measured, while the run is analysed and its report written."""
 END_DELAY_MAX_S = 0.3
-DISK_BYTES = (0, 300, 2_000, 20_000)
+DISK_BYTES = (300, 0, 2_000, 20_000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,12 +57,12 @@ class Fault:
 
 
 def draw(count: int, seed: int) -> Sequence[Fault]:
-    """Every process gets every signal, the disk fills and the clock moves, in turn; moments are random.
+    """The disk fills, the clock moves, and every process gets every signal, in turn; moments are random.
 
     The same arguments give the same cases; fewer are the first of more.
     """
     random = Random(seed)
-    kinds = [*itertools.product(PROCESSES, SIGNALS), ("disk", "full"), ("clock", "moved")]
+    kinds = [("disk", "full"), ("clock", "moved"), *itertools.product(PROCESSES, SIGNALS)]
     faults = []
     for number, (victim, blow) in zip(range(count), itertools.cycle(kinds), strict=False):
         fault = Fault(

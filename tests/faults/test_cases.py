@@ -16,6 +16,7 @@ from faults.strike import IS
 def test_forty_cases_hit_every_process_with_every_signal_and_the_disk_and_the_clock() -> None:
     hit = {(fault.victim, fault.blow) for fault in draw(40, 1)}
     assert hit == {*((p, s) for p in PROCESSES for s in SIGNALS), ("disk", "full"), ("clock", "moved")}
+    assert [fault.after_ratio == 1.0 for fault in draw(40, 1) if fault.victim == "disk"] == [False, True]
 
 
 def test_the_same_seed_draws_the_same_and_another_one_other_moments() -> None:

@@ -24,7 +24,7 @@ from loadlab.analysis.calibration_logs import (
     quantiles,
     reported,
 )
-from loadlab.analysis.calibration_open import open_faults, open_figures
+from loadlab.analysis.calibration_open import late_faults, open_faults, open_figures
 from loadlab.model.calibration import CoreQuality, Doubling, Order, Quantiles, Reach, Step
 from loadlab.model.run import LoadWindow
 from loadlab.units import format_count, format_percent, format_s
@@ -191,6 +191,8 @@ def _faults(step: Step, window: LoadWindow) -> Iterator[str]:
         yield "no request was answered"
     if step.order.rate_rps is not None:
         yield from open_faults(step.open)
+        if step.order.purpose == "rate":
+            yield from late_faults(step.open, step.recorded.p99_s)
     elif step.order.purpose == "users" and step.delivered_rps < DELIVERED_LEAST_RATIO * step.asked_rps:
         yield (
             f"{step.delivered_rps:.1f} of {step.asked_rps:.1f} requests a second that so many users ask for, "

@@ -20,6 +20,8 @@ from loadlab.analysis.calibration_logs import (
     quantiles,
     reported,
 )
+from loadlab.analysis.dispatch_gate import allowed_lag_s
+from loadlab.analysis.gate_bounds import GateBounds
 from loadlab.model.calibration import OpenFigures, Order
 from loadlab.model.run import ArrivalWindow
 from loadlab.stats.schedule import due_s
@@ -59,6 +61,14 @@ def _off_schedule_s(order: Order, logs: StepLogs) -> float | None:
         return None
     off_s = intended_s - due_s(order.pattern, rate_rps=order.rate_rps, seed=order.seed, count=len(intended_s))
     return float(np.abs(off_s - np.median(off_s)).max())
+
+
+def late_faults(figures: OpenFigures | None, service_p99_s: float | None) -> Iterator[str]:
+    """Sends later than the gate ``dispatch_lag`` lets a run have them: its response times are true, its load is not."""
+    allowed_s = allowed_lag_s(service_p99_s, GateBounds())
+    late_s = None if figures is None else figures.dispatch_lag.p99_s
+    if late_s is not None and late_s > allowed_s:
+        yield f"sends are late by {format_s(late_s)} (p99), at most {format_s(allowed_s)} expected, as in a run"
 
 
 def open_faults(figures: OpenFigures | None) -> Iterator[str]:

@@ -16,7 +16,7 @@ from loadlab.execute.machine import Machine, files_sha256
 from loadlab.model.calibration import Calibration
 
 NAME = "calibration.json"
-FORMAT = 3
+FORMAT = 4
 """1 had its rates from closed loops; in 2 an answer ended when the generator read it."""
 GENERATOR = ("locustfiles/_*.py",)
 """What makes and records the load, whatever the scenario."""

@@ -218,7 +218,7 @@ def check_packages(lock: Path, installed: Mapping[str, str]) -> Check:
 def check_calibration(held: Standing) -> Check:
     """Whether the load generator was shown to be truthful here, and up to what."""
     expected = "a calibration of this machine that holds"
-    step = f"{PROGRAM} calibrate, about two minutes; without it runs work, with stated bounds, and say uncalibrated"
+    step = f"{PROGRAM} calibrate, about two minutes; without it runs work, by the gates alone, and say uncalibrated"
     return _check("calibration", not is_uncalibrated(held.text), "warn", held.text, expected, step)
 
 

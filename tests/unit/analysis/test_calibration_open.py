@@ -11,7 +11,7 @@ from _schedule import Schedule, parse_pattern
 from builders_calibration import OPENED_S, make_logs, make_open_logs, make_open_order, make_open_step
 from loadlab.analysis.calibration import judge_step, reach
 from loadlab.analysis.calibration_logs import INTENDED_S
-from loadlab.model.calibration import OpenFigures, Reach, Step
+from loadlab.model.calibration import OpenFigures, Purpose, Reach, Step
 from loadlab.stats.schedule import due_s
 
 COUNT = 1200
@@ -81,6 +81,21 @@ def test_a_response_that_was_recorded_from_the_send_is_not_truthful() -> None:
         "response p50: recorded 10.0 ms",
         "response p99: recorded 10.0 ms",
     ]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "lag_s", "is_late"), [("rate", 0.0051, True), ("rate", 0.0049, False), ("pace", 0.0051, False)]
+)
+def test_a_rate_at_which_a_run_would_be_refused_for_late_sends_is_out_of_reach(
+    purpose: Purpose, lag_s: float, is_late: bool
+) -> None:
+    """5 % of requests late: the p99 of a 10 ms answer's sends may be 5 ms late, whatever their median."""
+    lags = [lag_s if number % 20 == 0 else 0.0 for number in range(COUNT)]
+    logs = make_open_logs(make_logs([0.01] * COUNT, [0.0] * COUNT), lags)
+    faults = judge_step(make_open_order(purpose=purpose), logs).faults
+    late = [fault for fault in faults if fault.startswith("sends are late by 5.1")]
+    assert bool(late) == is_late
+    assert [fault for fault in faults if "late" in fault] == late
 
 
 def test_asked_and_delivered_are_arrivals_planned_and_begun() -> None:

@@ -15,7 +15,7 @@ import pytest
 import scipy.stats
 
 from bench import controls
-from bench.control_runs import Control, Run, add_run, read_runs, run_of
+from bench.control_runs import Control, Run, add_run, changed_files, read_runs, run_of
 from bench.controls import next_run, table
 from bench.figures import Figure
 from bench.marked_page import marks
@@ -103,6 +103,7 @@ def test_a_run_that_was_interrupted_is_not_counted_and_is_resumed(
         return subprocess.CompletedProcess(command, 130, "", "interrupted")
 
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(controls, "changed_files", lambda _: [])
     monkeypatch.setattr(Machine, "machine_id", lambda _: "cafe")
     for number, codes in enumerate([("run_incomplete",), ("uncalibrated",)], start=1):
         bundle = tmp_path / f"plus0-{number:02d}" / "control-1"
@@ -129,6 +130,31 @@ def test_a_run_that_was_interrupted_is_not_counted_and_is_resumed(
     controls.main()
     assert len(asked) == 1, "a run that has its row needs no bundle"
     assert [run.name for run in read_runs(rows)] == ["plus0-02", "plus0-01"]
+
+
+def test_rows_are_of_a_revision_and_not_of_changed_files(tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for path in ("docs/controls.csv", "docs/controls.md", "code.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("1\n", encoding="utf-8")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    assert changed_files(tmp_path) == []
+    for path in ("docs/controls.csv", "docs/controls.md"):
+        (tmp_path / path).write_text("2\n", encoding="utf-8")
+    assert changed_files(tmp_path) == [], "making runs writes these"
+    (tmp_path / "code.py").write_text("2\n", encoding="utf-8")
+    assert changed_files(tmp_path) == ["code.py"]
+
+
+def test_no_run_is_made_where_files_are_not_as_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(controls, "changed_files", lambda _: ["scripts/a.py", "b"])
+    monkeypatch.setattr(sys, "argv", ["controls", "--rows", str(tmp_path / "rows.csv")])
+    assert controls.main() == 2
+    assert capsys.readouterr().out.startswith("controls: scripts/a.py is not as committed")
+    assert not (tmp_path / "rows.csv").exists()
 
 
 def control(effect: float, ratio: float, *, over: bool = False, half: float = 0.02, valid: bool = True) -> Run:
@@ -162,7 +188,7 @@ def test_the_table_counts_runs_by_what_was_injected() -> None:
     assert "| +10% | 1 | 1.1000 | - | - | 1 of 1 | 1 of 1 | 1 of 1 |" in text
     assert "A/A by revision: abc 1.0198, 0.7949 to 1.3084 (2 runs)." in text
     assert "3 windows were refused by gates; 2 further runs had no valid level (+10% 2)." in text
-    assert "| +20% | 0 | - | - | - | - | - | - | none |" in text
+    assert "| +20% | 0 | - | - | - | - | - | - | dearer in all: runs to come |" in text
     assert "Machine cafe: Abacus (5 runs)." in text
     assert "Revisions: abc (5 runs)." in text
 
@@ -191,6 +217,8 @@ def test_each_machine_has_a_table_of_its_own_and_makes_its_own_runs(monkeypatch:
         ([control(0.1, 1.1, over=True)] * 18 + [control(0.1, 1.0)] * 2, "dearer in at least 19 of 20: MISSED"),
         ([control(0.1, 1.1, over=True)] * 38 + [control(0.1, 1.0)] * 2, "dearer in at least 19 of 20: met"),
         ([control(0.05, 1.05)], "| none |"),
+        ([control(0.2, 1.2, over=True)], "dearer in all: met"),
+        ([control(0.2, 1.2, over=True), control(0.2, 1.2)], "dearer in all: MISSED"),
     ],
 )
 def test_the_table_says_whether_the_bars_are_met(runs: list[Run], said: str) -> None:
@@ -202,7 +230,7 @@ BIAS = "mean of the A/A runs, how far its 95 % interval is off 1"
 
 def barred(runs: list[Run]) -> list[Figure]:
     """The figures that count runs against a bar."""
-    return [figure for figure in control_figures(runs, "cafe") if figure.bar is not None and figure.name != BIAS]
+    return [figure for figure in control_figures(runs, "cafe") if figure.unit == "runs"]
 
 
 @pytest.mark.parametrize(
@@ -224,12 +252,16 @@ def test_a_bias_that_no_run_shows_alone_shows_in_their_mean(ratios: list[float],
     assert figure.value == pytest.approx(100 * max(0.0, math.exp(lower) - 1, 1 - math.exp(upper)))
 
 
-def test_the_other_effects_are_told_without_a_bar_and_missing_ones_as_such() -> None:
+def test_of_the_other_effects_there_have_to_be_runs_and_the_larger_one_has_to_be_found() -> None:
     runs = [control(0.05, 1.05, over=True), control(0.05, 1.05)]
     told = {figure.name: figure for figure in control_figures(runs, "cafe")}
     small, large = told["runs with +5% that call it dearer"], told["runs with +20% that call it dearer"]
-    assert (small.value, small.ok, small.note) == (0.5, None, "1 of 2")
-    assert (large.value, large.note) == (None, "no run yet: tests/bench/controls.py makes them, three minutes each")
+    assert (small.value, small.ok, small.note) == (0.5, True, "1 of 2")
+    to_come = "no run yet: tests/bench/controls.py makes them, three minutes each"
+    assert (large.value, large.ok, large.note) == (None, False, to_come)
+    found, lost = control(0.2, 1.2, over=True), control(0.2, 1.2)
+    shares = [{f.name: f for f in control_figures(made, "cafe")}[large.name] for made in ([found] * 2, [found, lost])]
+    assert [(share.value, share.ok) for share in shares] == [(1.0, True), (0.5, False)]
 
 
 FINE, OUTSIDE, FAR = control(0.0, 1.0), control(0.0, 1.021), control(0.0, 1.1)

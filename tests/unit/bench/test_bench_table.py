@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import command
 from bench.compare import compare_text
 from bench.figures import Figure, at_least, at_most
 from bench.record import Bench, Measured, RecordError, read_bench, write_bench
@@ -106,6 +107,14 @@ def test_a_comparison_shows_the_change_and_what_it_did_to_the_bars(tmp_path: Pat
     assert "0.500" in rows["report"]
     assert rows["report"].endswith("now met")
     assert rows["scrape"].endswith("only in one")
+
+
+def test_a_comparison_ends_with_1_where_a_bar_was_met_before(tmp_path: Path) -> None:
+    _kept(tmp_path / "a.json", _measured(RATIO, SIZE))
+    _kept(tmp_path / "b.json", _measured(replace(RATIO, value=0.9319), replace(SIZE, value=1.2)))
+    one, other = str(tmp_path / "a.json"), str(tmp_path / "b.json")
+    assert command.main(["--compare", one, other]) == 1
+    assert command.main(["--compare", one, one]) == 0
 
 
 def test_a_comparison_marks_values_out_of_range_noise_other_machines_and_rough_runs(tmp_path: Path) -> None:

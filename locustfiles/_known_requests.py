@@ -111,5 +111,5 @@ def _marked(headers: Headers) -> Headers:
     marked = headers.copy()
     for name in STAMPS:
         if name in marked and (value := headers[name]).isascii() and value.isprintable():  # type: ignore[union-attr]
-            dict.__setitem__(marked, name, (dict.__getitem__(headers, name)[0], MARK))
+            marked[dict.__getitem__(headers, name)[0]] = MARK
     return marked

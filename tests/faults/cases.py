@@ -62,7 +62,8 @@ def draw(count: int, seed: int) -> Sequence[Fault]:
     The same arguments give the same cases; fewer are the first of more.
     """
     random = Random(seed)
-    kinds = [("disk", "full"), ("clock", "moved"), *itertools.product(PROCESSES, SIGNALS)]
+    first: list[tuple[Victim, Blow]] = [("disk", "full"), ("clock", "moved")]
+    kinds = [*first, *itertools.product(PROCESSES, SIGNALS)]
     faults = []
     for number, (victim, blow) in zip(range(count), itertools.cycle(kinds), strict=False):
         fault = Fault(

@@ -60,7 +60,7 @@ def aa_findings(control: AaControl) -> tuple[Finding, ...]:
             "aa_fired",
             "warning",
             where,
-            got=f"ratio {format_ratio(control.ratio.value, 3)} ({_over_itself(control.stacks)})",
+            got=f"ratio {format_ratio(control.ratio.value, 3)} ({_over_itself(control.stacks or (control.stack,))})",
             expected=f"1 within the {format_percent(FIRES_AT)} interval",
             next_step="look for drift between windows (other load, temperature, caches), then measure again",
         ),

@@ -142,8 +142,8 @@ def test_what_users_of_the_lab_stamp_anew_does_not_write_the_head_anew() -> None
     for number in range(5):
         headers = Headers({"Accept": "x", REQUEST_START: f"t={number}.5", REQUEST_ID: str(number), "X-Last": "y"})
         head = building(client, "GET", "/items", body=b"", headers=headers, chunked=False)
-        told = {"body": b"", "headers": headers, "chunked": False}
-        assert head == HTTPClient._build_request(HTTPClient("host", 8000), "GET", "/items", **told)
+        anew = HTTPClient("host", 8000)._build_request("GET", "/items", body=b"", headers=headers, chunked=False)
+        assert head == anew
     assert len(written) == 1
 
 

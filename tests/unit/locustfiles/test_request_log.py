@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _known_requests import REQUEST_ID
 from _recorder import Recorder
-from _request_log import HEADER, IDS_OF_A_PROCESS, RequestLog, log_from_environment
+from _request_log import IDS_OF_A_PROCESS, RequestLog, log_from_environment
 
 
 class Answer:
@@ -51,9 +52,9 @@ def test_each_request_has_an_id_and_its_times_are_the_recorders(tmp_path: Path) 
     request(session, 503)
     first = 42 * IDS_OF_A_PROCESS + 1
     assert session.headers == [
-        {"X-Mine": "1", HEADER: str(first)},
-        {HEADER: str(first + 1)},
-        {HEADER: str(first + 2)},
+        {"X-Mine": "1", REQUEST_ID: str(first)},
+        {REQUEST_ID: str(first + 1)},
+        {REQUEST_ID: str(first + 2)},
     ]
     log.write()
     rows = np.frombuffer((tmp_path / "requests-42.f8").read_bytes(), dtype="<f8").reshape(-1, 5)

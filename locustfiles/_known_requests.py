@@ -111,5 +111,6 @@ def _marked(headers: Headers) -> Headers:
     marked = headers.copy()
     for name in STAMPS:
         if name in marked and (value := headers[name]).isascii() and value.isprintable():  # type: ignore[union-attr]
-            marked[dict.__getitem__(headers, name)[0]] = MARK
+            line: Any = dict.__getitem__(headers, name)
+            marked[line[0]] = MARK
     return marked

@@ -98,7 +98,7 @@ def _plain_lines(client: Any, body: Any, headers: Any) -> tuple[list[Any], list[
     for name, line in dict.items(headers):
         if line.__class__ is not tuple or line[1].__class__ is not str:
             return None
-        if name in STAMPS and line[1].isascii() and line[1].isprintable():
+        if _is_stamp(name, line[1]):
             stamps.append(line[1])
             lines.append(line[0])
         else:
@@ -108,9 +108,13 @@ def _plain_lines(client: Any, body: Any, headers: Any) -> tuple[list[Any], list[
 
 def _marked(headers: Headers) -> Headers:
     """The same fields with the mark in the place of each stamp."""
-    marked = headers.copy()
-    for name in STAMPS:
-        if name in marked and (value := headers[name]).isascii() and value.isprintable():  # type: ignore[union-attr]
-            line: Any = dict.__getitem__(headers, name)
-            marked[line[0]] = MARK
+    marked, lines = headers.copy(), dict[str, Any](dict.items(headers))
+    for name, (field, value) in lines.items():
+        if _is_stamp(name, value):
+            marked[field] = MARK
     return marked
+
+
+def _is_stamp(name: str, value: str) -> bool:
+    """Whether the client would write any such value as it stands."""
+    return name in STAMPS and value.isascii() and value.isprintable()

@@ -18,6 +18,7 @@ from loadlab.analysis.level_tallies import level_tallies
 from loadlab.analysis.prediction import Conditions, predict, with_measurement
 from loadlab.analysis.price_lists import describe_price_lists
 from loadlab.analysis.rates import in_rates
+from loadlab.analysis.replicas import tested_levels
 from loadlab.analysis.reproduction import reproduction
 from loadlab.analysis.stages import describe_refinement, planned_levels
 from loadlab.analysis.summarise import Judged, judge
@@ -74,7 +75,7 @@ def analyse(experiment: Experiment, plan: Plan, run: RunData, prices: Mapping[st
 def _estimates(
     experiment: Experiment, run: RunData, tariffs: Sequence[Tariff], counted: Sequence[Window]
 ) -> tuple[CostEstimate, ...]:
-    think_s, tested = think_s_of(experiment), {window.users for window in run.windows}
+    think_s, tested = think_s_of(experiment), tested_levels(run.windows)
     return cost_estimates(tariffs, counted, experiment.objective, run.demands, think_s, tested)
 
 

@@ -14,7 +14,7 @@ from loadlab.analysis.controls import aa_control, aa_findings
 from loadlab.analysis.description import own_waits
 from loadlab.analysis.mishaps import load_findings, mishap_findings, origin_findings
 from loadlab.analysis.pairing import missing_by_level, too_many_missing
-from loadlab.analysis.replicas import held_level_of
+from loadlab.analysis.replicas import held_level_of, tested_levels
 from loadlab.analysis.stages import UNDECIDED, is_undecided, planned_blocks
 from loadlab.analysis.summarise import Judged, level_summaries
 from loadlab.analysis.threshold import CurveResult, distrusted, judge_claim, judge_curve
@@ -161,7 +161,7 @@ def _unheld(experiment: Experiment, run: RunData, judged: Judged) -> str | None:
     """Why it is not known how many users a replica of the first stack holds; None where it is."""
     used = {window.id for window in judged.windows if window.used}
     own = [window for window in run.windows if window.id in used and window.stack == experiment.stacks[0].name]
-    return held_level_of(own, experiment.objective, {window.users for window in run.windows}).reason
+    return held_level_of(own, experiment.objective, tested_levels(run.windows)).reason
 
 
 def effect_of(bracket: Bracket, comparisons: Sequence[Comparison]) -> Comparison | None:

@@ -8,7 +8,7 @@ from loadlab.analysis.alone import absence, alone_bills, constant_ratio, is_alon
 from loadlab.analysis.billing import Tariff
 from loadlab.analysis.compare import Figures
 from loadlab.analysis.cost import is_inverse_throughput, usd_per_million_good_by_window
-from loadlab.analysis.replicas import held_level_of, usd_per_hour_by_block
+from loadlab.analysis.replicas import held_level_of, tested_levels, usd_per_hour_by_block
 from loadlab.analysis.stages import stages
 from loadlab.analysis.summarise import Judged
 from loadlab.model.experiment import Objective, Statistic
@@ -33,7 +33,7 @@ def priced_figures(
     used = {window.id for window in judged.windows if window.used}
     counted = [window for window in run.windows if window.id in used]
     (_, first), *later = stages(run)
-    hourly, planned = [window for window in first if window.id in used], {window.users for window in first}
+    hourly, planned = [window for window in first if window.id in used], tested_levels(first)
     note = FIRST_STAGE_ALONE if later else None
     return tuple(
         figures

@@ -68,7 +68,7 @@ def aa_findings(control: AaControl) -> tuple[Finding, ...]:
 
 
 def _over_itself(stacks: tuple[str, ...]) -> str:
-    return f"{' and '.join(stacks)}, each over itself" if len(stacks) > 1 else f"{''.join(stacks)} over itself"
+    return f"{' and '.join(stacks)}, each over itself" if len(stacks) > 1 else f"{stacks[0]} over itself"
 
 
 def _reason(blocks: int, spread: bool, unjudged: bool) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from loadlab.analysis.replicas import held_level_of
+from loadlab.analysis.replicas import held_level_of, tested_levels
 from loadlab.analysis.stages import planned_levels
 from loadlab.model.experiment import (
     ClosedLoad,
@@ -65,7 +65,7 @@ def own_waits(run: RunData) -> tuple[str, ...]:
 
 def describe_stacks(experiment: Experiment, run: RunData, counted: Sequence[Window]) -> tuple[StackDescription, ...]:
     """Each stack as it ran, with its demand and the users that one replica holds in the windows that count."""
-    asked_s, objective, planned = experiment.load.think_s, experiment.objective, {w.users for w in run.windows}
+    asked_s, objective, planned = experiment.load.think_s, experiment.objective, tested_levels(run.windows)
     return tuple(
         _describe(stack, run, asked_s, _held([w for w in counted if w.stack == stack.name], objective, planned))
         for stack in experiment.stacks

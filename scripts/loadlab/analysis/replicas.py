@@ -105,6 +105,11 @@ def held_level_of(windows: Sequence[Window], objective: Objective, planned: Coll
     return held_level({users: objective_held(own, objective) for users, own in _by_level(windows).items()}, planned)
 
 
+def tested_levels(windows: Iterable[Window]) -> frozenset[int]:
+    """Every level of these windows, those that do not count included."""
+    return frozenset(window.users for window in windows)
+
+
 def _by_level(windows: Sequence[Window]) -> dict[int, list[Window]]:
     levels: dict[int, list[Window]] = {}
     for window in sorted(windows, key=lambda measured: measured.users):

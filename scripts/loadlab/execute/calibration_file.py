@@ -17,7 +17,7 @@ from loadlab.model.calibration import Calibration
 
 NAME = "calibration.json"
 FORMAT = 4
-"""1 had its rates from closed loops; in 2 an answer ended when the generator read it."""
+"""1 had its rates from closed loops; in 2 an answer ended when the generator read it; in 3 sends could be late."""
 GENERATOR = ("locustfiles/_*.py",)
 """What makes and records the load, whatever the scenario."""
 GENERATOR_DIGITS = 12

@@ -21,6 +21,7 @@ from bench.measure_bundle import measure_bundle
 from bench.measure_clients import measure_clients
 from bench.measure_contract import measure_contract
 from bench.measure_controls import measure_controls
+from bench.measure_coverage import measure_coverage
 from bench.measure_faults import measure_faults
 from bench.measure_garbage import measure_garbage
 from bench.measure_golden import measure_golden
@@ -30,8 +31,9 @@ from bench.measure_recorder import measure_recorder
 from bench.measure_scrape import measure_scrape
 from bench.measure_services import measure_services
 from bench.measure_side_by_side import measure_side_by_side
+from bench.measure_stages import measure_both_stages, measure_far_off, measure_placed
 from bench.measure_upstream import measure_upstream
-from bench.measure_whole import measure_both_stages, measure_coverage, measure_placed, measure_quick, measure_tests
+from bench.measure_whole import measure_quick, measure_tests
 from bench.publish import publish
 from bench.record import Measured, RecordError, read_bench, write_bench
 from bench.surroundings import Watch
@@ -58,12 +60,13 @@ MEASURES: dict[str, Measure] = {
     "quick": measure_quick,
     "placed": measure_placed,
     "both-stages": measure_both_stages,
+    "far-off": measure_far_off,
     "controls": measure_controls,
     "lab": measure_lab,
     "faults": measure_faults,
     "tests": measure_tests,
 }
-LONG = ("quick", "placed", "both-stages", "controls", "lab", "faults")
+LONG = ("quick", "placed", "both-stages", "far-off", "controls", "lab", "faults")
 """Left out by --quick unless asked for by name."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.marked_page import write_marked
 from bench.recorded_noise import RecordedNoise
-from bench.staged_coverage import MARK
+from bench.staged_coverage import MARK, PLACES
 
 MARKED = "decision tables"
 Line = Mapping[str, object]
@@ -54,8 +54,8 @@ def tables(lines: Sequence[Line], drawn: Drawn) -> str:
         "",
         "Two stages, half of alpha each, at the levels of `threshold-50-placed`: the same curves and noises, as",
         "coverage / false alarms. Width: how often the bracket ends no wider than 1.5 (and how often the run goes on",
-        "to its second stage), with the threshold where the law predicts it, and on a level of the first stage, which",
-        "then straddles.",
+        "to its second stage), with the threshold where the law predicts it, on a level of the first stage, which",
+        "then straddles, and where the law is far off.",
         "",
         *_staged(values),
     )
@@ -105,7 +105,7 @@ def _staged(values: Mapping[str, object]) -> list[str]:
     """One row for each noise level, and one for the noise of real runs."""
     begin = f"{MARK}narrow as predicted, "
     labels = [name.removeprefix(begin) for name in values if name.startswith(begin)]
-    heads = ["usual curves", "on the margin", *NOISES.values(), "recorded", "width, as predicted", "on a level"]
+    heads = ["usual curves", "on the margin", *NOISES.values(), "recorded", *(f"width, {where}" for where in PLACES)]
     return _table(["plan", *heads], [[label, *_staged_cells(values, label)] for label in labels])
 
 
@@ -113,7 +113,7 @@ def _staged_cells(values: Mapping[str, object], label: str) -> Iterator[str]:
     for curves in ("usual curves", "on the margin", *(f"{noise} noise" for noise in (*NOISES, "recorded"))):
         seen = [values.get(f"{MARK}{what}, {curves}, {label}") for what in ("coverage", "false alarms")]
         yield "" if None in seen else " / ".join(map(_percent, seen))
-    for where in ("as predicted", "on a level"):
+    for where in PLACES:
         narrow, second = (values[f"{MARK}{what} {where}, {label}"] for what in ("narrow", "second stage"))
         yield f"{_percent(narrow)} ({_percent(second)})"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.arena import Arena, MeasureError, last_line, run
 from bench.figures import Bar, Figure, at_most
-from bench.measure_whole import VERDICT_CODES
+from bench.whole_run import VERDICT_CODES
 from loadlab.execute.cluster.kubectl import Kubectl, find_tool
 from loadlab.execute.cluster.state import NAMESPACE, LabFolder
 from short_experiment import write_short

@@ -7,10 +7,10 @@ enough: neither is charged for blocks that it could do without.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bench.recorded_noise import stored_noise
-from bench.staged_coverage import PREDICTED_USERS, placed_plan
+from bench.staged_coverage import PREDICTED_USERS, placed_plan, thresholds
 from loadlab.config import load_experiment
 from loadlab.design.levels import levels_around
 from loadlab.stats.simulation import PlanShape, kink, narrow_ratio
@@ -26,10 +26,10 @@ RUNS, SEED = 2_000, 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Need:
-    """blocks: the fewest, of each stage. second_ratio: the share of runs that go on to a second stage."""
+    """blocks: the fewest, of each stage. second_ratios: of runs, by how many levels their second stage has."""
 
     blocks: int
-    second_ratio: float
+    second_ratios: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,16 +42,15 @@ class Case:
 
 
 def same_width_cases() -> Iterator[Case]:
-    """With the errors of real runs and with a noisier machine's; the threshold as predicted, and on a placed level."""
+    """With the errors of real runs and with a noisier machine's; thresholds as predicted, on a level, and far off."""
     recorded = stored_noise()
     own = PlanShape(users=(1,), blocks=2, sd_log=recorded.sd_log, noise="recorded", recorded=recorded.blocks)
     noises: Mapping[str, PlanShape] = {
         "errors of real runs": own,
         f"block SD {ASSUMED_SD_LOG:.0%}": PlanShape(users=(1,), blocks=2, sd_log=ASSUMED_SD_LOG),
     }
-    thresholds = {"as predicted": PREDICTED_USERS, "on a level": float(placed_plan()[0].first.users[1])}
     for noise_name, noise in noises.items():
-        for where, threshold in thresholds.items():
+        for where, threshold in thresholds(placed_plan()[0]).items():
             yield Case(
                 name=f"{noise_name}, threshold {where}",
                 grid=_grid_need(noise, threshold),
@@ -67,7 +66,7 @@ def _grid_need(noise: PlanShape, threshold: float) -> Need | None:
         shape = replace(noise, users=users, blocks=blocks, alpha=experiment.decision.alpha)
         curve = kink(threshold, shape.margin_ratio)
         if narrow_ratio(curve, shape, rule.width_ratio, runs=RUNS, seed=SEED) >= NEARLY_ALL:
-            return Need(blocks=blocks, second_ratio=0.0)
+            return Need(blocks=blocks)
     return None
 
 
@@ -78,5 +77,5 @@ def _placed_need(noise: PlanShape, threshold: float) -> Need | None:
         shape = replace(plan, first=first, blocks=blocks)
         seen = simulate_staged(kink(threshold, first.margin_ratio), shape, runs=RUNS, seed=SEED)
         if seen.narrow_ratio >= NEARLY_ALL:
-            return Need(blocks=blocks, second_ratio=seen.second_ratio)
+            return Need(blocks=blocks, second_ratios=seen.second_ratios)
     return None

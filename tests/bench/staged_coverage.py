@@ -15,23 +15,32 @@ from loadlab.config import load_experiment
 from loadlab.design.levels import levels_around
 from loadlab.design.refinement import second_levels
 from loadlab.model.experiment import RefinePlan
-from loadlab.stats.simulation import Curve, Noise, PlanShape, kink, least_favourable_curves, usual_curves
+from loadlab.stats.simulation import Curve, Noise, PlanShape, kink, least_favourable_curves, step, usual_curves
 from loadlab.stats.staged_simulation import StagedShape, simulate_staged
 
 EXPERIMENT = "threshold-50-placed"
 PREDICTED_USERS = 52.8
 """Where 48 slots part from none at a margin of 10 %."""
 BROKEN: tuple[Noise, ...] = ("heavy", "growing", "lone", "shared")
+BEYOND = 1.3
+"""Where curves part that only a second stage beyond the last level can see, over that level."""
 COVERED, ALARMS = 0.975, 0.025
 MARK = "two stages: "
 """What the name of each of these lines begins with."""
+PLACES = ("as predicted", "on a level", "at 0.7 of the prediction", "at 1.4 of the prediction")
+"""Of the threshold."""
 Line = dict[str, object]
 
 
 def staged_lines(runs: int, seed: int, sds_log: tuple[float, ...], recorded: RecordedNoise) -> Iterator[Line]:
     """Every figure of the plan of two stages; the bars are those of one stage."""
     shape, name = placed_plan()
-    usual, margin = usual_curves(shape.first.users), least_favourable_curves(shape.first.users)
+    first, beyond = shape.first, BEYOND * shape.first.users[-1]
+    usual = {**usual_curves(first.users), "kink_beyond": kink(beyond, first.margin_ratio)}
+    margin = {
+        **least_favourable_curves(first.users),
+        "step_just_over_beyond": step(beyond, (1 + first.margin_ratio) * (1 + 1e-9)),
+    }
     for sd_log in sds_log:
         plan, label = _noisy(shape, sd_log=sd_log), f"{name}, block SD {sd_log:.0%}"
         yield from _judged(f"usual curves, {label}", usual, plan, runs, seed)
@@ -56,7 +65,14 @@ def placed_plan() -> tuple[StagedShape, str]:
         place=lambda lower, upper: second_levels(rule, users, lower, upper)[1],
         width_ratio=rule.width_ratio,
     )
-    return shape, f"{blocks.levels} levels x {blocks.count} blocks + {rule.levels} x {rule.count}"
+    second = f"{rule.levels} ({rule.beyond} beyond) x {rule.count}"
+    return shape, f"{blocks.levels} levels x {blocks.count} blocks + {second}"
+
+
+def thresholds(plan: StagedShape) -> Mapping[str, float]:
+    """Where the threshold may be: where the law has it, on a level, which then straddles, and where it was wrong."""
+    users = (PREDICTED_USERS, float(plan.first.users[1]), 0.7 * PREDICTED_USERS, 1.4 * PREDICTED_USERS)
+    return dict(zip(PLACES, users, strict=True))
 
 
 def _noisy(
@@ -82,7 +98,7 @@ def _judged(
 
 def _widths(label: str, plan: StagedShape, runs: int, seed: int) -> Iterator[Line]:
     """How often the run ends narrow enough, and goes on to its second stage: no bar, for it is power."""
-    for where, threshold in (("as predicted", PREDICTED_USERS), ("on a level", float(plan.first.users[1]))):
+    for where, threshold in thresholds(plan).items():
         seen = simulate_staged(kink(threshold, plan.first.margin_ratio), plan, runs=runs, seed=seed)
         yield _line(f"narrow {where}, {label}", seen.narrow_ratio, None, None, f"kink at {threshold:.1f}")
         yield _line(f"second stage {where}, {label}", seen.second_ratio, None, None, f"kink at {threshold:.1f}")

@@ -13,7 +13,7 @@ from loadlab.units import format_ratio, format_users
 UNDECIDED = "the second stage is not decided yet"
 _WHY_ENDED = {
     "narrow": "it is narrow enough, so that the run ended with stage 1",
-    "no_bracket": "it is not closed, so that the run ended with stage 1",
+    "no_bracket": "it is open, so that the run ended with stage 1",
     "no_level_left": "every whole number of users in it was tested, so that the run ended with stage 1",
     "invalid_end": "an end of it rests on an invalid level, so that the run ended with stage 1",
 }
@@ -60,6 +60,7 @@ def describe_refinement(experiment: Experiment, run: RunData) -> Refined | None:
         return None
     return Refined(
         levels_asked=asked.levels,
+        beyond_asked=asked.beyond,
         blocks_asked=asked.count,
         width_ratio=asked.width_ratio,
         stage_alpha=experiment.stage_alpha,
@@ -79,8 +80,11 @@ def refinement_words(refinement: Refinement, asked: RefinePlan) -> str:
     if refinement.plan is None:
         return f"{bracket}: {_WHY_ENDED[refinement.outcome]}"
     levels = _list(refinement.plan.levels)
-    wanted = format_ratio(asked.width_ratio, 2)
-    return f"{bracket}, wider than {wanted}: stage 2 measures {levels} in {len(refinement.plan.blocks)} fresh blocks"
+    why = {
+        "refined": f"wider than {format_ratio(asked.width_ratio, 2)}",
+        "extended": f"open at its {'upper' if refinement.upper_users is None else 'lower'} end",
+    }[refinement.outcome]
+    return f"{bracket}, {why}: stage 2 measures {levels} in {len(refinement.plan.blocks)} fresh blocks"
 
 
 def _end(users: int | None) -> str:

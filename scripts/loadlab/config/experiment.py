@@ -227,6 +227,7 @@ def _refine(top: Table, decision: DecisionRule, stacks: int) -> RefinePlan | Non
         levels=table.optional("levels", integer(1, 40), default.levels),
         count=table.optional("count", integer(2, 200), default.count),
         width_ratio=table.optional("width_ratio", number("1.01", "10"), default.width_ratio),
+        beyond=table.optional("beyond", integer(0, 10), default.beyond),
     )
 
 

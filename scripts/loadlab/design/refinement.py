@@ -40,15 +40,47 @@ def second_levels(
     """What comes of the first stage's bracket (lower, upper]: the outcome, and the levels to measure next.
 
     Refined where the bracket is closed and wider than the rule wants, as long as a whole number of users that was not
-    tested lies in it; otherwise the run ends, and there are no levels.
+    tested lies in it. Extended where it is open at one end and the rule has levels for that. Otherwise the run ends,
+    and there are no levels.
     """
     if lower_users is None or upper_users is None:
-        return "no_bracket", ()
+        further = levels_beyond(rule, levels, lower_users, upper_users)
+        return ("extended", further) if further else ("no_bracket", ())
     if upper_users <= rule.width_ratio * lower_users:
         return "narrow", ()
     tested = [users for users in levels if lower_users <= users <= upper_users]
     found = levels_between(tested, count=rule.levels)
     return ("refined", found) if found else ("no_level_left", ())
+
+
+def levels_beyond(
+    rule: RefinePlan, levels: Sequence[int], lower_users: int | None, upper_users: int | None
+) -> tuple[int, ...]:
+    """The rule's levels on the open side of a bracket that has one end, ascending; none where both ends are open.
+
+    The first is ``width_ratio`` from the end that there is, so that the bracket is narrow enough if it closes there;
+    where tested levels that did not decide reach as far, it is as far from the outermost of them. Each further one is
+    ``width_ratio`` from the one before, all on whole numbers of at least 1, rounded towards the end that there is.
+    """
+    if lower_users is not None and upper_users is None:
+        return _above(lower_users, levels[-1], rule)
+    if upper_users is not None and lower_users is None:
+        return _below(upper_users, levels[0], rule)
+    return ()
+
+
+def _above(lower: int, top: int, rule: RefinePlan) -> tuple[int, ...]:
+    start, found = (lower if int(lower * rule.width_ratio) > top else top), [top]
+    for step in range(1, rule.beyond + 1):
+        found.append(max(found[-1] + 1, int(start * rule.width_ratio**step)))
+    return tuple(found[1:])
+
+
+def _below(upper: int, bottom: int, rule: RefinePlan) -> tuple[int, ...]:
+    start, found = (upper if math.ceil(upper / rule.width_ratio) < bottom else bottom), [bottom]
+    for step in range(1, rule.beyond + 1):
+        found.append(min(found[-1] - 1, math.ceil(start / rule.width_ratio**step)))
+    return tuple(users for users in found[:0:-1] if users >= 1)
 
 
 def levels_between(tested: Sequence[int], *, count: int) -> tuple[int, ...]:

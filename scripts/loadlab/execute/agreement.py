@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loadlab.execute.bounds import Fault
 from loadlab.execute.bundle_file import damaged
-from loadlab.model.plan import Plan, Refinement
+from loadlab.model.plan import GOES_ON, Plan, Refinement
 from loadlab.model.run import Demand, Window
 
 
@@ -69,8 +69,9 @@ def _refinement_faults(plan: Plan | None, refinement: Refinement | None) -> Iter
         return
     if plan.refine is None:
         yield "refinement.json", Fault(key="", got="a second stage", expected="none, as plan.json says")
-    elif (second is None) == (refinement.outcome == "refined"):
-        yield "refinement.json", Fault(key="plan", got=f"{refinement.outcome}", expected="a plan where it is refined")
+    elif (second is None) == (refinement.outcome in GOES_ON):
+        expected = f"a plan where it is {' or '.join(GOES_ON)}"
+        yield "refinement.json", Fault(key="plan", got=f"{refinement.outcome}", expected=expected)
     elif second is not None:
         yield from (("refinement.json", fault) for _, fault in _plan_faults(second))
         shared = {block.number for block in plan.blocks} & {block.number for block in second.blocks}

@@ -51,7 +51,8 @@ class StackExplanation:
 class Refined:
     """The second stage of a run whose experiment asks for one: what was fixed beforehand, and what came of it.
 
-    levels_asked, blocks_asked, width_ratio, stage_alpha: of the plan; stage_alpha is the one-sided error of each stage.
+    levels_asked, beyond_asked, blocks_asked, width_ratio, stage_alpha: of the plan; stage_alpha is the one-sided error
+    of each stage; files of before have no beyond_asked.
     lower_users, upper_users: the first stage's bracket. levels, blocks: that the second stage has, none where the run
     ended with the first. outcome None: it is not decided yet. aa_users: where its A/A control stands.
     """
@@ -67,3 +68,4 @@ class Refined:
     levels: tuple[int, ...]
     blocks: tuple[int, ...]
     aa_users: int | None
+    beyond_asked: int = 0

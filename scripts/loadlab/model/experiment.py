@@ -200,17 +200,19 @@ class BlockPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefinePlan:
-    """A second stage: fresh blocks at levels inside of the first stage's bracket, where that is wider than asked for.
+    """A second stage: fresh blocks where the first stage's bracket is wider than asked for, or open at one end.
 
     Each stage is given half of alpha, whether the second one runs or not.
     """
 
     levels: int = 4
-    """At most so many."""
+    """At most so many inside of a bracket that is closed."""
     count: int = 6
     """How many blocks."""
     width_ratio: float = 1.5
     """N_U / N_L up to which the first stage's bracket is narrow enough."""
+    beyond: int = 0
+    """How many levels lie beyond the tested ones, in steps of width_ratio, where the bracket is open at one end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

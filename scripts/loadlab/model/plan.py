@@ -10,9 +10,13 @@ from loadlab.model.experiment import RefinePlan
 
 Role = Literal["sweep", "aa", "repeat"]
 LoadKind = Literal["closed", "open"]
-RefinementOutcome = Literal["refined", "narrow", "no_bracket", "no_level_left", "invalid_end"]
-"""What came of the first stage's bracket: levels inside of it are measured, or why the run ends there: it is narrow
-enough, it is not closed, no whole number of users is left in it, an end of it rests on an invalid level."""
+RefinementOutcome = Literal["refined", "extended", "narrow", "no_bracket", "no_level_left", "invalid_end"]
+"""What came of the first stage's bracket: levels inside of it are measured, or beyond the tested ones where it is open
+at one end; or why the run ends there: it is narrow enough, it is open, no whole number of users is left in it, an end
+of it rests on an invalid level."""
+
+GOES_ON: tuple[RefinementOutcome, ...] = ("refined", "extended")
+"""The outcomes that a second stage follows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

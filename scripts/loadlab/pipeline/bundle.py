@@ -155,7 +155,7 @@ def check_rules(folder: Path, experiment: Experiment, plan: Plan | None) -> None
 def _rules(rule: RefinePlan | None) -> str:
     if rule is None:
         return "no second stage"
-    return f"levels {rule.levels}, count {rule.count}, width_ratio {rule.width_ratio:g}"
+    return f"levels {rule.levels}, count {rule.count}, width_ratio {rule.width_ratio:g}, beyond {rule.beyond}"
 
 
 def resume_command(folder: Path, allowed_hosts: tuple[str, ...], *, workers: str | None = None) -> str:

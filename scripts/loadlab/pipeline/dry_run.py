@@ -38,6 +38,7 @@ class SecondStage:
     """What may follow the first stage, at the most. stage_alpha: the one-sided error of each stage."""
 
     levels: int
+    beyond: int
     blocks: int
     windows: int
     width_ratio: float
@@ -157,10 +158,12 @@ def plan_text(plan: DryRun) -> str:
 def _second_text(second: SecondStage | None) -> list[str]:
     if second is None:
         return []
+    beyond = f", or up to {second.beyond} beyond it if it is open at one end" if second.beyond else ""
     return [
         f"stage 2, if their bracket is closed and wider than {second.width_ratio:g}: up to {second.levels} levels "
-        f"inside of it, {second.blocks} fresh blocks, {second.windows} windows: at least {format_s(second.least_s)}; "
-        f"both stages {format_s(second.both_least_s)}, each at alpha {second.stage_alpha:g}"
+        f"inside of it{beyond}, {second.blocks} fresh blocks, at most {second.windows} windows: at least "
+        f"{format_s(second.least_s)} with all; both stages {format_s(second.both_least_s)}, each at alpha "
+        f"{second.stage_alpha:g}"
     ]
 
 
@@ -184,10 +187,11 @@ def _second(experiment: Experiment, first: Plan) -> SecondStage | None:
     if asked is None:
         return None
     more = replace(experiment, blocks=replace(experiment.blocks, count=asked.count))
-    plan = make_plan(more, tuple(range(1, asked.levels + 1)), seed=experiment.blocks.seed)
+    plan = make_plan(more, tuple(range(1, max(asked.levels, asked.beyond) + 1)), seed=experiment.blocks.seed)
     second_s = least_s(experiment, plan)
     return SecondStage(
         levels=asked.levels,
+        beyond=asked.beyond,
         blocks=asked.count,
         windows=sum(len(block.trials) for block in plan.blocks),
         width_ratio=asked.width_ratio,

@@ -169,10 +169,12 @@ def setting_items(results: Results) -> tuple[Item, ...]:
 def _stage_texts(refined: Results | None) -> Iterator[tuple[str, str]]:
     """The rules of a second stage, which were fixed before the first window."""
     if refined is not None:
+        further = refined["beyond_asked"]
+        beyond = f", or up to {further} beyond it where it is open at one end" if further else ""
         yield (
             "Second stage",
             f"where the bracket of the first is closed and wider than {format_ratio(refined['width_ratio'], 2)}: up to "
-            f"{refined['levels_asked']} levels inside of it, {refined['blocks_asked']} fresh blocks; "
+            f"{refined['levels_asked']} levels inside of it{beyond}, {refined['blocks_asked']} fresh blocks; "
             f"alpha {refined['stage_alpha']:g} for each stage",
         )
 

@@ -1,4 +1,4 @@
-"""Simulated runs of two stages: a coarse set of levels, then fresh blocks at levels inside of its bracket.
+"""Simulated runs of two stages: a coarse set of levels, then fresh blocks inside of its bracket or beyond it.
 
 Bounds and ends come from the code that judges a run; where the second stage measures is asked of whoever plans it.
 """
@@ -6,7 +6,7 @@ Bounds and ends come from the code that judges a run; where the second stage mea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,22 +34,34 @@ class StagedShape:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StagedCoverage:
-    """Shares of simulated runs: how right they are, how many end narrow enough, how many needed a second stage."""
+    """Shares of simulated runs: how right they are, how many end narrow enough, how many needed a second stage.
+
+    second_ratios: the share of all runs whose second stage has so many levels, by that number.
+    """
 
     coverage: Coverage
     narrow_ratio: float
-    second_ratio: float
+    second_ratios: Mapping[int, float]
+
+    @property
+    def second_ratio(self) -> float:
+        """The share of runs that have a second stage."""
+        return sum(self.second_ratios.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ended:
-    """Some runs at their end. lower and upper: their ends, 0 and inf where absent. false: N_U within the margin."""
+    """Some runs at their end. lower and upper: their ends, 0 and inf where absent. false: N_U within the margin.
+
+    top: their last level. fresh: how many levels their second stage has.
+    """
 
     lower: Floats
     upper: Floats
     decided: NDArray[np.bool_]
     false: NDArray[np.bool_]
-    second: bool
+    top: int
+    fresh: int
 
 
 def simulate_staged(curve: Curve, plan: StagedShape, *, runs: int, seed: int) -> StagedCoverage:
@@ -58,8 +70,7 @@ def simulate_staged(curve: Curve, plan: StagedShape, *, runs: int, seed: int) ->
     table = np.log([curve(n) for n in first.users]) + draw_noise(first, runs, rng)
     ends = np.stack(_ends(table, (1,) * len(first.users), first), axis=-1)
     done = [_finish(curve, plan, table[(ends == pair).all(axis=-1)], pair, rng) for pair in np.unique(ends, axis=0)]
-    threshold = true_threshold(curve, first.margin_ratio, first.users[-1])
-    sizes = [len(part.lower) for part in done]
+    threshold = true_threshold(curve, first.margin_ratio, max(part.top for part in done))
     lower, upper, decided, false = (
         np.concatenate([getattr(part, name) for part in done]) for name in ("lower", "upper", "decided", "false")
     )
@@ -71,7 +82,10 @@ def simulate_staged(curve: Curve, plan: StagedShape, *, runs: int, seed: int) ->
             runs=runs,
         ),
         narrow_ratio=float(np.mean((lower > 0) & (upper <= plan.width_ratio * lower))),
-        second_ratio=sum(size for size, part in zip(sizes, done, strict=True) if part.second) / runs,
+        second_ratios={
+            fresh: sum(len(part.lower) for part in done if part.fresh == fresh) / runs
+            for fresh in sorted({part.fresh for part in done} - {0})
+        },
     )
 
 
@@ -84,11 +98,11 @@ def _finish(curve: Curve, plan: StagedShape, table: Floats, ends: Indices, rng: 
     levels = plan.place(lower, upper)
     if not levels:
         alike = np.full(len(table), low), np.full(len(table), high)
-        return _ended(curve, first.users, alike, first.margin_ratio, second=False)
+        return _ended(curve, first.users, alike, first.margin_ratio, fresh=0)
     shape = replace(first, users=levels, blocks=plan.blocks)
     fresh = np.log([curve(n) for n in levels]) + draw_noise(shape, len(table), rng)
     users, stages, whole = _joined(first.users, levels, table, fresh)
-    return _ended(curve, users, _ends(whole, stages, first), first.margin_ratio, second=True)
+    return _ended(curve, users, _ends(whole, stages, first), first.margin_ratio, fresh=len(levels))
 
 
 def _joined(
@@ -110,7 +124,7 @@ def _ends(table: Floats, stages: Sequence[int], plan: PlanShape) -> tuple[Indice
 
 
 def _ended(
-    curve: Curve, users: Sequence[int], ends: tuple[Indices, Indices], margin_ratio: float, *, second: bool
+    curve: Curve, users: Sequence[int], ends: tuple[Indices, Indices], margin_ratio: float, *, fresh: int
 ) -> _Ended:
     low, high = ends
     places = np.array([0.0, *users, math.inf])
@@ -121,5 +135,6 @@ def _ended(
         upper=places[high + 1],
         decided=(called & ((low >= 0) | (high == 0))) | (low == len(users) - 1),
         false=harmless[high],
-        second=second,
+        top=users[-1],
+        fresh=fresh,
     )

@@ -19,8 +19,9 @@ from bench import command, same_width
 from bench.arena import CHILDREN, HOST, Arena, MeasureError
 from bench.figures import Figure
 from bench.interleaved import ratio_of_medians, turns
+from bench.measure_coverage import GROUPS, coverage_figures
 from bench.measure_scrape import ARMS, Scraped, rate_figure, scrape_interval_s, scraping
-from bench.measure_whole import GROUPS, both_stages_figures, coverage_figures, placed_figures, same_width_figure
+from bench.measure_stages import both_stages_figures, placed_figures, same_width_figure
 from bench.same_width import GRID, Case, Need
 from bench.saturation import Load, Sample, load_once
 from bench.self_contained import foreign_parts
@@ -159,22 +160,28 @@ def test_a_run_that_has_to_go_on_is_held_to_the_same_time_and_width(
     assert tuple(figure.ok for figure in both_stages_figures(took_s, results)) == met
 
 
-def _planned(name: str, blocks: int) -> dict[str, Any]:
-    """A minute for each block of the grid, 20 s for one of the placed first stage, 10 s for one of the second."""
-    return (
-        {"least_s": 60.0 * blocks} if name == GRID else {"least_s": 20.0 * blocks, "refine": {"least_s": 10.0 * blocks}}
-    )
+def _planned(name: str, blocks: int, levels: int = 0) -> dict[str, Any]:
+    """A block of the grid is a minute, one of the placed first stage 20 s, and one of the second 5 s for each level."""
+    if name == GRID:
+        return {"least_s": 60.0 * blocks}
+    return {"least_s": 20.0 * blocks, "refine": {"least_s": 5.0 * levels * blocks}}
 
 
 @pytest.mark.parametrize(
     ("grid", "placed", "second", "value", "ok"),
-    [(3, 3, 0.0, 3.0, True), (3, 3, 1.0, 2.0, True), (2, 3, 0.5, 1.6, False), (None, 3, 0.0, None, False)],
+    [
+        (3, 3, {}, 3.0, True),
+        (3, 3, {2: 1.0}, 2.0, True),
+        (2, 3, {2: 0.5}, 1.6, False),
+        (2, 3, {1: 0.5, 2: 0.25}, 1.6, False),
+        (None, 3, {}, None, False),
+    ],
 )
 def test_each_plan_is_charged_for_the_blocks_that_it_needs_and_the_second_stage_for_its_share(
-    grid: int | None, placed: int, second: float, value: float | None, ok: bool
+    grid: int | None, placed: int, second: dict[int, float], value: float | None, ok: bool
 ) -> None:
-    need = None if grid is None else Need(blocks=grid, second_ratio=0.0)
-    case = Case(name="noise", grid=need, placed=Need(blocks=placed, second_ratio=second))
+    need = None if grid is None else Need(blocks=grid)
+    case = Case(name="noise", grid=need, placed=Need(blocks=placed, second_ratios=second))
     figure = same_width_figure(case, _planned)
     assert (figure.value, figure.ok) == (value if value is None else pytest.approx(value), ok)
 
@@ -183,7 +190,7 @@ def test_the_fewest_blocks_that_end_narrow_are_the_fewest(monkeypatch: pytest.Mo
     """Of both plans, held against the simulation itself: a block fewer ends wide too often."""
     monkeypatch.setattr(same_width, "RUNS", 300)
     cases = {case.name: case for case in same_width.same_width_cases()}
-    assert len(cases) == 4
+    assert len(cases) == 8
     noisy = cases["block SD 5%, threshold as predicted"]
     assert noisy.grid is not None
     assert noisy.placed is not None
@@ -199,10 +206,12 @@ def _grid_narrow(blocks: int) -> float:
     return narrow_ratio(kink(52.8, 0.10), plan, 1.5, runs=300, seed=same_width.SEED)
 
 
-def _placed_narrow(blocks: int, *, levels: int = 2, users: float = 52.8, sd_log: float = 0.05) -> float:
-    """Four levels at steps of 1.4, then so many inside of the bracket."""
-    rule = RefinePlan(levels=levels, count=blocks, width_ratio=1.5)
-    first = PlanShape(users=levels_around(52.8, count=4, step_ratio=1.4), blocks=blocks, sd_log=sd_log)
+def _placed_narrow(
+    blocks: int, *, levels: int = 2, users: float = 52.8, sd_log: float = 0.05, step: float = 1.22
+) -> float:
+    """Four levels, then so many inside of the bracket or one beyond it."""
+    rule = RefinePlan(levels=levels, count=blocks, width_ratio=1.5, beyond=1)
+    first = PlanShape(users=levels_around(52.8, count=4, step_ratio=step), blocks=blocks, sd_log=sd_log)
     plan = StagedShape(
         first=first,
         blocks=blocks,
@@ -215,10 +224,10 @@ def _placed_narrow(blocks: int, *, levels: int = 2, users: float = 52.8, sd_log:
 @pytest.mark.parametrize("sd_log", [0.01, 0.02, 0.05])
 @pytest.mark.parametrize("users", [45.0, 62.0])
 def test_a_third_level_in_the_second_stage_ends_narrow_no_more_often(users: float, sd_log: float) -> None:
-    """Docs/adr/0017: with the threshold on a level of the first stage, where the second one is needed."""
-    two, three = (_placed_narrow(6, levels=levels, users=users, sd_log=sd_log) for levels in (2, 3))
+    """Docs/adr/0017: with the threshold on a level of a first stage of wide steps, where the second one is needed."""
+    two, three = (_placed_narrow(6, levels=levels, users=users, sd_log=sd_log, step=1.4) for levels in (2, 3))
     assert two == pytest.approx(three, abs=0.1)
-    assert _placed_narrow(6, levels=1, users=users, sd_log=sd_log) < 0.1
+    assert _placed_narrow(6, levels=1, users=users, sd_log=sd_log, step=1.4) < 0.1
 
 
 def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_for() -> None:
@@ -228,6 +237,7 @@ def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_f
         "quick",
         "placed",
         "both-stages",
+        "far-off",
         "controls",
         "lab",
         "faults",

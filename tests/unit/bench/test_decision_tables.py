@@ -16,7 +16,7 @@ import pytest
 from bench.bench_coverage import shipped
 from bench.decision_tables import MARKED, Drawn, write_tables
 from bench.marked_page import marks, read_marked
-from bench.measure_whole import COVERAGE_RUNS, COVERAGE_SEED, tables_figure
+from bench.measure_coverage import COVERAGE_RUNS, COVERAGE_SEED, tables_figure
 from bench.recorded_noise import RecordedNoise, errors_of, log_ratios, stored_noise
 from loadlab.stats.simulation import PlanShape, called_ratio, draw_noise
 

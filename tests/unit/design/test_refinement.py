@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builders import make_experiment
 from loadlab.design.plan import make_plan
-from loadlab.design.refinement import levels_between, refinement_of, second_levels
+from loadlab.design.refinement import levels_between, levels_beyond, refinement_of, second_levels
 from loadlab.model.experiment import RefinePlan
 from loadlab.model.plan import Plan
 from loadlab.model.result import Bracket
@@ -46,6 +46,56 @@ def test_a_second_stage_follows_a_closed_bracket_that_is_too_wide_and_no_other(
     got, levels = second_levels(RULE, LEVELS, lower, upper)
     assert got == outcome
     assert bool(levels) == (outcome == "refined")
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "further"),
+    [
+        (87, None, (130, 195)),  # no divergence up to the last level
+        (62, None, (93, 139)),  # the last level straddles: 62 x 1.5 is narrow enough
+        (31, None, (130, 195)),  # 31 x 1.5 was tested, and did not decide
+        (None, 31, (14, 21)),  # diverged at the first level
+        (None, 44, (20, 30)),  # the first level straddles
+        (None, 87, (14, 21)),
+        (None, None, ()),
+    ],
+)
+def test_beyond_an_open_end_levels_stand_where_the_bracket_would_be_narrow(
+    lower: int | None, upper: int | None, further: tuple[int, ...]
+) -> None:
+    rule = replace(RULE, beyond=2)
+    assert second_levels(rule, LEVELS, lower, upper) == (("extended", further) if further else ("no_bracket", ()))
+
+
+def test_below_one_user_there_is_nothing_to_measure() -> None:
+    rule = replace(RULE, beyond=3)
+    assert second_levels(rule, (1, 2), None, 1) == ("no_bracket", ())
+    assert second_levels(rule, (3, 5), None, 3) == ("extended", (1, 2))
+    assert second_levels(rule, (1, 2), 2, None) == ("extended", (3, 4, 6))
+    assert second_levels(rule, (1,), 1, None) == ("extended", (2, 3, 4))
+
+
+@given(
+    st.sets(st.integers(1, 400), min_size=1, max_size=6).map(sorted),
+    st.floats(1.05, 4.0),
+    st.integers(1, 6),
+    st.booleans(),
+    st.data(),
+)
+def test_levels_beyond_are_new_whole_ascending_and_on_the_open_side(
+    tested: list[int], ratio: float, count: int, upwards: bool, data: st.DataObject
+) -> None:
+    rule, end = replace(RULE, beyond=count, width_ratio=ratio), data.draw(st.sampled_from(tested))
+    found = levels_beyond(rule, tested, *((end, None) if upwards else (None, end)))
+    assert list(found) == sorted(set(found))
+    if upwards:
+        assert len(found) == count
+        assert found[0] > tested[-1]
+        assert found[0] <= max(tested[-1] + 1, ratio * end, ratio * tested[-1])
+    else:
+        assert len(found) <= min(count, tested[0] - 1)
+        assert all(1 <= users < tested[0] for users in found)
+        assert bool(found) == (tested[0] > 1)
 
 
 def test_a_level_that_straddled_is_straddled_and_not_measured_again() -> None:
@@ -86,6 +136,13 @@ def test_the_second_stage_has_blocks_and_windows_of_its_own() -> None:
     ids = [trial.id for part in (plan, got.plan) for block in part.blocks for trial in block.trials]
     assert len(ids) == len(set(ids))
     assert got.plan.aa_users == 39
+
+
+def test_a_second_stage_beyond_has_its_control_there() -> None:
+    plan = _plan()
+    got = refinement_of(replace(RULE, beyond=1), make_experiment(users=LEVELS, blocks=3), plan, _bracket(87, None))
+    assert got.plan is not None
+    assert (got.outcome, got.plan.levels, got.plan.aa_users) == ("extended", (130,), 130)
 
 
 def test_the_same_bracket_gives_the_same_second_stage() -> None:

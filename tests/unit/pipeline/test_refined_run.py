@@ -96,6 +96,38 @@ def test_a_bracket_that_is_open_has_nothing_inside_to_measure(tmp_path: Path) ->
     assert results["verdict"]["kind"] == "no_divergence"
 
 
+@pytest.mark.parametrize(
+    ("users", "levels", "bracket", "open_end"),
+    [((4, 6, 7), [10], (7, 10), "upper"), ((12, 14), [8], (8, 12), "lower")],
+)
+def test_a_prediction_that_was_far_off_costs_a_second_stage_and_not_the_answer(
+    tmp_path: Path, users: tuple[int, ...], levels: list[int], bracket: tuple[int, int], open_end: str
+) -> None:
+    """The pool of 8 slots parts at 8.8 users, beyond all levels of the first stage."""
+    lab = make_lab(_experiment(replace(RULE, beyond=1, width_ratio=1.5), users), tmp_path / "unit-run")
+    lab.run()
+    results = _results(lab)
+    assert (results["refined"]["outcome"], results["refined"]["levels"]) == ("extended", levels)
+    assert (results["bracket"]["lower_users"], results["bracket"]["upper_users"]) == bracket
+    assert results["verdict"]["kind"] == "diverges"
+    said = f"open at its {open_end} end: stage 2 measures {levels[0]} users in 4 fresh blocks"
+    assert any(said in message for message in lab.watcher.messages)
+    assert "or up to 1 beyond it where it is open at one end" in (lab.folder / "report.html").read_text()
+
+
+def test_a_bundle_from_before_levels_beyond_is_read_as_having_none(copied: Lab) -> None:
+    for name in ("plan.json", "refinement.json"):
+        whole = orjson.loads((copied.folder / name).read_bytes())
+        for part in (whole, whole.get("plan")):
+            if part and part.get("refine"):
+                del part["refine"]["beyond"]
+        (copied.folder / name).write_bytes(orjson.dumps(whole))
+    experiment = copied.folder / "experiment.toml"
+    experiment.write_text(experiment.read_text().replace("beyond = 0\n", ""))
+    assert "beyond" not in experiment.read_text() + (copied.folder / "plan.json").read_text()
+    assert _results(copied)["refined"]["outcome"] == "refined"
+
+
 def test_the_rules_stand_in_the_bundle_before_the_first_window(tmp_path: Path) -> None:
     lab = make_lab(_experiment(), tmp_path / "unit-run")
     for users in (4, 7, 11, 14):
@@ -105,7 +137,7 @@ def test_the_rules_stand_in_the_bundle_before_the_first_window(tmp_path: Path) -
         lab.run()
     assert not list((lab.folder / "windows").glob("b01-*.json"))
     plan = orjson.loads((lab.folder / "plan.json").read_bytes())
-    assert plan["refine"] == {"levels": 2, "count": 4, "width_ratio": 1.3}
+    assert plan["refine"] == {"levels": 2, "count": 4, "width_ratio": 1.3, "beyond": 0}
 
 
 def test_the_plan_of_one_stage_has_no_rules_and_its_alpha_is_whole(tmp_path: Path) -> None:
@@ -231,7 +263,11 @@ def test_a_block_that_neither_plan_has_is_refused(copied: Lab) -> None:
 
 @pytest.mark.parametrize(
     ("rules", "got"),
-    [(None, "no second stage"), ({"levels": 3, "count": 4, "width_ratio": 1.3}, "levels 3, count 4, width_ratio 1.3")],
+    [
+        (None, "no second stage"),
+        ({"levels": 3, "count": 4, "width_ratio": 1.3}, "levels 3, count 4, width_ratio 1.3, beyond 0"),
+        ({"levels": 2, "count": 4, "width_ratio": 1.6, "beyond": 2}, "levels 2, count 4, width_ratio 1.6, beyond 2"),
+    ],
 )
 def test_a_plan_with_other_rules_than_the_experiment_is_refused(
     tmp_path: Path, rules: dict[str, object] | None, got: str
@@ -242,7 +278,8 @@ def test_a_plan_with_other_rules_than_the_experiment_is_refused(
     (lab.folder / "refinement.json").unlink()
     path = lab.folder / "plan.json"
     path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "refine": rules}))
-    expected = rf"plan.json: refine: got {got}, expected levels 2, count 4, width_ratio 1.6, as experiment.toml says"
+    wanted = "levels 2, count 4, width_ratio 1.6, beyond 0"
+    expected = rf"plan.json: refine: got {got}, expected {wanted}, as experiment.toml says"
     with pytest.raises(BundleError, match=expected):
         analyse_bundle(lab.folder, checkout(lab.folder.parent))
     with pytest.raises(BundleError, match=expected):

@@ -10,7 +10,7 @@ import pytest
 
 from loadlab.stats.bracket import BracketAnswer, find_bracket
 from loadlab.stats.level_bounds import Floats, level_bounds, staged_bounds
-from loadlab.stats.simulation import Curve, Noise, PlanShape, kink, least_favourable_curves, usual_curves
+from loadlab.stats.simulation import Curve, Noise, PlanShape, kink, least_favourable_curves, step, usual_curves
 from loadlab.stats.staged_simulation import StagedShape, simulate_staged
 
 COARSE = (32, 45, 62, 87)
@@ -66,6 +66,36 @@ def test_a_second_stage_narrows_what_the_first_left_wide() -> None:
     alone = simulate_staged(kink(45.0, 0.10), stopped, runs=500, seed=24)
     assert alone.second_ratio == 0
     assert alone.narrow_ratio < 0.2
+
+
+def _either_way(lower: int | None, upper: int | None) -> tuple[int, ...]:
+    """One level beyond an open end, half as far again, and none inside."""
+    if lower is not None and upper is None:
+        return (int(1.5 * lower),) if 1.5 * lower > COARSE[-1] else ()
+    if upper is not None and lower is None:
+        return (math.ceil(upper / 1.5),) if upper / 1.5 < COARSE[0] else ()
+    return ()
+
+
+def test_a_second_stage_beyond_the_levels_closes_a_bracket_that_was_open() -> None:
+    first = _shape(0.017).first
+    beyond = StagedShape(first=first, blocks=6, place=_either_way, width_ratio=1.5)
+    for threshold in (26.0, 105.0):
+        seen = simulate_staged(kink(threshold, 0.10), beyond, runs=500, seed=27)
+        assert seen.second_ratios == {1: pytest.approx(seen.second_ratio)}
+        assert seen.second_ratio > 0.97, threshold
+        assert seen.narrow_ratio > 0.97, threshold
+        assert seen.coverage.covered_ratio >= 0.975 - SLACK, threshold
+
+
+@pytest.mark.parametrize("sd_log", [0.02, 0.05])
+def test_on_the_margin_beyond_the_levels_errors_come_no_more_often_than_alpha(sd_log: float) -> None:
+    """The ratio is on the margin only where the second stage alone measures, which is where it was sent to look."""
+    plan = StagedShape(first=_shape(sd_log).first, blocks=6, place=_either_way, width_ratio=1.5)
+    seen = simulate_staged(step(100.0, 1.1 * (1 - 1e-9)), plan, runs=RUNS, seed=28).coverage
+    assert 0 < seen.false_alarm_ratio <= 0.025 + SLACK
+    seen = simulate_staged(step(100.0, 1.1 * (1 + 1e-9)), plan, runs=RUNS, seed=29).coverage
+    assert seen.covered_ratio >= 0.975 - SLACK
 
 
 def test_thousands_of_runs_at_once_are_judged_as_each_alone() -> None:

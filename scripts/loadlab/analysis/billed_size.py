@@ -33,7 +33,8 @@ def billed_size(model: BillingModel, asked: Resources, sizes: Sequence[Size]) ->
     """The size that is billed when ``asked`` is deployed: the next one sold, None where nothing sold is enough.
 
     The smallest vCPU that is enough and is sold with enough memory counts. Per-request memory has no processor
-    of its own: the larger of the memory asked and the memory that comes with the vCPU asked, in whole MB.
+    of its own: the larger of the memory asked and the memory that comes with the vCPU asked, in whole MB, and within
+    what is sold.
     """
     if isinstance(model, PerRequestMemory):
         return _memory_size(model, asked)
@@ -52,10 +53,22 @@ def _sold_gib(size: Size, asked_gib: Decimal) -> Decimal:
     return size.min_gib + math.ceil(exact(above) / exact(size.step_gib)) * size.step_gib
 
 
-def _memory_size(model: PerRequestMemory, asked: Resources) -> BilledSize:
-    whole_mb = ceil_to(max(exact(asked.memory_gib) * _MB_PER_GIB, exact(asked.cpu * model.mb_per_vcpu)), Fraction(1))
+def _memory_size(model: PerRequestMemory, asked: Resources) -> BilledSize | None:
+    wanted_mb = max(exact(asked.memory_gib) * _MB_PER_GIB, exact(asked.cpu * model.mb_per_vcpu), exact(model.min_mb))
+    whole_mb = ceil_to(wanted_mb, Fraction(1))
+    if model.max_mb is not None and whole_mb > exact(model.max_mb):
+        return None
     gib = Decimal(int(whole_mb)) / _MB_PER_GIB
     return BilledSize(vcpu=asked.cpu, gib=gib, rounded=gib != asked.memory_gib)
+
+
+def largest_size(model: BillingModel, sizes: Sequence[Size]) -> str:
+    """The most that is sold, in words; for a model and sizes that have an end."""
+    if isinstance(model, PerRequestMemory):
+        most = model.max_mb or Decimal(0)
+        return f"{_plain(most)} MB, which comes with {float(most / model.mb_per_vcpu):.3g} vCPU"
+    largest = max(sizes, key=lambda sold: (sold.vcpu, sold.max_gib))
+    return BilledSize(vcpu=largest.vcpu, gib=largest.max_gib).label
 
 
 def billing_notes(model: BillingModel, size: BilledSize, asked: Resources) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from loadlab.analysis.billed_size import BilledSize, billed_size, billing_notes
+from loadlab.analysis.billed_size import BilledSize, billed_size, billing_notes, largest_size
 from loadlab.analysis.money import ceil_to, exact
 from loadlab.analysis.use import Use
 from loadlab.errors import ConfigError
@@ -72,10 +72,9 @@ def make_tariff(price: PriceList, billing: Billing, asked: Resources) -> Tariff:
     size = billed_size(model, asked, price.sizes)
     if size is None:
         wanted = BilledSize(vcpu=asked.cpu, gib=asked.memory_gib).label
-        largest = max(price.sizes, key=lambda sold: (sold.vcpu, sold.max_gib))
-        most = BilledSize(vcpu=largest.vcpu, gib=largest.max_gib).label
         raise ConfigError(
-            f"price list {price.id} sells nothing as large as {wanted}; expected at most {most}; "
+            f"price list {price.id} sells nothing as large as {wanted}; expected at most "
+            f"{largest_size(model, price.sizes)}; "
             "lower [resources] or take another list"
         )
     return Tariff(

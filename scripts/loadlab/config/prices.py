@@ -38,7 +38,14 @@ _KEYS: Mapping[Billing, tuple[str, ...]] = {
         "usd_per_idle_vcpu_s",
         "usd_per_idle_gib_s",
     ),
-    "per_request_memory": ("usd_per_gib_s", "usd_per_million_requests", "rounding_s", "mb_per_vcpu"),
+    "per_request_memory": (
+        "usd_per_gib_s",
+        "usd_per_million_requests",
+        "rounding_s",
+        "mb_per_vcpu",
+        "min_mb",
+        "max_mb",
+    ),
     "usage": _HOURLY,
 }
 _SIZE = ("vcpu", "min_gib", "max_gib", "step_gib")
@@ -50,6 +57,7 @@ _confidence = choice(_CONFIDENCE)
 _price = decimal("0", "1000")
 _positive = decimal("0", "100000", above=True)
 _seconds = decimal("0", "3600")
+_megabytes = decimal("1", "100000000")
 
 
 def price_list_ids(folder: Path = PRICES_FOLDER) -> tuple[str, ...]:
@@ -142,11 +150,16 @@ def _per_request_memory(table: Table) -> PerRequestMemory:
     rounding_s = table.required("rounding_s", _seconds)
     if rounding_s != _MILLISECOND:
         table.refuse("rounding_s", "0.001: durations are recorded rounded up to a millisecond")
+    min_mb, max_mb = table.optional("min_mb", _megabytes, Decimal(1)), table.optional("max_mb", _megabytes, None)
+    if max_mb is not None and max_mb < min_mb:
+        table.refuse("max_mb", f"at least min_mb, which is {min_mb}")
     return PerRequestMemory(
         usd_per_gib_s=table.required("usd_per_gib_s", _price),
         usd_per_million_requests=table.required("usd_per_million_requests", _price),
         rounding_s=rounding_s,
         mb_per_vcpu=table.required("mb_per_vcpu", _positive),
+        min_mb=min_mb,
+        max_mb=max_mb,
     )
 
 

@@ -39,12 +39,17 @@ class RequestBilled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PerRequestMemory:
-    """One request per environment: its whole duration, rounded up, times memory, plus a fee per request."""
+    """One request per environment: its whole duration, rounded up, times memory, plus a fee per request.
+
+    min_mb, max_mb: the memory that is sold, in whole MB; None: as much as is asked for.
+    """
 
     usd_per_gib_s: Decimal
     usd_per_million_requests: Decimal
     rounding_s: Decimal
     mb_per_vcpu: Decimal
+    min_mb: Decimal = Decimal(1)
+    max_mb: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

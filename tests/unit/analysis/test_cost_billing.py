@@ -180,6 +180,24 @@ def test_what_is_too_large_for_a_platform_is_refused() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("vcpu", "gib", "billed_mb"),
+    [("0.05", "0.1", 128), ("0.05", "0.125", 128), ("1", "0.5", 1769), ("1", "10", 10240), ("5.78", "1", 10225)],
+)
+def test_memory_billed_per_request_is_within_what_lambda_sells(vcpu: str, gib: str, billed_mb: int) -> None:
+    asked = Resources(cpu=Decimal(vcpu), memory_gib=Decimal(gib))
+    size = make_tariff(load_price_list("aws-lambda-x86"), "per_request_memory", asked).size
+    assert size.gib * 1024 == billed_mb
+    assert size.rounded == (billed_mb != Decimal(gib) * 1024)
+
+
+@pytest.mark.parametrize(("vcpu", "gib"), [("1", "10.5"), ("6", "2")])
+def test_what_is_too_large_for_lambda_is_refused_with_the_most_there_is(vcpu: str, gib: str) -> None:
+    asked = Resources(cpu=Decimal(vcpu), memory_gib=Decimal(gib))
+    with pytest.raises(ConfigError, match=r"sells nothing as large as .*; expected at most 10240 MB, .* 5.79 vCPU"):
+        make_tariff(load_price_list("aws-lambda-x86"), "per_request_memory", asked)
+
+
 def test_a_billing_that_a_list_lacks_is_refused_with_what_it_offers() -> None:
     with pytest.raises(ConfigError, match=r"gke-autopilot is not billed as usage; expected one of: provisioned"):
         make_tariff(load_price_list("gke-autopilot"), "usage", ONE_AND_TWO)

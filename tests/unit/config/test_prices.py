@@ -113,6 +113,8 @@ def test_every_committed_price_file_loads_under_its_own_name() -> None:
                 usd_per_million_requests=Decimal("0.20"),
                 rounding_s=Decimal("0.001"),
                 mb_per_vcpu=Decimal(1769),
+                min_mb=Decimal(128),
+                max_mb=Decimal(10240),
             ),
         ),
         (
@@ -122,6 +124,8 @@ def test_every_committed_price_file_loads_under_its_own_name() -> None:
                 usd_per_million_requests=Decimal("0.20"),
                 rounding_s=Decimal("0.001"),
                 mb_per_vcpu=Decimal(1769),
+                min_mb=Decimal(128),
+                max_mb=Decimal(10240),
             ),
         ),
         (
@@ -178,13 +182,21 @@ def test_a_file_without_billing_says_which_models_there_are() -> None:
         parse(GOOD[: GOOD.index("[billing")])
 
 
-def test_a_rounding_that_windows_cannot_reproduce_is_refused() -> None:
-    text = GOOD.replace("[billing.provisioned]", "[billing.per_request_memory]").replace(
+def _per_request_memory(lines: str) -> str:
+    return GOOD.replace("[billing.provisioned]", "[billing.per_request_memory]").replace(
         "usd_per_vcpu_hour = 0.10\nusd_per_gib_hour = 0.010",
-        "usd_per_gib_s = 1\nusd_per_million_requests = 0\nrounding_s = 0.1\nmb_per_vcpu = 1769",
+        f"usd_per_gib_s = 1\nusd_per_million_requests = 0\nmb_per_vcpu = 1769\n{lines}",
     )
-    with pytest.raises(ConfigError, match=r"here.toml:11: .*rounding_s is 0.1; expected 0.001"):
-        parse(text)
+
+
+def test_a_rounding_that_windows_cannot_reproduce_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"here.toml:12: .*rounding_s is 0.1; expected 0.001"):
+        parse(_per_request_memory("rounding_s = 0.1"))
+
+
+def test_memory_that_is_sold_from_more_than_up_to_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"here.toml:14: .*max_mb is 100; expected at least min_mb, which is 128"):
+        parse(_per_request_memory("rounding_s = 0.001\nmin_mb = 128\nmax_mb = 100"))
 
 
 def test_an_unknown_list_names_the_nearest() -> None:

@@ -52,10 +52,10 @@ def tables(lines: Sequence[Line], drawn: Drawn) -> str:
         "",
         *_power(values, [*labels, *recorded]),
         "",
-        "Two stages, half of alpha each, at the levels of `threshold-50-placed`: the same curves and noises, as",
-        "coverage / false alarms. Width: how often the bracket ends no wider than 1.5 (and how often the run goes on",
-        "to its second stage), with the threshold where the law predicts it, on a level of the first stage, which",
-        "then straddles, and where the law is far off.",
+        "Two stages, half of alpha each, at the levels of `threshold-50-placed`: the same curves and noises, and some",
+        "that part beyond the first stage's levels, as coverage / false alarms. Then, with the threshold where the law",
+        "predicts it, on a level of the first stage, which then straddles, and where the law is far off: how often the",
+        "bracket ends no wider than 1.5 / how often the run is conclusive (how often it goes on to its second stage).",
         "",
         *_staged(values),
     )
@@ -105,7 +105,7 @@ def _staged(values: Mapping[str, object]) -> list[str]:
     """One row for each noise level, and one for the noise of real runs."""
     begin = f"{MARK}narrow as predicted, "
     labels = [name.removeprefix(begin) for name in values if name.startswith(begin)]
-    heads = ["usual curves", "on the margin", *NOISES.values(), "recorded", *(f"width, {where}" for where in PLACES)]
+    heads = ["usual curves", "on the margin", *NOISES.values(), "recorded", *PLACES, "no threshold"]
     return _table(["plan", *heads], [[label, *_staged_cells(values, label)] for label in labels])
 
 
@@ -114,8 +114,12 @@ def _staged_cells(values: Mapping[str, object], label: str) -> Iterator[str]:
         seen = [values.get(f"{MARK}{what}, {curves}, {label}") for what in ("coverage", "false alarms")]
         yield "" if None in seen else " / ".join(map(_percent, seen))
     for where in PLACES:
-        narrow, second = (values[f"{MARK}{what} {where}, {label}"] for what in ("narrow", "second stage"))
-        yield f"{_percent(narrow)} ({_percent(second)})"
+        narrow, decided, second = (
+            _percent(values[f"{MARK}{what} {where}, {label}"]) for what in ("narrow", "conclusive", "second stage")
+        )
+        yield f"{narrow} / {decided} ({second})"
+    decided, second = (_percent(values[f"{MARK}{what} flat, {label}"]) for what in ("conclusive", "second stage"))
+    yield f"{decided} ({second})"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

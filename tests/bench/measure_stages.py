@@ -12,11 +12,12 @@ from bench.figures import Figure, at_least, at_most
 from bench.same_width import GRID, Case, same_width_cases
 from bench.staged_coverage import EXPERIMENT as PLACED
 from bench.whole_run import answer, conclusive, whole_run
+from loadlab.design.levels import levels_around
 
 PLACED_TIMEOUT_S = 3600.0
 ON_THE_THRESHOLD = (27, 38, 53, 74)
 """Steps of 1.4 with the prediction of the law on one of them."""
-FAR_OFF = (27, 33, 40, 48)
+FAR_OFF = levels_around(36.0, count=4, step_ratio=1.2)
 """The levels of the first stage if the law had said 36 users instead of 53."""
 
 

@@ -15,7 +15,16 @@ from loadlab.config import load_experiment
 from loadlab.design.levels import levels_around
 from loadlab.design.refinement import second_levels
 from loadlab.model.experiment import RefinePlan
-from loadlab.stats.simulation import Curve, Noise, PlanShape, kink, least_favourable_curves, step, usual_curves
+from loadlab.stats.simulation import (
+    Curve,
+    Noise,
+    PlanShape,
+    constant,
+    kink,
+    least_favourable_curves,
+    step,
+    usual_curves,
+)
 from loadlab.stats.staged_simulation import StagedShape, simulate_staged
 
 EXPERIMENT = "threshold-50-placed"
@@ -40,6 +49,8 @@ def staged_lines(runs: int, seed: int, sds_log: tuple[float, ...], recorded: Rec
     margin = {
         **least_favourable_curves(first.users),
         "step_just_over_beyond": step(beyond, (1 + first.margin_ratio) * (1 + 1e-9)),
+        "on_the_margin_below": lambda users: 1.5 if users >= first.users[0] else 1 + first.margin_ratio,
+        "just_over_below": lambda users: 1.5 if users >= first.users[0] else (1 + first.margin_ratio) * (1 + 1e-9),
     }
     for sd_log in sds_log:
         plan, label = _noisy(shape, sd_log=sd_log), f"{name}, block SD {sd_log:.0%}"
@@ -65,13 +76,13 @@ def placed_plan() -> tuple[StagedShape, str]:
         place=lambda lower, upper: second_levels(rule, users, lower, upper)[1],
         width_ratio=rule.width_ratio,
     )
-    second = f"{rule.levels} ({rule.beyond} beyond) x {rule.count}"
+    second = f"{rule.levels} inside or {rule.beyond} beyond x {rule.count}"
     return shape, f"{blocks.levels} levels x {blocks.count} blocks + {second}"
 
 
 def thresholds(plan: StagedShape) -> Mapping[str, float]:
     """Where the threshold may be: where the law has it, on a level, which then straddles, and where it was wrong."""
-    users = (PREDICTED_USERS, float(plan.first.users[1]), 0.7 * PREDICTED_USERS, 1.4 * PREDICTED_USERS)
+    users = (PREDICTED_USERS, float(plan.first.users[2]), 0.7 * PREDICTED_USERS, 1.4 * PREDICTED_USERS)
     return dict(zip(PLACES, users, strict=True))
 
 
@@ -100,8 +111,13 @@ def _widths(label: str, plan: StagedShape, runs: int, seed: int) -> Iterator[Lin
     """How often the run ends narrow enough, and goes on to its second stage: no bar, for it is power."""
     for where, threshold in thresholds(plan).items():
         seen = simulate_staged(kink(threshold, plan.first.margin_ratio), plan, runs=runs, seed=seed)
-        yield _line(f"narrow {where}, {label}", seen.narrow_ratio, None, None, f"kink at {threshold:.1f}")
-        yield _line(f"second stage {where}, {label}", seen.second_ratio, None, None, f"kink at {threshold:.1f}")
+        name = f"kink at {threshold:.1f}"
+        yield _line(f"narrow {where}, {label}", seen.narrow_ratio, None, None, name)
+        yield _line(f"conclusive {where}, {label}", seen.coverage.conclusive_ratio, None, None, name)
+        yield _line(f"second stage {where}, {label}", seen.second_ratio, None, None, name)
+    flat = simulate_staged(constant(1.0), plan, runs=runs, seed=seed)
+    yield _line(f"conclusive flat, {label}", flat.coverage.conclusive_ratio, None, None, "flat")
+    yield _line(f"second stage flat, {label}", flat.second_ratio, None, None, "flat")
 
 
 def _line(name: str, value: float, bar: str | None, ok: bool | None, curve: str) -> Line:

@@ -79,8 +79,10 @@ def _estimates(
     return cost_estimates(tariffs, counted, experiment.objective, run.demands, think_s, tested)
 
 
-def first_bracket(experiment: Experiment, run: RunData, prices: Mapping[str, PriceList]) -> Bracket:
-    """The bracket of the decided curve over the blocks so far, each stage at its share of alpha."""
+def first_bracket(
+    experiment: Experiment, run: RunData, prices: Mapping[str, PriceList]
+) -> tuple[Bracket, tuple[int, ...]]:
+    """The bracket of the decided curve over the blocks so far, each stage at its share of alpha; its invalid levels."""
     run = replace(run, demands=with_own_waits(run.demands, run.windows))
     tariffs = make_tariffs(experiment.prices, prices, experiment.resources)
     return decided_bracket(experiment, *_billed(experiment, run, tariffs))

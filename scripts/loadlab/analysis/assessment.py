@@ -114,10 +114,18 @@ def _believed(priced: PricedBracket, why: str | None) -> PricedBracket:
     return priced if why is None else replace(priced, bracket=distrusted(priced.bracket, why))
 
 
-def decided_bracket(experiment: Experiment, judged: Judged, bills: Sequence[Figures]) -> Bracket:
-    """The bracket that the verdict rests on, by itself; inconclusive where its statistic has no figures."""
+def decided_bracket(
+    experiment: Experiment, judged: Judged, bills: Sequence[Figures]
+) -> tuple[Bracket, tuple[int, ...]]:
+    """The bracket that the verdict rests on, by itself, and its invalid levels.
+
+    Inconclusive where its statistic has no figures.
+    """
     decided, _ = _decided(experiment, bills, plain_figures(judged.windows))
-    return _absent_bracket(experiment) if decided is None else _judge(experiment, judged, decided).bracket.bracket
+    if decided is None:
+        return _absent_bracket(experiment), ()
+    result = _judge(experiment, judged, decided)
+    return result.bracket.bracket, result.invalid_levels
 
 
 def _grounds(

@@ -15,7 +15,7 @@ from loadlab.analysis.alone import ConstantRatio
 from loadlab.analysis.pairing import Pair, too_many_missing
 from loadlab.model.experiment import Billing, Statistic
 from loadlab.model.result import Comparison, Estimate, Interval, WindowSummary
-from loadlab.stats.bracket import BracketAnswer, LevelDecision, Sides
+from loadlab.stats.bracket import BracketAnswer, LevelDecision, Sides, outermost
 from loadlab.stats.level_bounds import Method
 from loadlab.stats.paired import log_ratios, ratio_estimate
 from loadlab.stats.sign import median_bounds
@@ -96,6 +96,17 @@ class Curve:
         """Whether at most a quarter of the level's pairs are missing."""
         planned = self.planned[level]
         return not too_many_missing(planned - len(self.column(level)), planned)
+
+    def open_sides(self) -> tuple[Sides, ...]:
+        """Where a level's bounds are open: for want of a price, or of pairs at one beyond the first stage's levels."""
+        if not self.users:
+            return ()
+        bottom, top = outermost(self.stages)
+        known = self.endless or (Sides(),) * len(self.users)
+        return tuple(
+            one if bottom <= i <= top or self.valid(i) else Sides(first=True, second=True)
+            for i, one in enumerate(known)
+        )
 
 
 def plain_figures(windows: Sequence[WindowSummary]) -> tuple[Figures, ...]:

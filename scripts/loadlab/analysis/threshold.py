@@ -36,13 +36,15 @@ class CurveResult:
     bracket: PricedBracket
     comparisons: tuple[Comparison, ...]
     findings: tuple[Finding, ...]
+    invalid_levels: tuple[int, ...] = ()
 
 
 def judge_curve(curve: Curve, rule: DecisionRule, stage_alpha: float | None = None) -> CurveResult:
     """Find the bracket of a curve at the declared margin and alpha, with its doubts.
 
     stage_alpha: of each stage, where alpha is shared by two. A bracket with an end on an invalid level (more than a
-    quarter of its pairs missing) is invalid.
+    quarter of its pairs missing) is invalid; such a level beyond all of the first stage's decides nothing, so that what
+    that stage said stands.
     """
     if curve.figures.constant is not None:
         return _constant(curve.figures, curve.figures.constant, rule)
@@ -53,7 +55,7 @@ def judge_curve(curve: Curve, rule: DecisionRule, stage_alpha: float | None = No
         alpha=rule.alpha if stage_alpha is None else stage_alpha,
         method=curve.figures.method,
         stages=curve.stages,
-        endless=curve.endless,
+        endless=curve.open_sides(),
     )
     invalid = tuple(users for i, users in enumerate(curve.users) if not curve.valid(i))
     rests_on = [end for end in (answer.lower_users, answer.upper_users) if end in invalid]
@@ -70,6 +72,7 @@ def judge_curve(curve: Curve, rule: DecisionRule, stage_alpha: float | None = No
         ),
         comparisons=comparisons(curve, answer),
         findings=_findings(curve, answer, invalid, rests_on),
+        invalid_levels=invalid,
     )
 
 
@@ -190,6 +193,9 @@ def _needed(curve: Curve, answer: BracketAnswer) -> str:
     failed = [users for users, one in zip(curve.users, curve.endless, strict=False) if one.first or one.second]
     if open_ones := [users for users in failed if users in answer.straddling]:
         return f"in some blocks at {_levels(open_ones)} no request of one stack was good, which has no price"
+    invalid = [users for i, users in enumerate(curve.users) if not curve.valid(i) and users in answer.straddling]
+    if invalid and answer.blocks_needed is None:
+        return f"more than a quarter of the pairs are missing at {_levels(invalid)}"
     if answer.blocks_needed is not None:
         measured = max(n for users, n in zip(curve.users, curve.planned, strict=True) if users in answer.straddling)
         return f"about {answer.blocks_needed} blocks would settle them, {measured} were measured"

@@ -108,15 +108,21 @@ def _answer(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
     if kind == "diverges":
         return f"Above {low} and by {high} concurrent users {first} starts to {base} {rest}"
     if kind == "diverged_at_first":
-        return f"Already at {high} concurrent users, the lowest level tested, {first} {verb} {rest}"
+        return f"Already at {high} concurrent users, the lowest level {_tested(grounds)}, {first} {verb} {rest}"
     if kind == "no_divergence" and low is None:
         return f"At no number of concurrent users does {first} {base} {rest}: {grounds.bracket.reason}"
     if kind == "no_divergence":
-        return f"Up to {low} concurrent users, the highest level tested, {first} does not {base} {rest}"
+        return f"Up to {low} concurrent users, the highest level {_tested(grounds)}, {first} does not {base} {rest}"
     if kind == "invalid":
         reason = grounds.bracket.reason if grounds.bracket.kind == "invalid" else "no window passed its gates"
         return f"This run is invalid and does not tell from how many users on {first} {verb} {rest}: {reason}"
     return f"From how many concurrent users on {first} {verb} {rest} stays open: {_why_open(grounds)}"
+
+
+def _tested(grounds: Grounds) -> str:
+    """A second stage may have tested levels beyond, which did not decide."""
+    beyond = grounds.bracket.straddling
+    return f"that decides ({', '.join(map(str, beyond))} decide neither way)" if beyond else "tested"
 
 
 def _why_open(grounds: Grounds) -> str:

@@ -10,7 +10,7 @@ from typing import cast
 
 from loadlab.config.catalogue import Catalogue
 from loadlab.config.latency import check_latency
-from loadlab.config.load import LOAD_KEYS, MAX_USERS, read_load
+from loadlab.config.load import LOAD_KEYS, MAX_USERS, beyond_fault, read_load
 from loadlab.config.overrides import apply_overrides
 from loadlab.config.price_refs import PRICE_KEYS, read_price_refs
 from loadlab.config.stack import MAX_STACKS, STACK_KEYS, read_stack
@@ -23,6 +23,7 @@ from loadlab.model.experiment import (
     DecisionRule,
     Expectation,
     Experiment,
+    Load,
     Objective,
     OurService,
     PriceRef,
@@ -101,13 +102,14 @@ def parse_experiment(
         top.fail(None, f"decides by {decision.statistic} and has no [[price]]; add one or set decision.statistic")
     if check_files:
         _check_told(top, decision, stacks, prices)
+    asked = read_load(load, folder, where.locustfiles, check_files=check_files)
     return Experiment(
         id=top.required("id", _ID),
         question=top.required("question", text),
         decision=decision,
         stacks=stacks,
         upstream=_upstream(top, stacks),
-        load=read_load(load, folder, where.locustfiles, check_files=check_files),
+        load=asked,
         window=_window(top),
         blocks=_blocks(top),
         objective=_objective(top),
@@ -115,7 +117,7 @@ def parse_experiment(
         resources=_resources(top),
         abort=_abort(top),
         source=source.resolve(),
-        refine=_refine(top, decision, len(stacks)),
+        refine=_refine(top, decision, asked, len(stacks)),
     )
 
 
@@ -214,7 +216,7 @@ def _blocks(top: Table) -> BlockPlan:
     )
 
 
-def _refine(top: Table, decision: DecisionRule, stacks: int) -> RefinePlan | None:
+def _refine(top: Table, decision: DecisionRule, load: Load, stacks: int) -> RefinePlan | None:
     """The second stage, where the file has the table at all."""
     table, default = top.table("refine", RefinePlan.__slots__), RefinePlan()
     if table is None:
@@ -223,12 +225,16 @@ def _refine(top: Table, decision: DecisionRule, stacks: int) -> RefinePlan | Non
         top.fail("refine", "refines where two stacks part, and there is one [[stack]]; remove it")
     if decision.statistic == "usd_per_hour_at_users":
         top.fail("refine", f"needs a statistic that each level has by itself, not {decision.statistic}; remove one")
-    return RefinePlan(
+    rule = RefinePlan(
         levels=table.optional("levels", integer(1, 40), default.levels),
         count=table.optional("count", integer(2, 200), default.count),
         width_ratio=table.optional("width_ratio", number("1.01", "10"), default.width_ratio),
         beyond=table.optional("beyond", integer(0, 10), default.beyond),
     )
+    fault = beyond_fault(load, rule.width_ratio**rule.beyond)
+    if fault is not None:
+        table.fail("beyond", f"{fault}; lower it, or width_ratio")
+    return rule
 
 
 def _objective(top: Table) -> Objective:

@@ -15,6 +15,8 @@ from loadlab.model.experiment import ClosedLoad, Load, OpenLoad
 MAX_USERS = 100_000
 
 MAX_RATE_RPS = 100_000
+MAX_BEYOND_RATIO = 10
+"""How far a second stage may go beyond the levels that somebody thought of."""
 MAX_SEED = 2**63 - 1
 
 _KEYS_OF: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +54,19 @@ def read_load(table: Table, folder: Path, lab_locustfiles: Path, *, check_files:
         in_flight_max=table.optional("in_flight_max", integer(1, MAX_USERS), 2000),
         seed=table.optional("seed", integer(0, MAX_SEED), None),
     )
+
+
+def beyond_fault(load: Load, reach_ratio: float) -> str | None:
+    """What is wrong with levels that go so many times beyond the highest of a load; None where nothing is."""
+    if reach_ratio > MAX_BEYOND_RATIO:
+        return f"reaches {reach_ratio:.3g} times the highest level; expected at most {MAX_BEYOND_RATIO} times"
+    if isinstance(load, OpenLoad):
+        highest, most, unit = load.rate_rps[-1] * largest_factor(load.arrivals), MAX_RATE_RPS, "arrivals per second"
+    else:
+        highest, most, unit = (load.users or (0,))[-1], MAX_USERS, "users"
+    if highest * reach_ratio <= most:
+        return None
+    return f"reaches {highest * reach_ratio:.0f} {unit}; expected at most {most}"
 
 
 def _users(value: object) -> tuple[int, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,16 +14,24 @@ from loadlab.model.result import Bracket
 
 
 def refinement_of(
-    rule: RefinePlan, experiment: Experiment, plan: Plan, bracket: Bracket, *, predicted_users: float | None = None
+    rule: RefinePlan,
+    experiment: Experiment,
+    plan: Plan,
+    bracket: Bracket,
+    *,
+    predicted_users: float | None = None,
+    invalid_levels: Collection[int] = (),
 ) -> Refinement:
     """What follows the first stage by the rules of its plan. The same bracket gives the same refinement.
 
-    bracket: of the decided curve, at the first stage's share of alpha. The second stage draws its orders from the seed
+    bracket: of the decided curve, at the first stage's share of alpha. invalid_levels: where too many pairs are
+    missing; nothing follows beyond one that could not be measured. The second stage draws its orders from the seed
     after that of the first, and numbers its blocks on.
     """
     ends = (bracket.lower_users, bracket.upper_users)
     outcome, levels = second_levels(rule, plan.levels, *ends)
-    if bracket.kind == "invalid":
+    outermost = plan.levels[-1] if bracket.upper_users is None else plan.levels[0]
+    if bracket.kind == "invalid" or (outcome == "extended" and outermost in invalid_levels):
         return Refinement(outcome="invalid_end", lower_users=ends[0], upper_users=ends[1])
     if not levels:
         return Refinement(outcome=outcome, lower_users=ends[0], upper_users=ends[1])
@@ -58,9 +66,9 @@ def levels_beyond(
 ) -> tuple[int, ...]:
     """The rule's levels on the open side of a bracket that has one end, ascending; none where both ends are open.
 
-    The first is ``width_ratio`` from the end that there is, so that the bracket is narrow enough if it closes there;
-    where tested levels that did not decide reach as far, it is as far from the outermost of them. Each further one is
-    ``width_ratio`` from the one before, all on whole numbers of at least 1, rounded towards the end that there is.
+    The first is ``width_ratio`` from the end that there is, so that the bracket is narrow enough if it closes there,
+    and at least the cube root of that from the outermost tested level, which may have straddled. Each further one
+    is ``width_ratio`` from the one before, all on whole numbers of at least 1, rounded towards the end that there is.
     """
     if lower_users is not None and upper_users is None:
         return _above(lower_users, levels[-1], rule)
@@ -70,34 +78,37 @@ def levels_beyond(
 
 
 def _above(lower: int, top: int, rule: RefinePlan) -> tuple[int, ...]:
-    start, found = (lower if int(lower * rule.width_ratio) > top else top), [top]
-    for step in range(1, rule.beyond + 1):
-        found.append(max(found[-1] + 1, int(start * rule.width_ratio**step)))
+    nearest, found = max(lower * rule.width_ratio, top * math.cbrt(rule.width_ratio)), [top]
+    for step in range(rule.beyond):
+        found.append(max(found[-1] + 1, int(nearest * rule.width_ratio**step)))
     return tuple(found[1:])
 
 
 def _below(upper: int, bottom: int, rule: RefinePlan) -> tuple[int, ...]:
-    start, found = (upper if math.ceil(upper / rule.width_ratio) < bottom else bottom), [bottom]
-    for step in range(1, rule.beyond + 1):
-        found.append(min(found[-1] - 1, math.ceil(start / rule.width_ratio**step)))
+    nearest, found = min(upper / rule.width_ratio, bottom / math.cbrt(rule.width_ratio)), [bottom]
+    for step in range(rule.beyond):
+        found.append(min(found[-1] - 1, math.ceil(nearest / rule.width_ratio**step)))
     return tuple(users for users in found[:0:-1] if users >= 1)
 
 
 def levels_between(tested: Sequence[int], *, count: int) -> tuple[int, ...]:
     """At most ``count`` whole levels between the first and the last of ``tested``, on none of them.
 
-    Each gap between neighbours gets its share: one more goes where the steps are widest (in log users, the lowest of
-    equals), and those of one gap stand at even steps. A level that was tested and did not decide lies near the
-    threshold; it is not measured again, but straddled.
+    With two or more, the lowest gap and then the highest get one first: a level that was tested and did not decide lies
+    near the threshold, is not measured again, but straddled, and only a level below all of those can move the lower
+    end up. Each further one goes where the steps are widest (in log users, the lowest of equals), and those of one gap
+    stand at even steps.
     """
     gaps = list(pairwise(tested))
     placed: dict[tuple[int, int], tuple[int, ...]] = {gap: () for gap in gaps}
-    for _ in range(count):
+    ends = [gaps[0], gaps[-1]] if count > 1 and len(gaps) > 1 else []
+    for turn in range(count):
         roomy = [gap for gap in gaps if len(placed[gap]) < gap[1] - gap[0] - 1]
         if not roomy:
             break
         widest = max(roomy, key=lambda gap: math.log(gap[1] / gap[0]) / (len(placed[gap]) + 1))
-        placed[widest] = _even(*widest, len(placed[widest]) + 1)
+        chosen = ends[turn] if turn < len(ends) and ends[turn] in roomy else widest
+        placed[chosen] = _even(*chosen, len(placed[chosen]) + 1)
     return tuple(users for gap in gaps for users in placed[gap])
 
 

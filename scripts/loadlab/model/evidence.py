@@ -68,4 +68,4 @@ class Refined:
     levels: tuple[int, ...]
     blocks: tuple[int, ...]
     aa_users: int | None
-    beyond_asked: int = 0
+    beyond_asked: int | None = None

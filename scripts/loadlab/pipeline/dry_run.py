@@ -10,6 +10,7 @@ from loadlab.config import check_targets, load_experiment
 from loadlab.config.stack import MAX_STACKS
 from loadlab.design.levels import levels_without_prediction
 from loadlab.design.plan import make_plan
+from loadlab.design.refinement import levels_beyond
 from loadlab.errors import LoadlabError, UsageError
 from loadlab.execute.local import Cores
 from loadlab.model.experiment import ClosedLoad, Experiment
@@ -35,10 +36,16 @@ class Obstacle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecondStage:
-    """What may follow the first stage, at the most. stage_alpha: the one-sided error of each stage."""
+    """What may follow the first stage, at the most. stage_alpha: the one-sided error of each stage.
+
+    reach_ratio: how many times the first stage's highest level the highest one beyond may be; highest: that level
+    itself, where the first stage's are known and there may be one beyond.
+    """
 
     levels: int
     beyond: int
+    reach_ratio: float
+    highest: int | None
     blocks: int
     windows: int
     width_ratio: float
@@ -149,22 +156,27 @@ def plan_text(plan: DryRun) -> str:
             f"levels {', '.join(map(str, plan.levels))}{_unit(plan)}" if plan.levels else placed,
             f"{plan.blocks} blocks, {plan.windows} windows of {plan.measure_s:g} s: at least "
             f"{format_s(plan.least_s)}, before demands, slow answers and repeats",
-            *_second_text(plan.refine),
+            *_second_text(plan.refine, _unit(plan) or " users"),
             *(f"stage 1: {line}" if plan.refine else line for line in plan.outlook),
         ]
     )
 
 
-def _second_text(second: SecondStage | None) -> list[str]:
+def _second_text(second: SecondStage | None, unit: str) -> list[str]:
     if second is None:
         return []
-    beyond = f", or up to {second.beyond} beyond it if it is open at one end" if second.beyond else ""
-    return [
-        f"stage 2, if their bracket is closed and wider than {second.width_ratio:g}: up to {second.levels} levels "
-        f"inside of it{beyond}, {second.blocks} fresh blocks, at most {second.windows} windows: at least "
-        f"{format_s(second.least_s)} with all; both stages {format_s(second.both_least_s)}, each at alpha "
-        f"{second.stage_alpha:g}"
+    parts = [
+        f"stage 2, {second.blocks} fresh blocks: if their bracket is closed and wider than {second.width_ratio:g}, up "
+        f"to {second.levels} levels inside of it"
     ]
+    if second.beyond:
+        highest = f"{second.highest}{unit}" if second.highest else f"{second.reach_ratio:.3g} times their highest"
+        parts.append(f"if it is open at one end, up to {second.beyond} beyond, the highest at {highest}")
+    parts.append(
+        f"at most {second.windows} windows, at least {format_s(second.least_s)}; both stages "
+        f"{format_s(second.both_least_s)}, each at alpha {second.stage_alpha:g}"
+    )
+    return ["; ".join(parts)]
 
 
 def _kind(plan: DryRun) -> str:
@@ -186,12 +198,15 @@ def _second(experiment: Experiment, first: Plan) -> SecondStage | None:
     asked = experiment.refine
     if asked is None:
         return None
+    known = experiment.load.levels or _levels_without_law(experiment)
     more = replace(experiment, blocks=replace(experiment.blocks, count=asked.count))
     plan = make_plan(more, tuple(range(1, max(asked.levels, asked.beyond) + 1)), seed=experiment.blocks.seed)
     second_s = least_s(experiment, plan)
     return SecondStage(
         levels=asked.levels,
         beyond=asked.beyond,
+        reach_ratio=asked.width_ratio**asked.beyond,
+        highest=max(levels_beyond(asked, known, known[-1], None), default=None) if known else None,
         blocks=asked.count,
         windows=sum(len(block.trials) for block in plan.blocks),
         width_ratio=asked.width_ratio,

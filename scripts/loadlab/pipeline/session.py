@@ -95,10 +95,10 @@ def _refinement(rig: Rig, plan: Plan, rule: RefinePlan, demands: tuple[Demand, .
     """What follows the first stage, by rules that the plan holds; out of the bundle alone, so that a resume agrees."""
     run, numbers = rig.store.load(), {block.number for block in plan.blocks}
     first = replace(run, windows=tuple(window for window in run.windows if window.block in numbers))
-    bracket = first_bracket(rig.experiment, first, rig.prices)
+    bracket, invalid = first_bracket(rig.experiment, first, rig.prices)
     prediction = predicted(rig.experiment, demands)
     users = prediction.users if prediction else None
-    found = refinement_of(rule, rig.experiment, plan, bracket, predicted_users=users)
+    found = refinement_of(rule, rig.experiment, plan, bracket, predicted_users=users, invalid_levels=invalid)
     rig.store.put_refinement(found)
     said = refinement_words(found, rule)
     rig.progress.message(said if isinstance(rig.load, ClosedLoad) else as_rates(said))

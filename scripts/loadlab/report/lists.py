@@ -170,11 +170,11 @@ def _stage_texts(refined: Results | None) -> Iterator[tuple[str, str]]:
     """The rules of a second stage, which were fixed before the first window."""
     if refined is not None:
         further = refined["beyond_asked"]
-        beyond = f", or up to {further} beyond it where it is open at one end" if further else ""
+        beyond = f"; where it is open at one end, up to {further} levels beyond" if further else ""
         yield (
             "Second stage",
-            f"where the bracket of the first is closed and wider than {format_ratio(refined['width_ratio'], 2)}: up to "
-            f"{refined['levels_asked']} levels inside of it{beyond}, {refined['blocks_asked']} fresh blocks; "
+            f"{refined['blocks_asked']} fresh blocks: where the bracket of the first is closed and wider than "
+            f"{format_ratio(refined['width_ratio'], 2)}, up to {refined['levels_asked']} levels inside of it{beyond}; "
             f"alpha {refined['stage_alpha']:g} for each stage",
         )
 

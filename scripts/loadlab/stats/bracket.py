@@ -84,6 +84,8 @@ def find_bracket(
     each stage. ``stages``: which stage measured each level, where there were several. ``endless``: of each level
     whether a pair that is None was infinitely dear on one side, which no number of other blocks can make up for: the
     level's bound on that side is then infinite, so that it is not under the margin, or not over it.
+    Where the first stage alone would say that the curves part at its first level, or up to its last one not at all,
+    levels of a second stage beyond these that decide nothing do not unsay it.
     Levels with fewer than two blocks get no bounds, and decide nothing.
     """
     if len(users) == 0 or len(log_ratios) == 0:
@@ -96,7 +98,7 @@ def find_bracket(
     levels = _unsettled(_decide(users, table, bounds, margin_log, alpha, stages), endless)
     undecided = [level for level in levels[:high] if level.answer in ("straddles", "unknown")]
     return BracketAnswer(
-        kind=_kind(low, high, len(users)),
+        kind=_kind(low, high, stages),
         lower_users=users[low] if low >= 0 else None,
         upper_users=users[high] if high < len(users) else None,
         levels=levels,
@@ -152,14 +154,21 @@ def _nothing(users: Sequence[int]) -> BracketAnswer:
     )
 
 
-def _kind(low: int, high: int, levels: int) -> BracketKind:
-    if high == 0:
-        return "diverged_at_first"
-    if high < levels and low >= 0:
+def _kind(low: int, high: int, stages: Sequence[int]) -> BracketKind:
+    bottom, top = outermost(stages)
+    if high < len(stages) and low >= 0:
         return "diverges"
-    if low == levels - 1:
+    if high <= bottom:
+        return "diverged_at_first"
+    if high == len(stages) and low >= top:
         return "no_divergence"
     return "inconclusive"
+
+
+def outermost(stages: Sequence[int]) -> tuple[int, int]:
+    """Where the first and the last level of the first stage are among the levels of all stages."""
+    first = [i for i, stage in enumerate(stages) if stage == min(stages)]
+    return first[0], first[-1]
 
 
 def _decide(

@@ -32,6 +32,8 @@ class PlanShape:
     """normal; heavy: t with 4 degrees of freedom; growing: sd doubles from first to last level; lone: the
     middle level has three times the sd of the others; shared: half of the variance is common to all levels of a
     block; recorded: each level is a run out of ``recorded``. All but the first break an assumption on purpose."""
+    sd_factors: tuple[float, ...] = ()
+    """Of ``growing``: what multiplies the sd of each level; left out, from 1 to 2 in even ratios."""
     recorded: tuple[tuple[float, ...], ...] = ()
     """What consecutive blocks of real runs were off, run by run, in any unit: they are brought to a root mean square
     of 1. Runs are drawn with replacement, and with them how blocks drift and what a whole run is off."""
@@ -146,7 +148,7 @@ def draw_noise(plan: PlanShape, runs: int, rng: np.random.Generator) -> Floats:
         return np.asarray(rng.standard_t(4, size=shape) * (plan.sd_log / math.sqrt(2)))
     drawn = rng.standard_normal(shape)
     if plan.noise == "growing":
-        drawn = drawn * np.geomspace(1.0, 2.0, len(plan.users))
+        drawn = drawn * (plan.sd_factors or np.geomspace(1.0, 2.0, len(plan.users)))
     if plan.noise == "lone":
         drawn[..., len(plan.users) // 2] *= 3.0
     if plan.noise == "shared":

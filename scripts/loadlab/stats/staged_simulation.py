@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from loadlab.stats.bracket import outermost
 from loadlab.stats.level_bounds import Floats, bracket_ends, staged_bounds
 from loadlab.stats.simulation import Coverage, Curve, PlanShape, draw_noise, true_threshold
 
@@ -98,11 +99,17 @@ def _finish(curve: Curve, plan: StagedShape, table: Floats, ends: Indices, rng: 
     levels = plan.place(lower, upper)
     if not levels:
         alike = np.full(len(table), low), np.full(len(table), high)
-        return _ended(curve, first.users, alike, first.margin_ratio, fresh=0)
-    shape = replace(first, users=levels, blocks=plan.blocks)
+        return _ended(curve, first.users, (1,) * len(first.users), alike, first.margin_ratio)
+    shape = replace(first, users=levels, blocks=plan.blocks, sd_factors=_grown(first, levels))
     fresh = np.log([curve(n) for n in levels]) + draw_noise(shape, len(table), rng)
     users, stages, whole = _joined(first.users, levels, table, fresh)
-    return _ended(curve, users, _ends(whole, stages, first), first.margin_ratio, fresh=len(levels))
+    return _ended(curve, users, stages, _ends(whole, stages, first), first.margin_ratio)
+
+
+def _grown(first: PlanShape, levels: Sequence[int]) -> tuple[float, ...]:
+    """What a standard deviation that doubles from the first stage's first level to its last one is at other levels."""
+    doubling = math.log(first.users[-1] / first.users[0])
+    return tuple(2 ** (math.log(n / first.users[0]) / doubling) for n in levels) if doubling else ()
 
 
 def _joined(
@@ -124,17 +131,18 @@ def _ends(table: Floats, stages: Sequence[int], plan: PlanShape) -> tuple[Indice
 
 
 def _ended(
-    curve: Curve, users: Sequence[int], ends: tuple[Indices, Indices], margin_ratio: float, *, fresh: int
+    curve: Curve, users: Sequence[int], stages: Sequence[int], ends: tuple[Indices, Indices], margin_ratio: float
 ) -> _Ended:
     low, high = ends
+    bottom, top = outermost(stages)
     places = np.array([0.0, *users, math.inf])
     harmless = np.array([*(curve(n) <= 1 + margin_ratio for n in users), False])
     called = high < len(users)
     return _Ended(
         lower=places[low + 1],
         upper=places[high + 1],
-        decided=(called & ((low >= 0) | (high == 0))) | (low == len(users) - 1),
+        decided=np.where(called, (low >= 0) | (high <= bottom), low >= top),
         false=harmless[high],
         top=users[-1],
-        fresh=fresh,
+        fresh=stages.count(2),
     )

@@ -48,7 +48,8 @@ def _analysis(run: RunData) -> Analysis:
 
 
 def test_the_second_stage_narrows_what_the_first_leaves_wide() -> None:
-    first = first_bracket(EXPERIMENT, _first(), {})
+    first, invalid = first_bracket(EXPERIMENT, _first(), {})
+    assert invalid == ()
     assert (first.kind, first.lower_users, first.upper_users) == ("diverges", 32, 62)
     bracket = _analysis(_both()).bracket
     assert (bracket.kind, bracket.lower_users, bracket.upper_users) == ("diverges", 38, 51)
@@ -140,3 +141,80 @@ def test_windows_are_of_the_stage_that_planned_their_block() -> None:
     assert {w.block for w in one} == set(range(1, 7))
     assert {w.block for w in two} == set(range(7, 11))
     assert stages(_first()) == ((1, _first().windows),)
+
+
+def _beyond(levels: tuple[int, ...], ratios: dict[int, float], sd_log: float, blocks: int = 4) -> RunData:
+    """A first stage at the coarse levels, and a second one beyond them, at these ratios."""
+    first = make_run(make_windows(ratios.__getitem__, levels=COARSE, blocks=6, sd_log=0.02))
+    later = make_windows(ratios.__getitem__, levels=levels, blocks=blocks, sd_log=sd_log, seed=2)
+    moved = tuple(replace(w, id=f"b{w.block + 6:02d}{w.id[3:]}", block=w.block + 6) for w in later)
+    refinement = Refinement(outcome="extended", lower_users=87, upper_users=None, plan=plan_of(moved))
+    return replace(first, windows=(*first.windows, *moved), refinement=refinement)
+
+
+FLAT = dict.fromkeys(COARSE, 1.0)
+HIGH = dict.fromkeys(COARSE, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "beyond", "kind", "ends", "words"),
+    [
+        (FLAT, {130: 1.5}, "diverges", (87, 130), "Above 87 and by 130 concurrent users"),
+        (FLAT, {130: 1.0}, "no_divergence", (130, None), "Up to 130 concurrent users, the highest level tested"),
+        (
+            FLAT,
+            {130: 1.1},
+            "no_divergence",
+            (87, None),
+            "Up to 87 concurrent users, the highest level that decides (130 decide neither way)",
+        ),
+        (HIGH, {21: 1.0}, "diverges", (21, 32), "Above 21 and by 32 concurrent users"),
+        (HIGH, {21: 1.5}, "diverged_at_first", (None, 21), "Already at 21 concurrent users, the lowest level tested"),
+        (
+            HIGH,
+            {21: 1.1},
+            "diverged_at_first",
+            (None, 32),
+            "Already at 32 concurrent users, the lowest level that decides (21 decide neither way)",
+        ),
+        (
+            HIGH,
+            {14: 1.1, 21: 1.5},
+            "diverged_at_first",
+            (None, 21),
+            "lowest level that decides (14 decide neither way)",
+        ),
+    ],
+)
+def test_a_level_beyond_adds_to_what_the_first_stage_said_and_takes_nothing_away(
+    ratios: dict[int, float],
+    beyond: dict[int, float],
+    kind: str,
+    ends: tuple[int | None, int | None],
+    words: str,
+) -> None:
+    found = _analysis(_beyond(tuple(beyond), {**ratios, **beyond}, sd_log=0.02))
+    assert (found.bracket.kind, found.bracket.lower_users, found.bracket.upper_users) == (kind, *ends)
+    assert words in found.verdict.sentence
+    assert found.verdict.exit_code == 0
+
+
+def test_a_straddler_below_the_first_stage_top_leaves_the_run_open_as_before() -> None:
+    """The last coarse level and the one beyond straddle: neither stage has the answer."""
+    found = _analysis(_beyond((130,), {**FLAT, 87: 1.1, 130: 1.1}, sd_log=0.02))
+    assert (found.bracket.kind, found.bracket.lower_users) == ("inconclusive", 62)
+    assert found.bracket.straddling == (87, 130)
+
+
+def test_an_invalid_level_beyond_decides_nothing_and_spoils_nothing() -> None:
+    """Half of its pairs are missing, and those that are there would call it dearer."""
+    run = _beyond((130,), {**FLAT, 130: 1.5}, sd_log=0.02)
+    refused = tuple(
+        replace(w, notes=("the service fell",)) if w.users == 130 and w.block % 2 else w for w in run.windows
+    )
+    found = _analysis(replace(run, windows=refused))
+    assert found.counts.invalid_levels == (130,)
+    assert (found.bracket.kind, found.bracket.lower_users, found.bracket.upper_users) == ("no_divergence", 87, None)
+    assert "users=130" in [f.where for f in found.findings if f.code == "level_invalid"]
+    row = next(c for c in found.comparisons if c.users == 130 and c.statistic == "goodput")
+    assert (row.blocks, row.decision_lower_ratio, row.decision_upper_ratio) == (2, None, None)

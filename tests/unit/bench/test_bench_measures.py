@@ -207,7 +207,7 @@ def _grid_narrow(blocks: int) -> float:
 
 
 def _placed_narrow(
-    blocks: int, *, levels: int = 2, users: float = 52.8, sd_log: float = 0.05, step: float = 1.22
+    blocks: int, *, levels: int = 2, users: float = 52.8, sd_log: float = 0.05, step: float = 1.2
 ) -> float:
     """Four levels, then so many inside of the bracket or one beyond it."""
     rule = RefinePlan(levels=levels, count=blocks, width_ratio=1.5, beyond=1)

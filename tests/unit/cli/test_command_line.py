@@ -266,10 +266,14 @@ def test_a_dry_run_of_two_stages_says_the_time_of_both(type_: Type) -> None:
     code, out, _ = type_("run", "threshold-50-placed", "--dry-run")
     assert code == 0
     assert "5 blocks, 45 windows of 8 s: at least 8 min 2 s" in out
-    assert (
-        "up to 2 levels inside of it, 5 fresh blocks, 25 windows: at least 4 min 48 s; both stages 12 min 49 s" in out
+    said = (
+        "stage 2, 5 fresh blocks: if their bracket is closed and wider than 1.5, up to 2 levels inside of it; if it is "
+        "open at one end, up to 1 beyond, the highest at 1.5 times their highest; at most 25 windows, at least "
+        "4 min 48 s; both stages 12 min 49 s, each at alpha 0.0125"
     )
-    assert "each at alpha 0.0125" in out
+    assert said in out
+    _, known, _ = type_("run", "threshold-50-placed", "--dry-run", "--set", "load.users=[20,30,40]")
+    assert "up to 1 beyond, the highest at 60 users;" in known
     placed, grid = (
         orjson.loads(type_("run", name, "--dry-run", "--json")[1]) for name in ("threshold-50-placed", "threshold-50")
     )
@@ -277,10 +281,17 @@ def test_a_dry_run_of_two_stages_says_the_time_of_both(type_: Type) -> None:
     assert placed["refine"]["both_least_s"] == placed["least_s"] + placed["refine"]["least_s"]
     assert placed["refine"]["both_least_s"] <= min(20 * 60, grid["least_s"] / 2)
     assert placed["refine"]["width_ratio"] <= 1.5
-    minutes = f"{round(placed['least_s'] / 60)} minutes, {round(placed['refine']['both_least_s'] / 60)} with both"
+    beyond = ("--set", "refine.levels=1")
+    shorter = orjson.loads(type_("run", "threshold-50-placed", "--dry-run", "--json", *beyond)[1])
+    assert placed["refine"]["beyond"] == shorter["refine"]["levels"] == 1
+    one, two, three = (
+        round(took_s / 60)
+        for took_s in (placed["least_s"], shorter["refine"]["both_least_s"], placed["refine"]["both_least_s"])
+    )
     root = Path(__file__).parents[3]
     for page in ("scripts/experiments/threshold-50-placed.toml", "README.md"):
-        assert minutes in (root / page).read_text(), page
+        text = (root / page).read_text().replace("\n# ", " ")
+        assert f"{one} minutes, {two} or {three} with both" in text, page
 
 
 FAULTY = """

@@ -184,7 +184,7 @@ def test_an_experiment_without_upstream_reads_back_without(read: ReadSmall) -> N
 
 
 def test_a_second_stage_reads_back_with_its_rules(read: ReadSmall) -> None:
-    experiment = replace(read(), refine=RefinePlan(levels=3, count=5, width_ratio=1.25))
+    experiment = replace(read(), refine=RefinePlan(levels=3, count=5, width_ratio=1.25, beyond=2))
     assert parse_experiment(dump_experiment(experiment), experiment.source) == experiment
     assert "[refine]" not in dump_experiment(read())
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from _schedule import parse_pattern
 
+from builders import make_experiment, make_open
 from builders_config import ReadSmall
 from loadlab.config import Catalogue, load_experiment, parse_experiment
 from loadlab.config.arrivals import check_arrivals
+from loadlab.config.load import beyond_fault
 from loadlab.errors import ConfigError, LoadlabError, UsageError
 from loadlab.model.experiment import (
     AbortRule,
@@ -65,6 +67,32 @@ def test_a_second_stage_is_there_where_its_table_is_and_shares_alpha(read: ReadS
     assert asked.refine == RefinePlan(levels=3, count=6, width_ratio=1.5)
     assert asked.stage_alpha == 0.0125
     assert read(overrides=("refine.count=4",)).refine == RefinePlan(count=4)
+    assert read(more="[refine]\nbeyond = 2\n").refine == RefinePlan(beyond=2)
+
+
+@pytest.mark.parametrize(
+    ("rule", "users", "said"),
+    [
+        ("beyond = 11", "[10]", r"small.toml:\d+: refine.beyond is 11; expected a whole number from 0 to 10"),
+        ("beyond = -1", "[10]", r"refine.beyond is -1; expected a whole number from 0 to 10"),
+        (
+            "beyond = 6",
+            "[10]",
+            r"small.toml:\d+: refine.beyond reaches 11.4 times the highest level; expected at most 10",
+        ),
+        ("beyond = 2", "[10, 50000]", r"refine.beyond reaches 112500 users; expected at most 100000; lower it"),
+    ],
+)
+def test_levels_beyond_have_an_end(read: ReadSmall, rule: str, users: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read(more=f"[refine]\n{rule}\n", overrides=(f"load.users={users}",))
+
+
+def test_rates_beyond_have_an_end_that_counts_their_steps() -> None:
+    load = make_open(make_experiment(), 10, 40_000, arrivals="steps(1@0s, 2@5s)").load
+    assert beyond_fault(load, 1.25) is None
+    assert beyond_fault(load, 1.5) == "reaches 120000 arrivals per second; expected at most 100000"
+    assert beyond_fault(make_open(make_experiment(), 10, 40_000).load, 1.5) is None
 
 
 def test_a_second_stage_is_refused_where_it_could_not_be_judged(read: ReadSmall) -> None:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import make_experiment
+from loadlab.config import load_experiment
+from loadlab.design.levels import levels_around
 from loadlab.design.plan import make_plan
 from loadlab.design.refinement import levels_between, levels_beyond, refinement_of, second_levels
 from loadlab.model.experiment import RefinePlan
@@ -52,11 +54,13 @@ def test_a_second_stage_follows_a_closed_bracket_that_is_too_wide_and_no_other(
     ("lower", "upper", "further"),
     [
         (87, None, (130, 195)),  # no divergence up to the last level
-        (62, None, (93, 139)),  # the last level straddles: 62 x 1.5 is narrow enough
-        (31, None, (130, 195)),  # 31 x 1.5 was tested, and did not decide
+        (72, None, (108, 162)),  # the last level straddles: 72 x 1.5 is narrow enough, and far enough from 87
+        (62, None, (99, 149)),  # 62 x 1.5 would be beside 87, which straddled
+        (31, None, (99, 149)),
         (None, 31, (14, 21)),  # diverged at the first level
-        (None, 44, (20, 30)),  # the first level straddles
-        (None, 87, (14, 21)),
+        (None, 37, (17, 25)),  # the first level straddles
+        (None, 44, (19, 28)),
+        (None, 87, (19, 28)),
         (None, None, ()),
     ],
 )
@@ -88,14 +92,17 @@ def test_levels_beyond_are_new_whole_ascending_and_on_the_open_side(
     rule, end = replace(RULE, beyond=count, width_ratio=ratio), data.draw(st.sampled_from(tested))
     found = levels_beyond(rule, tested, *((end, None) if upwards else (None, end)))
     assert list(found) == sorted(set(found))
-    if upwards:
-        assert len(found) == count
-        assert found[0] > tested[-1]
-        assert found[0] <= max(tested[-1] + 1, ratio * end, ratio * tested[-1])
-    else:
-        assert len(found) <= min(count, tested[0] - 1)
-        assert all(1 <= users < tested[0] for users in found)
-        assert bool(found) == (tested[0] > 1)
+    outermost = tested[-1] if upwards else tested[0]
+    outwards = found if upwards else found[::-1]
+    nearest = (
+        max(end * ratio, outermost * math.cbrt(ratio)) if upwards else min(end / ratio, outermost / math.cbrt(ratio))
+    )
+    assert len(found) == count if upwards else len(found) <= min(count, outermost - 1)
+    assert bool(found) == (upwards or outermost > 1)
+    assert all(users > outermost if upwards else 1 <= users < outermost for users in found)
+    for step, users in enumerate(outwards):
+        wanted = nearest * ratio**step if upwards else nearest / ratio**step
+        assert abs(users - wanted) < 1 + step or abs(users - outermost) == step + 1, "pushed off by a whole number"
 
 
 def test_a_level_that_straddled_is_straddled_and_not_measured_again() -> None:
@@ -136,6 +143,37 @@ def test_the_second_stage_has_blocks_and_windows_of_its_own() -> None:
     ids = [trial.id for part in (plan, got.plan) for block in part.blocks for trial in block.trials]
     assert len(ids) == len(set(ids))
     assert got.plan.aa_users == 39
+
+
+@pytest.mark.parametrize("predicted", [tenths / 10 for tenths in range(200, 1200)])
+def test_in_the_shipped_plan_two_steps_are_narrow_enough_and_three_get_a_level_in_either_end_gap(
+    predicted: float,
+) -> None:
+    """Docs/adr/0022: wherever the law puts the threshold, and however whole numbers of users round."""
+    experiment = load_experiment("threshold-50-placed")
+    rule = experiment.refine
+    assert rule is not None
+    plan = experiment.blocks
+    users = levels_around(predicted, count=plan.levels, step_ratio=plan.level_step_ratio)
+    for lower, upper in ((0, 2), (1, 3)):
+        assert second_levels(rule, users, users[lower], users[upper])[0] == "narrow", users
+    outcome, (one, two) = second_levels(rule, users, users[0], users[3])
+    assert outcome == "refined"
+    assert users[0] < one < users[1]
+    assert users[2] < two < users[3]
+    for lower_users, upper_users in ((users[3], None), (users[2], None), (None, users[0]), (None, users[1])):
+        outcome, (beyond,) = second_levels(rule, users, lower_users, upper_users)
+        assert outcome == "extended"
+        assert max(beyond, upper_users or 0) <= 1.5 * min(beyond, lower_users or beyond)
+
+
+def test_nothing_follows_beyond_a_level_that_could_not_be_measured() -> None:
+    rule, experiment, plan = replace(RULE, beyond=1), make_experiment(users=LEVELS, blocks=3), _plan()
+    for bracket, outermost in ((_bracket(62, None), 87), (_bracket(None, 44), 31)):
+        got = refinement_of(rule, experiment, plan, bracket, invalid_levels=(outermost,))
+        assert (got.outcome, got.plan) == ("invalid_end", None)
+        elsewhere = tuple({31, 44, 62, 87} - {outermost})
+        assert refinement_of(rule, experiment, plan, bracket, invalid_levels=elsewhere).outcome == "extended"
 
 
 def test_a_second_stage_beyond_has_its_control_there() -> None:

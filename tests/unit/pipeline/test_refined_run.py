@@ -20,6 +20,8 @@ from loadlab.model.run import RunData
 from loadlab.pipeline.finish import analyse_bundle
 from loadlab.pipeline.layout import checkout
 from loadlab.pipeline.run import Request, run
+from loadlab.report.render import render_files
+from loadlab.report.results import from_json
 from simulated_lab import Lab, Watcher, make_lab
 
 RULE = RefinePlan(levels=2, count=4, width_ratio=1.3)
@@ -112,7 +114,7 @@ def test_a_prediction_that_was_far_off_costs_a_second_stage_and_not_the_answer(
     assert results["verdict"]["kind"] == "diverges"
     said = f"open at its {open_end} end: stage 2 measures {levels[0]} users in 4 fresh blocks"
     assert any(said in message for message in lab.watcher.messages)
-    assert "or up to 1 beyond it where it is open at one end" in (lab.folder / "report.html").read_text()
+    assert "where it is open at one end, up to 1 levels beyond" in (lab.folder / "report.html").read_text()
 
 
 def test_a_bundle_from_before_levels_beyond_is_read_as_having_none(copied: Lab) -> None:
@@ -126,6 +128,29 @@ def test_a_bundle_from_before_levels_beyond_is_read_as_having_none(copied: Lab) 
     experiment.write_text(experiment.read_text().replace("beyond = 0\n", ""))
     assert "beyond" not in experiment.read_text() + (copied.folder / "plan.json").read_text()
     assert _results(copied)["refined"]["outcome"] == "refined"
+    results = orjson.loads((copied.folder / "results.json").read_bytes())
+    del results["refined"]["beyond_asked"]
+    page = render_files(from_json(orjson.dumps(results)))["report.html"]
+    assert b"up to 2 levels inside of it; alpha" in page
+
+
+def test_a_second_stage_beyond_is_said_in_rates_and_goes_on_after_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool gives up beyond 40 arrivals a second."""
+    rule = replace(RULE, beyond=1, width_ratio=1.5)
+    experiment = replace(make_open(make_experiment(blocks=4, measure_s=8.0), 20, 25, 30), refine=rule)
+    lab = make_lab(experiment, tmp_path / "unit-run")
+    with monkeypatch.context() as patched:
+        _kill_before(patched, lambda text: '"block_started","block":5' in text)
+        with pytest.raises(Killed):
+            lab.run()
+    (said,) = (message for message in lab.watcher.messages if message.startswith("stage 1 gave (30, open]"))
+    assert "open at its upper end: stage 2 measures 45 req/s in 4 fresh blocks" in said
+    lab.run()
+    results = _results(lab)
+    assert (results["refined"]["outcome"], results["refined"]["levels"]) == ("extended", [45])
+    assert (results["bracket"]["lower_users"], results["bracket"]["upper_users"]) == (30, 45)
 
 
 def test_the_rules_stand_in_the_bundle_before_the_first_window(tmp_path: Path) -> None:
@@ -232,6 +257,7 @@ def test_what_follows_the_first_stage_of_an_open_load_is_said_in_rates(tmp_path:
     [
         ({"plan": None}, "plan"),
         ({"outcome": "narrow"}, "plan"),
+        ({"outcome": "extended", "plan": None}, "plan"),
     ],
 )
 def test_a_second_stage_that_contradicts_itself_is_refused(copied: Lab, change: dict[str, object], said: str) -> None:

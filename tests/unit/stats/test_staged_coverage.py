@@ -10,7 +10,7 @@ import pytest
 
 from loadlab.stats.bracket import BracketAnswer, find_bracket
 from loadlab.stats.level_bounds import Floats, level_bounds, staged_bounds
-from loadlab.stats.simulation import Curve, Noise, PlanShape, kink, least_favourable_curves, step, usual_curves
+from loadlab.stats.simulation import Curve, Noise, PlanShape, constant, kink, least_favourable_curves, usual_curves
 from loadlab.stats.staged_simulation import StagedShape, simulate_staged
 
 COARSE = (32, 45, 62, 87)
@@ -89,13 +89,35 @@ def test_a_second_stage_beyond_the_levels_closes_a_bracket_that_was_open() -> No
 
 
 @pytest.mark.parametrize("sd_log", [0.02, 0.05])
-def test_on_the_margin_beyond_the_levels_errors_come_no_more_often_than_alpha(sd_log: float) -> None:
+@pytest.mark.parametrize("upwards", [True, False])
+def test_on_the_margin_beyond_the_levels_the_second_stage_errs_no_more_often_than_its_half(
+    sd_log: float, upwards: bool
+) -> None:
     """The ratio is on the margin only where the second stage alone measures, which is where it was sent to look."""
     plan = StagedShape(first=_shape(sd_log).first, blocks=6, place=_either_way, width_ratio=1.5)
-    seen = simulate_staged(step(100.0, 1.1 * (1 - 1e-9)), plan, runs=RUNS, seed=28).coverage
-    assert 0 < seen.false_alarm_ratio <= 0.025 + SLACK
-    seen = simulate_staged(step(100.0, 1.1 * (1 + 1e-9)), plan, runs=RUNS, seed=29).coverage
-    assert seen.covered_ratio >= 0.975 - SLACK
+    half, slack = 0.0125, 3 * math.sqrt(0.0125 / RUNS)
+
+    def on_the_margin(by: float) -> Curve:
+        ends = (1.0, 1.1 * (1 + by)) if upwards else (1.1 * (1 + by), 1.5)
+        return lambda users: ends[users >= (100.0 if upwards else COARSE[0])]
+
+    seen = simulate_staged(on_the_margin(-1e-9), plan, runs=RUNS, seed=28).coverage
+    assert 0 < seen.false_alarm_ratio <= half + slack
+    seen = simulate_staged(on_the_margin(1e-9), plan, runs=RUNS, seed=29).coverage
+    assert 1 - half - slack <= seen.covered_ratio < 1
+
+
+def test_a_second_stage_beyond_takes_no_conclusion_away() -> None:
+    for curve in (constant(1.0), kink(32.0, 0.10), kink(80.0, 0.10)):
+        for sd_log in (0.02, 0.05):
+            first = _shape(sd_log).first
+            shares = [
+                simulate_staged(
+                    curve, StagedShape(first=first, blocks=6, place=place, width_ratio=1.5), runs=RUNS, seed=30
+                ).coverage.conclusive_ratio
+                for place in (_either_way, lambda *_: ())
+            ]
+            assert shares[0] >= shares[1] > 0
 
 
 def test_thousands_of_runs_at_once_are_judged_as_each_alone() -> None:

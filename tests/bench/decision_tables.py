@@ -55,7 +55,7 @@ def tables(lines: Sequence[Line], drawn: Drawn) -> str:
         "Two stages, half of alpha each, at the levels of `threshold-50-placed`: the same curves and noises, and some",
         "that part beyond the first stage's levels, as coverage / false alarms. Then, with the threshold where the law",
         "predicts it, on a level of the first stage, which then straddles, and where the law is far off: how often the",
-        "bracket ends no wider than 1.5 / how often the run is conclusive (how often it goes on to its second stage).",
+        "bracket ends no wider than 1.5, how often the run is conclusive (how often it goes on to its second stage).",
         "",
         *_staged(values),
     )
@@ -117,7 +117,7 @@ def _staged_cells(values: Mapping[str, object], label: str) -> Iterator[str]:
         narrow, decided, second = (
             _percent(values[f"{MARK}{what} {where}, {label}"]) for what in ("narrow", "conclusive", "second stage")
         )
-        yield f"{narrow} / {decided} ({second})"
+        yield f"{narrow}, {decided} ({second})"
     decided, second = (_percent(values[f"{MARK}{what} flat, {label}"]) for what in ("conclusive", "second stage"))
     yield f"{decided} ({second})"
 

@@ -97,9 +97,7 @@ def parse_experiment(
     stacks = _stacks(top, folder, check_names=check_files)
     decision = _decision(top)
     _check_claim(load, decision)
-    prices = read_price_refs(top.tables("price", PRICE_KEYS), where.prices)
-    if decision.statistic in PRICED_STATISTICS and not prices:
-        top.fail(None, f"decides by {decision.statistic} and has no [[price]]; add one or set decision.statistic")
+    prices = _prices(top, decision, where.prices)
     if check_files:
         _check_told(top, decision, stacks, prices)
     asked = read_load(load, folder, where.locustfiles, check_files=check_files)
@@ -119,6 +117,13 @@ def parse_experiment(
         source=source.resolve(),
         refine=_refine(top, decision, asked, len(stacks)),
     )
+
+
+def _prices(top: Table, decision: DecisionRule, folder: Path) -> tuple[PriceRef, ...]:
+    prices = read_price_refs(top.tables("price", PRICE_KEYS), folder)
+    if decision.statistic in PRICED_STATISTICS and not prices:
+        top.fail(None, f"decides by {decision.statistic} and has no [[price]]; add one or set decision.statistic")
+    return prices
 
 
 def _check_claim(load: Table, decision: DecisionRule) -> None:

@@ -173,8 +173,10 @@ def _unheld(experiment: Experiment, run: RunData, judged: Judged) -> str | None:
 
 
 def effect_of(bracket: Bracket, comparisons: Sequence[Comparison]) -> Comparison | None:
-    """The level that says by how much: the bracket's upper end, or the highest level that has pairs."""
-    at_end = next((one for one in comparisons if one.users == bracket.upper_users), None)
+    """The level that says by how much: the bracket's upper end, its lower one where the costs do not part, or else the
+    highest level that has pairs."""
+    end = bracket.lower_users if bracket.kind == "no_divergence" else bracket.upper_users
+    at_end = next((one for one in comparisons if one.users == end), None)
     return at_end or max(comparisons, key=lambda one: one.users, default=None)
 
 

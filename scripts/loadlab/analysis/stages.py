@@ -15,7 +15,7 @@ _WHY_ENDED = {
     "narrow": "it is narrow enough, so that the run ended with stage 1",
     "no_bracket": "it is open, so that the run ended with stage 1",
     "no_level_left": "every whole number of users in it was tested, so that the run ended with stage 1",
-    "invalid_end": "an end of it rests on an invalid level, so that the run ended with stage 1",
+    "invalid_end": "an end of it, or the level before its open side, is invalid, so that the run ended with stage 1",
 }
 
 

@@ -37,7 +37,8 @@ class Grounds:
     """What a verdict rests on. bill: the decided curve, None where there is none. why_untrusted: why
     the bracket may not be called (the run is not whole, or its control fired); None where it may.
 
-    effect: the level at which the sentence says by how much: the bracket's upper end, else the highest that counts.
+    effect: the level at which the sentence says by how much: the bracket's upper end, where the costs do not part its
+    lower one, else the highest that counts.
     """
 
     statistic: Statistic
@@ -108,21 +109,21 @@ def _answer(experiment: Experiment, grounds: Grounds, kind: VerdictKind) -> str:
     if kind == "diverges":
         return f"Above {low} and by {high} concurrent users {first} starts to {base} {rest}"
     if kind == "diverged_at_first":
-        return f"Already at {high} concurrent users, the lowest level {_tested(grounds)}, {first} {verb} {rest}"
+        return f"Already at {high} concurrent users{_and_beyond(grounds, 'lowest')}, {first} {verb} {rest}"
     if kind == "no_divergence" and low is None:
         return f"At no number of concurrent users does {first} {base} {rest}: {grounds.bracket.reason}"
     if kind == "no_divergence":
-        return f"Up to {low} concurrent users, the highest level {_tested(grounds)}, {first} does not {base} {rest}"
+        return f"Up to {low} concurrent users{_and_beyond(grounds, 'highest')}, {first} does not {base} {rest}"
     if kind == "invalid":
         reason = grounds.bracket.reason if grounds.bracket.kind == "invalid" else "no window passed its gates"
         return f"This run is invalid and does not tell from how many users on {first} {verb} {rest}: {reason}"
     return f"From how many concurrent users on {first} {verb} {rest} stays open: {_why_open(grounds)}"
 
 
-def _tested(grounds: Grounds) -> str:
-    """A second stage may have tested levels beyond, which did not decide."""
-    beyond = grounds.bracket.straddling
-    return f"that decides ({', '.join(map(str, beyond))} decide neither way)" if beyond else "tested"
+def _and_beyond(grounds: Grounds, outermost: str) -> str:
+    """Whether that was the end of what was tested; a second stage may have tested levels beyond that did not decide."""
+    undecided = grounds.bracket.straddling
+    return f" (undecided at {', '.join(map(str, undecided))})" if undecided else f", the {outermost} level tested"
 
 
 def _why_open(grounds: Grounds) -> str:
@@ -143,7 +144,7 @@ def _bill_words(bill: PricedBracket | None) -> str:
 
 
 def _effect_words(grounds: Grounds, kind: VerdictKind) -> str:
-    """By how much: the ratio with its interval where the bracket closes, or at the highest level that counts."""
+    """By how much: the ratio with its interval at the end of the bracket, or at the highest level that counts."""
     if kind in ("invalid", "capacity"):
         return ""
     if grounds.effect is None:

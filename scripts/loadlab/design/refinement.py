@@ -66,9 +66,9 @@ def levels_beyond(
 ) -> tuple[int, ...]:
     """The rule's levels on the open side of a bracket that has one end, ascending; none where both ends are open.
 
-    The first is ``width_ratio`` from the end that there is, so that the bracket is narrow enough if it closes there,
-    and at least the cube root of that from the outermost tested level, which may have straddled. Each further one
-    is ``width_ratio`` from the one before, all on whole numbers of at least 1, rounded towards the end that there is.
+    The first is ``width_ratio`` from the end that there is, so that the bracket is narrow enough if it closes there.
+    Where levels that did not decide reach as far, it is the cube root of that from the outermost of them. Each further
+    one is ``width_ratio`` from the one before, all on whole numbers from 1 on, rounded towards the end that there is.
     """
     if lower_users is not None and upper_users is None:
         return _above(lower_users, levels[-1], rule)

@@ -13,7 +13,7 @@ LoadKind = Literal["closed", "open"]
 RefinementOutcome = Literal["refined", "extended", "narrow", "no_bracket", "no_level_left", "invalid_end"]
 """What came of the first stage's bracket: levels inside of it are measured, or beyond the tested ones where it is open
 at one end; or why the run ends there: it is narrow enough, it is open, no whole number of users is left in it, an end
-of it rests on an invalid level."""
+of it or the outermost level on its open side is invalid."""
 
 GOES_ON: tuple[RefinementOutcome, ...] = ("refined", "extended")
 """The outcomes that a second stage follows."""

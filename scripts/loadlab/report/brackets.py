@@ -16,6 +16,7 @@ from loadlab.report.words import (
     BADGES,
     NO_INTERVAL,
     STATISTICS,
+    beyond_text,
     bracket_text,
     margin_text,
     price_text,
@@ -175,6 +176,8 @@ def _remarks(results: Results, curve: Results) -> Iterator[str]:
         return
     if curve["is_inverse_throughput"]:
         yield "prices cancel: inverse ratio of good requests"
+    if beyond := beyond_text(bracket):
+        yield beyond
     if bracket["kind"] == "invalid" and bracket["reason"]:
         yield bracket["reason"]
     elif bracket["kind"] == "inconclusive":

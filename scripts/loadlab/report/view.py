@@ -32,6 +32,7 @@ from loadlab.report.words import (
     CLOSED_LOOP,
     OPEN_LOOP,
     Badge,
+    beyond_text,
     bracket_text,
     miss_text,
     no_number,
@@ -216,7 +217,7 @@ def _control_state(control: Results) -> str:
 
 
 def _threshold(bracket: Results) -> KeyFigure:
-    detail = undecided_text(bracket) if bracket["kind"] in ("inconclusive", "invalid") else ""
+    detail = undecided_text(bracket) if bracket["kind"] in ("inconclusive", "invalid") else beyond_text(bracket)
     if bracket["estimate_users"] is not None:
         crossing = f"crosses near {plain_users(bracket['estimate_users'])} (approximate)"
         detail = "; ".join(part for part in (crossing, detail) if part)

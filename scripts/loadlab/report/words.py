@@ -117,6 +117,13 @@ def bracket_text(bracket: Results) -> str:
     return f"({plain_users(lower)}, {plain_users(upper)}] users"
 
 
+def beyond_text(bracket: Results) -> str:
+    """Levels beyond an answer with one end that did not decide; empty where there are none."""
+    if bracket["kind"] not in ("diverged_at_first", "no_divergence") or not bracket["straddling"]:
+        return ""
+    return f"undecided at {', '.join(map(str, bracket['straddling']))} users"
+
+
 def undecided_text(bracket: Results) -> str:
     """What an open bracket leaves open, short: where it does, where it does not, where it is undecided."""
     over, under, straddling = (bracket[name] for name in ("upper_users", "lower_users", "straddling"))

@@ -84,8 +84,8 @@ def find_bracket(
     each stage. ``stages``: which stage measured each level, where there were several. ``endless``: of each level
     whether a pair that is None was infinitely dear on one side, which no number of other blocks can make up for: the
     level's bound on that side is then infinite, so that it is not under the margin, or not over it.
-    Where the first stage alone would say that the curves part at its first level, or up to its last one not at all,
-    levels of a second stage beyond these that decide nothing do not unsay it.
+    A second stage's levels beyond the first's that decide nothing do not unsay "at its first level" or "not up to its
+    last one", but for an N_L that such a level is below.
     Levels with fewer than two blocks get no bounds, and decide nothing.
     """
     if len(users) == 0 or len(log_ratios) == 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +20,7 @@ from loadlab.model.experiment import PriceRef, RefinePlan
 from loadlab.model.plan import Refinement
 from loadlab.model.result import Analysis
 from loadlab.model.run import RunData, Window
+from loadlab.stats.bracket import find_bracket
 from loadlab.stats.level_bounds import level_bounds
 
 COARSE, FINE, KNEE = (32, 45, 62, 87), (38, 51), 44.0
@@ -160,13 +163,21 @@ HIGH = dict.fromkeys(COARSE, 1.5)
     ("ratios", "beyond", "kind", "ends", "words"),
     [
         (FLAT, {130: 1.5}, "diverges", (87, 130), "Above 87 and by 130 concurrent users"),
+        (FLAT, {130: 1.1, 195: 1.0}, "no_divergence", (87, None), "Up to 87 concurrent users (undecided at 130), pool"),
+        (
+            HIGH,
+            {14: 1.1, 21: 1.0},
+            "diverged_at_first",
+            (None, 32),
+            "at 32 concurrent users (undecided at 14), pool",
+        ),
         (FLAT, {130: 1.0}, "no_divergence", (130, None), "Up to 130 concurrent users, the highest level tested"),
         (
             FLAT,
             {130: 1.1},
             "no_divergence",
             (87, None),
-            "Up to 87 concurrent users, the highest level that decides (130 decide neither way)",
+            "Up to 87 concurrent users (undecided at 130), pool does not",
         ),
         (HIGH, {21: 1.0}, "diverges", (21, 32), "Above 21 and by 32 concurrent users"),
         (HIGH, {21: 1.5}, "diverged_at_first", (None, 21), "Already at 21 concurrent users, the lowest level tested"),
@@ -175,14 +186,14 @@ HIGH = dict.fromkeys(COARSE, 1.5)
             {21: 1.1},
             "diverged_at_first",
             (None, 32),
-            "Already at 32 concurrent users, the lowest level that decides (21 decide neither way)",
+            "Already at 32 concurrent users (undecided at 21), pool",
         ),
         (
             HIGH,
             {14: 1.1, 21: 1.5},
             "diverged_at_first",
             (None, 21),
-            "lowest level that decides (14 decide neither way)",
+            "Already at 21 concurrent users (undecided at 14), pool",
         ),
     ],
 )
@@ -196,6 +207,7 @@ def test_a_level_beyond_adds_to_what_the_first_stage_said_and_takes_nothing_away
     found = _analysis(_beyond(tuple(beyond), {**ratios, **beyond}, sd_log=0.02))
     assert (found.bracket.kind, found.bracket.lower_users, found.bracket.upper_users) == (kind, *ends)
     assert words in found.verdict.sentence
+    assert f"at {ends[0] if kind == 'no_divergence' else ends[1]} users (" in found.verdict.sentence
     assert found.verdict.exit_code == 0
 
 
@@ -215,6 +227,22 @@ def test_an_invalid_level_beyond_decides_nothing_and_spoils_nothing() -> None:
     found = _analysis(replace(run, windows=refused))
     assert found.counts.invalid_levels == (130,)
     assert (found.bracket.kind, found.bracket.lower_users, found.bracket.upper_users) == ("no_divergence", 87, None)
+    assert "Up to 87 concurrent users (undecided at 130), pool does not" in found.verdict.sentence
+    assert re.search(r": 1\.0\d\dx at 87 users|: 0\.9\d\dx at 87 users", found.verdict.sentence)
     assert "users=130" in [f.where for f in found.findings if f.code == "level_invalid"]
     row = next(c for c in found.comparisons if c.users == 130 and c.statistic == "goodput")
     assert (row.blocks, row.decision_lower_ratio, row.decision_upper_ratio) == (2, None, None)
+
+
+def test_another_curve_says_no_more_than_its_levels_do() -> None:
+    """It did not choose the side: a level below that it does not decide stops its lower end, as its docs say."""
+    noises, on_the_margin = (-0.02, 0.01, 0.02, -0.01), math.log(1.1)
+    rows: list[list[float | None]] = [
+        *([on_the_margin + noise, None, None] for noise in noises),
+        *([None, noise, noise] for noise in noises),
+    ]
+    found = find_bracket((21, 32, 45), rows, margin_ratio=0.10, stages=(2, 1, 1))
+    assert (found.kind, found.lower_users, found.upper_users) == ("inconclusive", None, None)
+    above = [[*row[1:], row[0]] for row in rows]
+    found = find_bracket((32, 45, 66), above, margin_ratio=0.10, stages=(1, 1, 2))
+    assert (found.kind, found.lower_users, found.upper_users) == ("no_divergence", 45, None)

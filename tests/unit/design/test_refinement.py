@@ -21,6 +21,7 @@ from loadlab.model.result import Bracket
 
 RULE = RefinePlan(levels=3, count=2, width_ratio=1.5)
 LEVELS = (31, 44, 62, 87)
+PLACED = load_experiment("threshold-50-placed")
 
 
 def _plan() -> Plan:
@@ -150,10 +151,8 @@ def test_in_the_shipped_plan_two_steps_are_narrow_enough_and_three_get_a_level_i
     predicted: float,
 ) -> None:
     """Docs/adr/0022: wherever the law puts the threshold, and however whole numbers of users round."""
-    experiment = load_experiment("threshold-50-placed")
-    rule = experiment.refine
+    plan, rule = PLACED.blocks, PLACED.refine
     assert rule is not None
-    plan = experiment.blocks
     users = levels_around(predicted, count=plan.levels, step_ratio=plan.level_step_ratio)
     for lower, upper in ((0, 2), (1, 3)):
         assert second_levels(rule, users, users[lower], users[upper])[0] == "narrow", users

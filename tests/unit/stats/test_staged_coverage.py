@@ -152,6 +152,23 @@ def _two_sets(sd_log: float) -> StagedShape:
     return StagedShape(first=first, blocks=5, place=place, width_ratio=1.5)
 
 
+def test_runs_that_go_beyond_their_levels_are_judged_as_each_alone() -> None:
+    """Some beyond above, some below, some not at all, and among them some whose further level does not decide."""
+    undecided: set[str] = set()
+    for threshold in (26.0, 34.0, 84.0, 105.0, 125.0):
+        curve = kink(threshold, 0.10)
+        plan = StagedShape(first=_shape(0.05).first, blocks=5, place=_either_way, width_ratio=1.5)
+        seen = simulate_staged(curve, plan, runs=60, seed=31)
+        alone = _one_by_one(curve, plan, runs=60, seed=31)
+        whole = math.ceil(threshold) if threshold % 1 else threshold + 1
+        ends = [(found.lower_users or 0, found.upper_users or math.inf) for found in alone]
+        assert seen.coverage.conclusive_ratio == pytest.approx(np.mean([f.kind != "inconclusive" for f in alone]))
+        assert seen.coverage.covered_ratio == pytest.approx(np.mean([low < whole <= high for low, high in ends]))
+        assert seen.second_ratio == pytest.approx(np.mean([len(f.levels) > len(COARSE) for f in alone]))
+        undecided |= {f.kind for f in alone if f.straddling}
+    assert undecided >= {"no_divergence", "diverged_at_first"}
+
+
 def _one_by_one(curve: Curve, plan: StagedShape, *, runs: int, seed: int) -> list[BracketAnswer]:
     """The same draws as simulate_staged, each run through the code that judges one.
 

@@ -27,10 +27,8 @@ def main() -> None:
         check_address(settings.host, settings.port, prefix="UPSTREAM_")
     # uvicorn stops in order at SIGTERM and then raises the signal again, for the handler it found.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    app = UpstreamApp(settings)
-    freeze_imports()
     uvicorn.run(
-        app,
+        UpstreamApp(settings, when_ready=freeze_imports),
         host=settings.host,
         port=settings.port,
         loop="uvloop",

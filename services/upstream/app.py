@@ -48,10 +48,18 @@ class UpstreamApp:
     The times of `steps(...)` count from the start, or from the last `POST /schedule/reset`, which is not counted
     either and changes nothing else: counts, quota and random draws go on, and so does what is in flight.
     The seed gives latencies and errors streams of their own, so the n-th arrival's draws depend on n alone.
+    when_ready is called once, when the server has loaded all that it needs and before it answers.
     """
 
-    def __init__(self, settings: UpstreamSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        when_ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self.counters = Counters()
+        self._when_ready = when_ready
         self._clock = clock
         self._schedule_started_s = clock()
         self._schedule_resets = 0
@@ -73,7 +81,7 @@ class UpstreamApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._live(receive, send)
         elif scope["type"] != "http":
             raise RuntimeError(f"only HTTP is answered, got {scope['type']}")
         elif scope["method"] == "POST" and scope["path"] == SCHEDULE_RESET:
@@ -85,6 +93,15 @@ class UpstreamApp:
             await _answer(send, 200, body, [(b"content-type", content_type)])
         else:
             await self._quote(send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._when_ready()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
 
     async def _quote(self, send: Send) -> None:
         counters = self.counters
@@ -142,11 +159,3 @@ async def _answer(send: Send, status: int, body: bytes, headers: Headers) -> Non
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": message["type"] + ".complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

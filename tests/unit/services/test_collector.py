@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ import fastapi_uvicorn.process
 import flask_gunicorn.process
 from svc_common.collector import freeze_imports
 from svc_common.settings import Settings
+from upstream.app import UpstreamApp
+from upstream.settings import UpstreamSettings
 
 
 @pytest.fixture
@@ -69,6 +71,21 @@ def test_the_async_process_freezes_before_it_serves(
 
     asyncio.run(opened())
     assert seen == calls
+
+
+def test_the_upstream_freezes_once_when_its_server_has_loaded_everything() -> None:
+    told: list[str] = []
+    app = UpstreamApp(UpstreamSettings.from_env({}), when_ready=lambda: told.append("frozen"))
+    messages = iter(("lifespan.startup", "lifespan.shutdown"))
+
+    async def receive() -> dict[str, str]:
+        return {"type": next(messages)}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        told.append(message["type"])
+
+    asyncio.run(app({"type": "lifespan"}, receive, send))
+    assert told == ["frozen", "lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 def _noted(monkeypatch: pytest.MonkeyPatch, process: Any) -> list[bool]:

@@ -41,6 +41,18 @@ does to a window.
 """
 
 
+def bundle_in(runs: Path) -> Path:
+    """The one bundle there. A run that was killed before its first file was whole has left a folder that is none.
+
+    Raises FileNotFoundError where there is no folder yet.
+    """
+    folders = sorted(path for path in runs.iterdir() if not path.is_symlink())
+    bundles = [path for path in folders if (path / "experiment.toml").exists()]
+    if not folders:
+        raise FileNotFoundError(f"no run in {runs}")
+    return (bundles or folders)[-1]
+
+
 class Engine:
     """One `loadlab` process. prelude: Python that runs in it before the command line does."""
 
@@ -69,7 +81,7 @@ class Engine:
 
     @property
     def bundle(self) -> Path:
-        return next(p for p in self.runs.iterdir() if not p.is_symlink())
+        return bundle_in(self.runs)
 
     @property
     def output(self) -> str:
@@ -82,7 +94,7 @@ class Engine:
     def events(self) -> list[dict[str, Any]]:
         try:
             lines = (self.bundle / "events.jsonl").read_bytes().split(b"\n")[:-1]
-        except (OSError, StopIteration):
+        except OSError:
             return []
         return [orjson.loads(line) for line in lines]
 

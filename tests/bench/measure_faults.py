@@ -19,6 +19,8 @@ BOOKS = re.compile(
     r"runs have an end of their bracket; (\d+) windows had no books",
     re.M,
 )
+MOST_OF_A_FAILURE = 300
+"""Characters of what is said of a case that failed."""
 NOT_PASSED = re.compile(r"(\d+) (?:failed|errors?)\b")
 
 
@@ -43,6 +45,12 @@ def measure_faults(arena: Arena) -> Iterator[Figure]:
     yield from fault_figures(done.stdout, cases)
 
 
+def _failures(told: str) -> list[str]:
+    """The first cases that failed and why, as pytest sums them up; without the names of this machine's files."""
+    lines = re.findall(r"^(?:FAILED|ERROR) \S*::(.*)$", told, re.M)
+    return [re.sub(r"(?<![\w.])/[\w./-]+", "(file)", line)[:MOST_OF_A_FAILURE] for line in lines[:3]]
+
+
 def fault_figures(told: str, cases: int) -> Iterator[Figure]:
     """Figures out of what pytest printed. Raises MeasureError when its books are not there or not of so many cases."""
     books = BOOKS.search(told)
@@ -61,7 +69,7 @@ def fault_figures(told: str, cases: int) -> Iterator[Figure]:
         unit="cases",
         bar=at_most(0.0),
         how=how,
-        note=closing.strip("= "),
+        note="; ".join([closing.strip("= "), *_failures(told)]),
     )
     yield Figure(
         name="requests lost by the books, all fault cases",

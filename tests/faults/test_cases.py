@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine_process import bundle_in
 from faults.cases import DISK_BYTES, PROCESSES, SIGNALS, Victim, draw
 from faults.clean_run import made_once, milestones
 from faults.strike import IS
@@ -99,3 +100,12 @@ def test_the_victim_is_what_was_started_and_neither_its_guardian_nor_a_neighbour
     assert [one for one in tree if IS[victim](one)] == [started]
     assert [one for one in (*tree, forked) if IS["gunicorn child"](one)] == [forked] * (victim == "gunicorn parent")
     assert sum(is_victim(started) for is_victim in IS.values()) == 1
+
+
+def test_a_folder_that_a_killed_run_left_before_it_was_a_bundle_is_not_taken_for_one(tmp_path: Path) -> None:
+    for name in ("fault-2", "fault-1", "fault-3"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "latest").symlink_to("fault-3")
+    assert bundle_in(tmp_path).name == "fault-3"
+    (tmp_path / "fault-2" / "experiment.toml").touch()
+    assert bundle_in(tmp_path).name == "fault-2"

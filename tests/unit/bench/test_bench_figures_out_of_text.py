@@ -38,6 +38,14 @@ def test_faults_are_cases_that_failed_and_requests_that_were_lost(lost: int, clo
     assert figures[0].note == closing
 
 
+def test_what_failed_and_why_is_kept_without_this_machines_paths() -> None:
+    failed = "FAILED tests/faults/test_faults.py::test_a_fault[27 engine SIGTERM] - got /var/tmp/a/b.toml -9"
+    told = FAULTS.format(lost=0, closing="1 failed, 3 passed in 80.00s").replace("====", f"{failed}\n====", 1)
+    assert next(fault_figures(told, 4)).note == (
+        "1 failed, 3 passed in 80.00s; test_a_fault[27 engine SIGTERM] - got (file) -9"
+    )
+
+
 @pytest.mark.parametrize(
     "told", ["", "no tests ran", FAULTS.format(lost=0, closing="4 passed").replace("4 cases", "3 cases")]
 )

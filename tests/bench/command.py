@@ -31,7 +31,7 @@ from bench.measure_recorder import measure_recorder
 from bench.measure_scrape import measure_scrape
 from bench.measure_services import measure_services
 from bench.measure_side_by_side import measure_side_by_side
-from bench.measure_stages import measure_both_stages, measure_far_off, measure_placed
+from bench.measure_stages import measure_both_stages, measure_far_off, measure_placed, measure_same_width
 from bench.measure_upstream import measure_upstream
 from bench.measure_whole import measure_quick, measure_tests
 from bench.publish import publish
@@ -58,6 +58,7 @@ MEASURES: dict[str, Measure] = {
     "contract": measure_contract,
     "clients": measure_clients,
     "quick": measure_quick,
+    "same-width": measure_same_width,
     "placed": measure_placed,
     "both-stages": measure_both_stages,
     "far-off": measure_far_off,

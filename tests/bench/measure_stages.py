@@ -26,6 +26,11 @@ def measure_placed(arena: Arena) -> Iterator[Figure]:
     arena.say(f"placed: a real run of {PLACED}, ten to twenty minutes")
     took_s, results = whole_run(arena, PLACED, PLACED_TIMEOUT_S)
     yield from placed_figures(took_s, results, float(_planned(arena, GRID)["least_s"]))
+
+
+def measure_same_width(arena: Arena) -> Iterator[Figure]:
+    """What the grid takes over what placed levels take, simulated, wherever the threshold is."""
+    arena.say("same-width: simulated runs, a minute")
     for case in same_width_cases():
         yield same_width_figure(case, partial(_planned, arena))
 

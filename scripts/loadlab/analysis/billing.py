@@ -74,8 +74,7 @@ def make_tariff(price: PriceList, billing: Billing, asked: Resources) -> Tariff:
         wanted = BilledSize(vcpu=asked.cpu, gib=asked.memory_gib).label
         raise ConfigError(
             f"price list {price.id} sells nothing as large as {wanted}; expected at most "
-            f"{largest_size(model, price.sizes)}; "
-            "lower [resources] or take another list"
+            f"{largest_size(model, price.sizes)}; lower [resources] or take another list"
         )
     return Tariff(
         list_id=price.id,

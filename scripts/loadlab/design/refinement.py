@@ -28,18 +28,21 @@ def refinement_of(
     missing; nothing follows beyond one that could not be measured. The second stage draws its orders from the seed
     after that of the first, and numbers its blocks on.
     """
-    ends = (bracket.lower_users, bracket.upper_users)
-    outcome, levels = second_levels(rule, plan.levels, *ends)
+    outcome, levels = second_levels(rule, plan.levels, bracket.lower_users, bracket.upper_users)
     outermost = plan.levels[-1] if bracket.upper_users is None else plan.levels[0]
     if bracket.kind == "invalid" or (outcome == "extended" and outermost in invalid_levels):
-        return Refinement(outcome="invalid_end", lower_users=ends[0], upper_users=ends[1])
-    if not levels:
-        return Refinement(outcome=outcome, lower_users=ends[0], upper_users=ends[1])
+        outcome, levels = "invalid_end", ()
     fewer = replace(experiment, blocks=replace(experiment.blocks, count=rule.count), refine=None)
-    second = make_plan(
-        fewer, levels, seed=plan.seed + 1, predicted_users=predicted_users, first_block=len(plan.blocks) + 1
+    return Refinement(
+        outcome=outcome,
+        lower_users=bracket.lower_users,
+        upper_users=bracket.upper_users,
+        plan=make_plan(
+            fewer, levels, seed=plan.seed + 1, predicted_users=predicted_users, first_block=len(plan.blocks) + 1
+        )
+        if levels
+        else None,
     )
-    return Refinement(outcome=outcome, lower_users=ends[0], upper_users=ends[1], plan=second)
 
 
 def second_levels(

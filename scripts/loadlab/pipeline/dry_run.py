@@ -170,8 +170,8 @@ def _second_text(second: SecondStage | None, unit: str) -> list[str]:
         f"to {second.levels} levels inside of it"
     ]
     if second.beyond:
-        highest = f"{second.highest}{unit}" if second.highest else f"{second.reach_ratio:.3g} times their highest"
-        parts.append(f"if it is open at one end, up to {second.beyond} beyond, the highest at {highest}")
+        highest = f"{second.highest}{unit}" if second.highest else f"{second.reach_ratio:.3g} times theirs"
+        parts.append(f"if it is open at one end, up to {second.beyond} beyond, none above {highest}")
     parts.append(
         f"at most {second.windows} windows, at least {format_s(second.least_s)}; both stages "
         f"{format_s(second.both_least_s)}, each at alpha {second.stage_alpha:g}"

@@ -170,7 +170,7 @@ def _stage_texts(refined: Results | None) -> Iterator[tuple[str, str]]:
     """The rules of a second stage, which were fixed before the first window."""
     if refined is not None:
         further = refined["beyond_asked"]
-        beyond = f"; where it is open at one end, up to {further} levels beyond" if further else ""
+        beyond = f"; where it is open at one end, up to {further} beyond" if further else ""
         yield (
             "Second stage",
             f"{refined['blocks_asked']} fresh blocks: where the bracket of the first is closed and wider than "

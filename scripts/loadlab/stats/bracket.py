@@ -167,8 +167,8 @@ def _kind(low: int, high: int, stages: Sequence[int]) -> BracketKind:
 
 def outermost(stages: Sequence[int]) -> tuple[int, int]:
     """Where the first and the last level of the first stage are among the levels of all stages."""
-    first = [i for i, stage in enumerate(stages) if stage == min(stages)]
-    return first[0], first[-1]
+    first = min(stages)
+    return stages.index(first), len(stages) - 1 - stages[::-1].index(first)
 
 
 def _decide(

@@ -268,12 +268,12 @@ def test_a_dry_run_of_two_stages_says_the_time_of_both(type_: Type) -> None:
     assert "5 blocks, 45 windows of 8 s: at least 8 min 2 s" in out
     said = (
         "stage 2, 5 fresh blocks: if their bracket is closed and wider than 1.5, up to 2 levels inside of it; if it is "
-        "open at one end, up to 1 beyond, the highest at 1.5 times their highest; at most 25 windows, at least "
+        "open at one end, up to 1 beyond, none above 1.5 times theirs; at most 25 windows, at least "
         "4 min 48 s; both stages 12 min 49 s, each at alpha 0.0125"
     )
     assert said in out
     _, known, _ = type_("run", "threshold-50-placed", "--dry-run", "--set", "load.users=[20,30,40]")
-    assert "up to 1 beyond, the highest at 60 users;" in known
+    assert "up to 1 beyond, none above 60 users;" in known
     placed, grid = (
         orjson.loads(type_("run", name, "--dry-run", "--json")[1]) for name in ("threshold-50-placed", "threshold-50")
     )

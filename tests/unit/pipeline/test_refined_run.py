@@ -114,7 +114,7 @@ def test_a_prediction_that_was_far_off_costs_a_second_stage_and_not_the_answer(
     assert results["verdict"]["kind"] == "diverges"
     said = f"open at its {open_end} end: stage 2 measures {levels[0]} users in 4 fresh blocks"
     assert any(said in message for message in lab.watcher.messages)
-    assert "where it is open at one end, up to 1 levels beyond" in (lab.folder / "report.html").read_text()
+    assert "where it is open at one end, up to 1 beyond" in (lab.folder / "report.html").read_text()
 
 
 def test_a_bundle_from_before_levels_beyond_is_read_as_having_none(copied: Lab) -> None:

@@ -43,7 +43,7 @@ from loadlab.pipeline.provenance import describe, on_cluster
 from loadlab.pipeline.replay import keep_live_queries
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
-from loadlab.pipeline.stopping import stoppable
+from loadlab.pipeline.stopping import held, stoppable
 from loadlab.report.live import Progress
 
 TARGETS = ("local", "kubernetes")
@@ -118,11 +118,12 @@ def _held(request: Request, folder: Path) -> tuple[Request, bool]:
 def _finish(
     store: BundleStore, layout: Layout, progress: Progress, tell: Callable[[Report], None], told: list[Report]
 ) -> None:
-    """Report a complete run, and put the report among those told."""
-    progress.finished()
-    store.drop(FOR_RESUME)
-    told.append(analyse_bundle(store.folder, layout))
-    tell(told[0])
+    """Report a complete run, and put the report among those told; who asks to stop meanwhile waits for it."""
+    with held():
+        progress.finished()
+        store.drop(FOR_RESUME)
+        told.append(analyse_bundle(store.folder, layout))
+        tell(told[0])
 
 
 def _measured(rig: Rig, store: BundleStore, layout: Layout, request: Request, finish: Callable[[], None]) -> None:

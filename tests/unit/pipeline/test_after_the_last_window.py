@@ -18,7 +18,7 @@ from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import StoreFull
 from loadlab.execute.store import BundleStore
 from loadlab.pipeline.bundle import FOR_RESUME
-from loadlab.pipeline.finish import Report
+from loadlab.pipeline.finish import Report, analyse_bundle
 from loadlab.pipeline.layout import Layout, checkout
 from loadlab.pipeline.replay import keep_replayed_queries, write_queries
 from loadlab.pipeline.rig import Rig
@@ -112,6 +112,21 @@ def test_what_goes_wrong_while_the_stacks_are_ended_leaves_the_verdict(ending: E
     assert ending.told == [ending.run()]
     lines = [line for line in ending.lab.watcher.messages if "could not be removed" in line]
     assert lines == ["the run is complete; after it: pod: could not be removed"] * isinstance(blow, DeployError)
+
+
+def test_sigterm_while_the_report_is_made_waits_for_it(ending: Ending, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made anew it might fail: what it imports cannot all be loaded twice."""
+    made: list[Report] = []
+
+    def struck(folder: Path, layout: Layout) -> Report:
+        os.kill(os.getpid(), signal.SIGTERM)
+        made.append(analyse_bundle(folder, layout))
+        return made[-1]
+
+    monkeypatch.setattr("loadlab.pipeline.run.analyse_bundle", struck)
+    report = ending.run()
+    assert ending.told == made == [report]
+    assert ending.told_before == [], "it was asked to stop: what the run can do without is left out"
 
 
 def test_a_complete_run_that_is_resumed_leaves_no_secrets_behind(ending: Ending) -> None:

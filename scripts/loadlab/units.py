@@ -156,6 +156,11 @@ def format_count(value: float | None) -> str:
     return ABSENT if value is None or not math.isfinite(value) else _grouped(Decimal(round(value)), 0)
 
 
+def counted(number: int, noun: str) -> str:
+    """How many of what: ``1 window``, ``12 345 windows``. For nouns whose plural ends with an s."""
+    return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def format_cores(value_cores: float | None) -> str:
     """Processor seconds per second to three digits: ``0.75 cores``."""
     return _with_unit(value_cores, "cores")

@@ -67,13 +67,13 @@ def _bias(same: Sequence[Control], made: str) -> Figure:
 
 
 def _power(effect: float, mine: Sequence[Control]) -> Figure:
-    """Above the effect that has to be found all are to be; below it the share has no bar, but is to be known."""
+    """Above the effect that has to be found all are to be; below it the share has no bar."""
     found = sum(control.over for control in mine)
     return Figure(
         name=f"runs with +{effect:.0%} that call it dearer",
         value=found / len(mine) if mine else None,
         unit="share",
-        bar=at_least(1.0 if effect > FOUND_EFFECT else 0.0),
+        bar=at_least(1.0) if effect > FOUND_EFFECT else None,
         how=f"of {len(mine)} real runs at margin 0, one level and eight blocks each, in {ROWS}",
         note=f"{found} of {len(mine)}" if mine else f"no run yet: {NEXT}",
     )

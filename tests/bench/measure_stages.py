@@ -29,7 +29,7 @@ def measure_placed(arena: Arena) -> Iterator[Figure]:
 
 
 def measure_same_width(arena: Arena) -> Iterator[Figure]:
-    """What the grid takes over what placed levels take, simulated, wherever the threshold is."""
+    """What the grid takes over what placed levels take, simulated, with thresholds as predicted and elsewhere."""
     arena.say("same-width: simulated runs, a minute")
     for case in same_width_cases():
         yield same_width_figure(case, partial(_planned, arena))

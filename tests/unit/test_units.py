@@ -100,6 +100,9 @@ def test_users_counts_and_cores_are_shown() -> None:
     assert units.format_users(52.84) == "52.8 users"
     assert units.format_users(1) == "1 user"
     assert units.format_count(12345) == f"12{THIN}345"
+    assert units.counted(1, "pair") == "1 pair"
+    assert units.counted(0, "pair") == "0 pairs"
+    assert units.counted(12345, "pair") == f"12{THIN}345 pairs"
     assert units.format_cores(0.754) == "0.75 cores"
 
 

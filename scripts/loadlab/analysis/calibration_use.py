@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadlab.model.calibration import Calibration, Reach, TruthfulRange
-from loadlab.units import format_count, format_percent, format_s
+from loadlab.units import counted, format_count, format_percent, format_s
 
 UNCALIBRATED = "uncalibrated"
 HOLDS_DAYS = 30
@@ -86,4 +86,4 @@ def _reason(calibration: Calibration, identity: Mapping[str, str], now_unix_s: f
 
 def _ago(age_s: float) -> str:
     days = max(0, int(age_s // DAY_S))
-    return "today" if days == 0 else f"{days} day{'' if days == 1 else 's'} ago"
+    return "today" if days == 0 else f"{counted(days, 'day')} ago"

@@ -10,7 +10,7 @@ from loadlab.analysis.generator_part import read_findings, share_findings
 from loadlab.errors import PROGRAM
 from loadlab.model.result import Finding
 from loadlab.model.run import RunData
-from loadlab.units import format_s
+from loadlab.units import counted, format_s
 
 MISHAPS: Mapping[str, RunCode] = {
     "stacks_restarted": "stacks_restarted",
@@ -27,7 +27,7 @@ def mishap_findings(run: RunData) -> tuple[Finding, ...]:
     for event, code in MISHAPS.items():
         reasons = [_reason(each) for each in run.events if each.get("event") == event]
         if reasons:
-            times = f"{len(reasons)} time{'' if len(reasons) == 1 else 's'}"
+            times = counted(len(reasons), "time")
             found.append(
                 finding(code, "warning", "run", got=times, expected="none", next_step=_NEXT, detail=reasons[0])
             )

@@ -73,7 +73,7 @@ def run_command(
     progress = progress_for(Console(stderr=True), time.monotonic)
     finished = run(request, layout, progress, partial(_show, as_json=as_json))
     _write_out(finished, out)
-    if keeps_queries:
+    if keeps_queries and not finished.asked_to_stop:
         keep_replayed_queries(_from_here(finished.folder), layout, partial(typer.echo, err=True))
     raise typer.Exit(_told_exit_code(finished))
 

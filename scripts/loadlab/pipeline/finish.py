@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,14 @@ from loadlab.report.results import from_json, to_json
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What a run left for people: its folder and its results as data."""
+    """What a run left for people: its folder and its results as data.
+
+    asked_to_stop: after its last window; what it can do without is left out then.
+    """
 
     folder: Path
     results: Mapping[str, Any]
+    asked_to_stop: bool = field(default=False, compare=False)
 
     @property
     def html(self) -> Path:

@@ -119,6 +119,9 @@ def keep_live_queries(rig: Rig, folder: Path, layout: Layout) -> None:
 
     It is asked once it has scraped the last level, and evaluated the rules on it. The run is complete and reported:
     nothing that happens here changes how it ended.
+
+    Raises:
+        KeyboardInterrupt: it was asked to stop.
     """
     url = rig.prometheus()
     if url is None:
@@ -132,6 +135,8 @@ def keep_live_queries(rig: Rig, folder: Path, layout: Layout) -> None:
     except (LoadlabError, OSError, KeyboardInterrupt) as error:
         with suppress(LoadlabError):
             rig.store.event("queries_not_kept", {"reason": _reason(error)})
+        if isinstance(error, KeyboardInterrupt):
+            raise
 
 
 def keep_replayed_queries(folder: Path, layout: Layout, say: Callable[[str], None]) -> None:

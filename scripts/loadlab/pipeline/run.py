@@ -15,10 +15,9 @@ from loadlab.analysis.billing import make_tariffs
 from loadlab.analysis.validity import bounds_of
 from loadlab.config import check_targets, load_experiment
 from loadlab.config.prices import load_price_lists
-from loadlab.errors import PROGRAM, AbortedByRule, BundleError, DeployError, Interrupted, LoadlabError, UsageError
+from loadlab.errors import PROGRAM, BundleError, Interrupted, LoadlabError, UsageError
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.state import WORKERS
-from loadlab.execute.durable import StoreFull
 from loadlab.execute.store import BundleStore, latest_link
 from loadlab.model.experiment import Experiment
 from loadlab.pipeline.bundle import (
@@ -32,7 +31,8 @@ from loadlab.pipeline.bundle import (
     prices_of,
     resume_command,
 )
-from loadlab.pipeline.finish import Report, analyse_bundle, is_current
+from loadlab.pipeline.ending import Ending
+from loadlab.pipeline.finish import Report, is_current
 from loadlab.pipeline.kubernetes_rig import Reached, kubernetes_rig, reach
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.level_board import measured_levels
@@ -43,7 +43,6 @@ from loadlab.pipeline.provenance import describe, on_cluster
 from loadlab.pipeline.replay import keep_live_queries
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.session import run_session
-from loadlab.pipeline.stopping import held, stoppable
 from loadlab.report.live import Progress
 
 TARGETS = ("local", "kubernetes")
@@ -77,29 +76,52 @@ def run(request: Request, layout: Layout, progress: Progress, tell: Callable[[Re
     else:
         folder = _to_resume(request, layout)
         request, is_complete = _held(request, folder)
+        experiment = experiment_of(folder) if is_complete else experiment_to_resume(folder)
         if is_complete:
-            report = _only_reported(folder, layout)
-            tell(report)
-            return report
-        experiment = experiment_to_resume(folder)
+            with BundleStore(folder, SystemClock()) as store:
+                return _only_reported(_ending(store, experiment, request, layout, progress, tell))
     check_targets(experiment, request.allowed_hosts)
     reached = _reached(experiment, request, layout)
     with BundleStore(folder, SystemClock()) as store:
         _begin(store, experiment, request, layout, reached)
         latest_link(layout.runs, folder)
-        told: list[Report] = []
-        finish = partial(_finish, store, layout, progress, tell, told)
-        try:
-            with stoppable(), _rig(experiment, layout, store, progress, reached) as rig:
-                _measured(_knowing(rig, store, layout), store, layout, request, finish)
-        except (KeyboardInterrupt, LoadlabError) as error:
-            progress.finished()
-            _end_early(error, store, layout, request, experiment)
-            if told and not isinstance(error, KeyboardInterrupt):
-                progress.message(f"the run is complete; after it: {error}")
-        if not told:
-            finish()
-        return told[0]
+        ending = _ending(store, experiment, request, layout, progress, tell)
+        return ending.of(partial(_carried_out, experiment, request, reached, ending))
+
+
+def _ending(
+    store: BundleStore,
+    experiment: Experiment,
+    request: Request,
+    layout: Layout,
+    progress: Progress,
+    tell: Callable[[Report], None],
+) -> Ending:
+    workers = os.environ.get(WORKERS) if request.target == "kubernetes" else None
+    return Ending(
+        store=store,
+        layout=layout,
+        progress=progress,
+        tell=tell,
+        how_on=resume_command(store.folder, request.allowed_hosts, workers=workers),
+        source=f"the experiment ({experiment.source})" if request.resume is None else "your experiment file",
+    )
+
+
+def _carried_out(experiment: Experiment, request: Request, reached: Reached | None, ending: Ending) -> None:
+    """The session, its report, and only then what the run can do without."""
+    store, layout = ending.store, ending.layout
+    try:
+        with _rig(experiment, layout, store, ending.progress, reached) as rig:
+            rig = _knowing(rig, store, layout)
+            run_session(rig, store.progress())
+            ending.report()
+            if request.keeps_queries:
+                keep_live_queries(rig, store.folder, layout)
+    except Interrupted:
+        raise
+    except (KeyboardInterrupt, LoadlabError) as error:
+        ending.early(error)
 
 
 def _held(request: Request, folder: Path) -> tuple[Request, bool]:
@@ -113,41 +135,6 @@ def _held(request: Request, folder: Path) -> tuple[Request, bool]:
     is_complete = held.load().complete
     check_rules(folder, experiment_of(folder), held.progress().plan)
     return request, is_complete
-
-
-def _finish(
-    store: BundleStore, layout: Layout, progress: Progress, tell: Callable[[Report], None], told: list[Report]
-) -> None:
-    """Report a complete run, and put the report among those told; who asks to stop meanwhile waits for it."""
-    with held():
-        progress.finished()
-        store.drop(FOR_RESUME)
-        told.append(analyse_bundle(store.folder, layout))
-        tell(told[0])
-
-
-def _measured(rig: Rig, store: BundleStore, layout: Layout, request: Request, finish: Callable[[], None]) -> None:
-    """The session, its report, and only then what the run can do without."""
-    run_session(rig, store.progress())
-    finish()
-    if request.keeps_queries:
-        keep_live_queries(rig, store.folder, layout)
-
-
-def _end_early(
-    error: KeyboardInterrupt | LoadlabError,
-    store: BundleStore,
-    layout: Layout,
-    request: Request,
-    experiment: Experiment,
-) -> None:
-    """Raise what ended a run before its end; after its last window nothing does that any more."""
-    if store.load().complete:
-        return
-    if isinstance(error, KeyboardInterrupt):
-        left = _left(store.folder, layout)
-        raise Interrupted(f"interrupted; {left}; go on with: {_resume(store.folder, request)}") from None
-    raise type(error)(f"{error}; {_next_step(error, store, layout, request, experiment)}") from None
 
 
 def _fresh(request: Request, layout: Layout) -> tuple[Experiment, Path]:
@@ -177,12 +164,12 @@ def _to_resume(request: Request, layout: Layout) -> Path:
     return folder
 
 
-def _only_reported(folder: Path, layout: Layout) -> Report:
-    with BundleStore(folder, SystemClock()) as store:
-        store.drop(FOR_RESUME)
-        if is_current(folder):
-            raise BundleError(f"{folder}: this run is complete; show it with: {PROGRAM} report {folder}")
-        return analyse_bundle(folder, layout)
+def _only_reported(ending: Ending) -> Report:
+    folder = ending.store.folder
+    ending.store.drop(FOR_RESUME)
+    if is_current(folder):
+        raise BundleError(f"{folder}: this run is complete; show it with: {PROGRAM} report {folder}")
+    return ending.of(ending.report)
 
 
 def _reached(experiment: Experiment, request: Request, layout: Layout) -> Reached | None:
@@ -231,36 +218,3 @@ def _knowing(rig: Rig, store: BundleStore, layout: Layout) -> Rig:
     told = declared(rig.experiment, store.folder.name, tariffs, isolation.cores)
     levels = measured_levels(rig.experiment, store.load(), tariffs)
     return replace(rig, bounds=bounds_of(known), declared=told, levels=levels, prices=lists)
-
-
-def _next_step(
-    error: LoadlabError, store: BundleStore, layout: Layout, request: Request, experiment: Experiment
-) -> str:
-    """What there is, and how to go on: a resumed run keeps its experiment, and with it a mistake in that."""
-    file = f"the experiment ({experiment.source})" if request.resume is None else "your experiment file"
-    if not store.progress().demands:
-        return (
-            f"nothing was measured yet (logs: {store.logs}): correct {file}, or what else it is, and start anew; "
-            "a run that is resumed keeps the experiment as it was"
-        )
-    step = f"{_left(store.folder, layout)}; go on with: {_resume(store.folder, request)}"
-    if isinstance(error, AbortedByRule | DeployError):
-        step += f"; to change anything, correct {file} and start anew"
-    return step
-
-
-def _resume(folder: Path, request: Request) -> str:
-    workers = os.environ.get(WORKERS) if request.target == "kubernetes" else None
-    return resume_command(folder, request.allowed_hosts, workers=workers)
-
-
-def _left(folder: Path, layout: Layout) -> str:
-    """Report what there is."""
-    try:
-        return f"the finished blocks are reported in {analyse_bundle(folder, layout).html}"
-    except BundleError:
-        return "no block was finished yet"
-    except StoreFull:
-        return f"what is finished is safe in {folder}, its report could not be written"
-    except LoadlabError as error:
-        return f"what is finished is safe in {folder}, but not reported: {error}"

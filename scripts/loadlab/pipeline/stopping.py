@@ -14,7 +14,7 @@ import sys
 import time
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import main_thread
 from types import FrameType
 from typing import TYPE_CHECKING, cast
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 AGAIN_S = 0.02
 MOST_TRIES = 250
 """Five seconds; then what is asked for is raised, wherever that is."""
-HELD_IN = re.compile(r"^<frozen importlib|[/\\]pydantic[/\\]")
-"""Files whose calls are not stopped halfway: those of Python's importer, and pydantic."""
+HELD_IN = re.compile(rf"^<frozen importlib|[/\\]pydantic[/\\]|^{re.escape(__file__)}$")
+"""Files whose calls are not stopped halfway: those of Python's importer, of pydantic, and this one."""
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -66,9 +66,9 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """What asks to stop waits until this is done, and then does what it would have done; a second one is heard.
+    """Inside of stoppable: what asks to stop waits until this is done, and stops what follows; a second one is heard.
 
-    For what ends soon and would have to be done all over again. For the main thread.
+    For what ends soon and would have to be done all over again.
     """
     asked: list[int] = []
 
@@ -80,21 +80,17 @@ def held() -> Iterator[None]:
     with _handled_by(keep):
         yield
     if asked:
-        signal.raise_signal(asked[0])
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def _handled_by(handler: Handler) -> Iterator[None]:
     """SIGTERM, and SIGINT where it is not ignored as a shell's background jobs have it, go to this handler."""
-    numbers = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        numbers.append(signal.SIGINT)
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
+    with ExitStack() as stack:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+                stack.callback(signal.signal, number, signal.signal(number, handler))
         yield
-    finally:
-        for number, found in before.items():
-            signal.signal(number, found)
 
 
 def _may_be_raised(frame: FrameType | None) -> bool:
@@ -117,10 +113,11 @@ class _Again:
         self._over: list[int] = []
 
     def later(self, number: int) -> None:
-        """Once more in AGAIN_S, unless it was raised meanwhile."""
+        """Once more in AGAIN_S, unless it was raised meanwhile; where no thread can be had, at the end."""
         self.tries += 1
-        self._begun.append(number)
-        start_new_thread(self._send, (number,))
+        with suppress(RuntimeError):
+            start_new_thread(self._send, (number,))
+            self._begun.append(number)
 
     def end(self) -> None:
         """Nothing comes after this."""

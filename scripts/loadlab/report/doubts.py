@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from loadlab.report.results import Results
 from loadlab.report.words import FINDING_LEVELS
-from loadlab.units import format_count
+from loadlab.units import counted
 
 FIRST_PLACES = 3
 """Places that a short form names before it says how many more there are."""
@@ -62,7 +62,7 @@ def _group_tally(findings: Sequence[Results], windows: Collection[str]) -> str:
     """Windows with such a finding, each once, and findings about run, machine or levels: never one number of both."""
     failed = {finding["where"] for finding in findings if finding["where"] in windows}
     others = sum(finding["where"] not in windows for finding in findings)
-    parts = [_counted(len(failed), "window") if failed else "", f"{others} of the run" if failed and others else ""]
+    parts = [counted(len(failed), "window") if failed else "", f"{others} of the run" if failed and others else ""]
     return ", ".join(part for part in parts if part) or str(others)
 
 
@@ -70,11 +70,7 @@ def _code_tally(names: Sequence[str], windows: Collection[str]) -> str:
     failed = sum(name in windows for name in names)
     if len(names) < 2:
         return ""
-    return f"in {_counted(failed, 'window')}" if failed == len(names) else f"in {len(names)} places"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
+    return f"in {counted(failed, 'window')}" if failed == len(names) else f"in {len(names)} places"
 
 
 def _by_code(findings: Sequence[Results], windows: Collection[str]) -> tuple[Doubt, ...]:

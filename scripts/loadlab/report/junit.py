@@ -13,7 +13,7 @@ from loadlab.report.arrivals import is_open
 from loadlab.report.doubts import Doubt, doubt_groups
 from loadlab.report.results import Results
 from loadlab.report.words import BADGES, CLAIM_ANSWERS, bracket_text, doubled_stacks, price_text
-from loadlab.units import as_rates, format_percent
+from loadlab.units import as_rates, counted, format_percent
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -70,7 +70,7 @@ def decision_gates(results: Results) -> Iterator[Gate]:
         name="no level is invalid",
         outcome=_pass(not counts["invalid_levels"]),
         message=f"invalid levels: {levels}; {counts['valid']} of {counts['windows']} windows valid, "
-        f"{counts['missing_pairs']} pairs missing",
+        f"{counted(counts['missing_pairs'], 'pair')} missing",
     )
     yield from _invalid_findings(results)
     for curve in results["brackets"]:

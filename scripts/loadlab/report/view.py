@@ -43,7 +43,7 @@ from loadlab.report.words import (
     users_text,
     utc_text,
 )
-from loadlab.units import ABSENT, format_count, format_percent, format_ratio
+from loadlab.units import ABSENT, counted, format_count, format_percent, format_ratio
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,7 +198,8 @@ def key_figures(results: Results) -> Iterator[KeyFigure]:
     yield KeyFigure(
         term="Valid windows",
         value=f"{format_count(counts['valid'])} of {format_count(counts['windows'])}",
-        detail=f"{counts['repeated']} repeated, {counts['missing_pairs']} pairs missing, {counts['blocks']} blocks",
+        detail=f"{counts['repeated']} repeated, {counted(counts['missing_pairs'], 'pair')} missing, "
+        f"{counted(counts['blocks'], 'block')}",
     )
 
 

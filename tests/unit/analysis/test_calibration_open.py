@@ -98,6 +98,13 @@ def test_a_rate_at_which_a_run_would_be_refused_for_late_sends_is_out_of_reach(
     assert [fault for fault in faults if "late" in fault] == late
 
 
+@pytest.mark.parametrize(("lag_s", "is_late"), [(0.0011, True), (0.0009, False)])
+def test_so_is_one_whose_sends_are_late_by_their_median(lag_s: float, is_late: bool) -> None:
+    logs = make_open_logs(make_logs([0.01] * COUNT, [0.0] * COUNT), [lag_s] * COUNT)
+    faults = judge_step(make_open_order(purpose="rate"), logs).faults
+    assert [fault.split(",")[0] for fault in faults] == ["sends are late by 1.10 ms (median)"] * is_late
+
+
 def test_asked_and_delivered_are_arrivals_planned_and_begun() -> None:
     logs = make_open_logs(make_logs([0.01] * COUNT, [0.0] * COUNT), [0.0] * COUNT, started=COUNT - 1)
     step = judge_step(make_open_order(), logs)

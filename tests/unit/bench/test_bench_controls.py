@@ -256,7 +256,7 @@ def test_of_the_other_effects_there_have_to_be_runs_and_the_larger_one_has_to_be
     runs = [control(0.05, 1.05, over=True), control(0.05, 1.05)]
     told = {figure.name: figure for figure in control_figures(runs, "cafe")}
     small, large = told["runs with +5% that call it dearer"], told["runs with +20% that call it dearer"]
-    assert (small.value, small.ok, small.note) == (0.5, True, "1 of 2")
+    assert (small.value, small.ok, small.note) == (0.5, None, "1 of 2")
     to_come = "no run yet: tests/bench/controls.py makes them, three minutes each"
     assert (large.value, large.ok, large.note) == (None, False, to_come)
     found, lost = control(0.2, 1.2, over=True), control(0.2, 1.2)

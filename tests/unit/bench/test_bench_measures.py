@@ -19,6 +19,7 @@ from bench import command, same_width
 from bench.arena import CHILDREN, HOST, Arena, MeasureError
 from bench.figures import Figure
 from bench.interleaved import ratio_of_medians, turns
+from bench.measure_arrivals import rate_error
 from bench.measure_coverage import GROUPS, coverage_figures
 from bench.measure_scrape import ARMS, Scraped, rate_figure, scrape_interval_s, scraping
 from bench.measure_stages import both_stages_figures, placed_figures, same_width_figure
@@ -190,7 +191,7 @@ def test_the_fewest_blocks_that_end_narrow_are_the_fewest(monkeypatch: pytest.Mo
     """Of both plans, held against the simulation itself: a block fewer ends wide too often."""
     monkeypatch.setattr(same_width, "RUNS", 300)
     cases = {case.name: case for case in same_width.same_width_cases()}
-    assert len(cases) == 8
+    assert len(cases) == 10
     noisy = cases["block SD 5%, threshold as predicted"]
     assert noisy.grid is not None
     assert noisy.placed is not None
@@ -345,3 +346,13 @@ def test_a_service_that_no_scrape_reaches_is_not_measured(arena: Arena) -> None:
     with scraping(arena, nobody, None) as done:
         pass
     assert done == []
+
+
+@pytest.mark.parametrize(
+    ("served_rps", "started", "error"),
+    [(1000.0, 60_000, 0.0), (999.0, 60_000, 0.001), (1002.0, 60_000, 0.002), (1000.0, 59_700, 0.005)],
+)
+def test_a_rate_is_off_by_the_worse_of_what_was_served_and_what_was_begun(
+    served_rps: float, started: int, error: float
+) -> None:
+    assert rate_error(served_rps, 1000.0, {"started": started, "planned": 60_000}) == pytest.approx(error)

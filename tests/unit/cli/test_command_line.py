@@ -404,6 +404,20 @@ def test_a_verdict_that_make_would_call_an_error_says_what_its_exit_code_means(
     assert len(err.splitlines()) == bool(code)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_run_that_was_asked_to_stop_after_its_report_leaves_out_the_boards(
+    type_: Type, monkeypatch: pytest.MonkeyPatch, bundle: Path, tmp_path: Path, asked: bool
+) -> None:
+    report = Report(folder=bundle, results=orjson.loads((bundle / "results.json").read_bytes()), asked_to_stop=asked)
+    kept: list[Path] = []
+    monkeypatch.setattr("loadlab.cli.commands.run", lambda *_: report)
+    monkeypatch.setattr("loadlab.pipeline.replay.keep_replayed_queries", lambda folder, *_: kept.append(folder))
+    code, _, _ = type_("run", "quick", "--out", "told.json")
+    assert code == report.results["verdict"]["exit_code"]
+    assert (tmp_path / "told.json").exists()
+    assert len(kept) == (not asked)
+
+
 def test_the_list_is_cut_off_nowhere_and_names_what_can_be_typed(type_: Type, bundle: Path) -> None:
     bundle.rename(long := bundle.with_name("threshold-4x12-accept-race-" + "20261126-022345" * 4))
     (long / "results.json").unlink()

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loadlab.config import dump_experiment
-from loadlab.errors import BundleError, DeployError
+from loadlab.errors import BundleError, DeployError, Interrupted
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.durable import StoreFull
 from loadlab.execute.store import BundleStore
@@ -23,6 +24,7 @@ from loadlab.pipeline.layout import Layout, checkout
 from loadlab.pipeline.replay import keep_replayed_queries, write_queries
 from loadlab.pipeline.rig import Rig
 from loadlab.pipeline.run import Request, run
+from loadlab.pipeline.session import run_session
 from session_copies import copy_session
 from simulated_lab import Lab
 
@@ -89,6 +91,7 @@ def test_what_stops_the_keeping_of_queries_is_an_event_after_the_verdict(
     assert ending.told == [report]
     assert ending.told_before == [True]
     assert _reasons(report.folder) == [said]
+    assert report.asked_to_stop == isinstance(blow, KeyboardInterrupt)
 
 
 def test_a_disk_that_does_not_take_that_event_either_leaves_the_verdict(
@@ -114,19 +117,92 @@ def test_what_goes_wrong_while_the_stacks_are_ended_leaves_the_verdict(ending: E
     assert lines == ["the run is complete; after it: pod: could not be removed"] * isinstance(blow, DeployError)
 
 
-def test_sigterm_while_the_report_is_made_waits_for_it(ending: Ending, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made anew it might fail: what it imports cannot all be loaded twice."""
-    made: list[Report] = []
+class Struck:
+    """The making of a report, during which the process is asked so many times to stop."""
 
-    def struck(folder: Path, layout: Layout) -> Report:
-        os.kill(os.getpid(), signal.SIGTERM)
-        made.append(analyse_bundle(folder, layout))
-        return made[-1]
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.begun = 0
 
-    monkeypatch.setattr("loadlab.pipeline.run.analyse_bundle", struck)
+    def __call__(self, folder: Path, layout: Layout) -> Report:
+        self.begun += 1
+        for _ in range(self.times):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return analyse_bundle(folder, layout)
+
+
+@pytest.fixture
+def struck(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Struck]:
+    """Asks to stop so many times while a report is made."""
+
+    def strike(times: int) -> Struck:
+        made = Struck(times)
+        monkeypatch.setattr("loadlab.pipeline.ending.analyse_bundle", made)
+        return made
+
+    return strike
+
+
+def test_sigterm_while_the_report_is_made_waits_for_it(ending: Ending, struck: Callable[[int], Struck]) -> None:
+    making = struck(1)
     report = ending.run()
-    assert ending.told == made == [report]
+    assert ending.told == [report]
+    assert report.asked_to_stop
+    assert making.begun == 1
     assert ending.told_before == [], "it was asked to stop: what the run can do without is left out"
+
+
+def test_a_second_sigterm_leaves_the_report_and_says_how_to_have_it(
+    ending: Ending, struck: Callable[[int], Struck]
+) -> None:
+    making = struck(2)
+    with pytest.raises(Interrupted, match=r"the run is complete, and reported by: .*--resume") as stopped:
+        ending.run()
+    assert (making.begun, ending.told) == (1, [])
+    assert stopped.value.exit_code == 130
+    struck(0)
+    (folder,) = (path for path in ending.layout.runs.iterdir() if not path.is_symlink())
+    assert _resumed(ending, folder).asked_to_stop is False
+
+
+def test_sigterm_waits_for_the_report_of_a_complete_run_that_lacked_it(
+    ending: Ending, struck: Callable[[int], Struck]
+) -> None:
+    folder = ending.run().folder
+    (folder / "results.json").unlink()
+    struck(1)
+    report = _resumed(ending, folder)
+    assert report.asked_to_stop
+    assert ending.told[1:] == [report]
+
+
+def _resumed(ending: Ending, folder: Path) -> Report:
+    return run(Request(experiment=None, resume=folder), ending.layout, ending.lab.watcher, ending.told.append)
+
+
+@pytest.mark.parametrize("times", [0, 1])
+def test_a_run_that_is_stopped_after_its_last_window_is_reported(
+    ending: Ending, struck: Callable[[int], Struck], monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    def stopped(*words: Any) -> None:
+        run_session(*words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("loadlab.pipeline.run.run_session", stopped)
+    struck(times)
+    report = ending.run()
+    assert ending.told == [report]
+    assert report.asked_to_stop
+
+
+def test_sigterm_waits_for_what_an_interrupted_run_says_of_itself(
+    ending: Ending, struck: Callable[[int], Struck], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loadlab.pipeline.run.run_session", _raising(KeyboardInterrupt()))
+    making = struck(1)
+    with pytest.raises(Interrupted, match=r"interrupted; no block was finished yet; go on with: .*--resume"):
+        ending.run()
+    assert making.begun == 1
 
 
 def test_a_complete_run_that_is_resumed_leaves_no_secrets_behind(ending: Ending) -> None:

@@ -177,6 +177,7 @@ def test_every_number_on_the_page_is_a_number_of_the_results(name: str, request:
         (("cost", 0, "usd_per_hour_at_users"), 0.123457, "$0.1235"),
         (("windows", 0, "pss_bytes"), 345_678_901, "330 MiB"),
         (("counts", "missing_pairs"), 17, "17 pairs missing"),
+        (("counts", "missing_pairs"), 1, " 1 pair missing"),
         (("stacks", 0, "demand_service_s"), 0.3456, "346 ms"),
         (("experiment", "toml"), "# another file", "# another file"),
         (("provenance", "calibration"), "calibrated yesterday", "calibrated yesterday"),

@@ -17,7 +17,7 @@ from faults.clean_run import EXPERIMENT, TRUE_OVER, TRUE_UNDER, Clean, milestone
 from faults.strike import strike
 from loadlab.model.run import RunData
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 Start = Callable[..., Engine]
 ENDED_WELL = {0, 4, 5}
 ENDS = {

@@ -31,7 +31,7 @@ class Ending:
     source: str
     _told: list[Report] = field(default_factory=list)
 
-    def of(self, work: Callable[[], None]) -> Report:
+    def after(self, work: Callable[[], None]) -> Report:
         """Do the work, which reports; asked to stop after its report, it leaves out what is left and says so.
 
         Raises:

@@ -86,7 +86,7 @@ def run(request: Request, layout: Layout, progress: Progress, tell: Callable[[Re
         _begin(store, experiment, request, layout, reached)
         latest_link(layout.runs, folder)
         ending = _ending(store, experiment, request, layout, progress, tell)
-        return ending.of(partial(_carried_out, experiment, request, reached, ending))
+        return ending.after(partial(_carried_out, experiment, request, reached, ending))
 
 
 def _ending(
@@ -169,7 +169,7 @@ def _only_reported(ending: Ending) -> Report:
     ending.store.drop(FOR_RESUME)
     if is_current(folder):
         raise BundleError(f"{folder}: this run is complete; show it with: {PROGRAM} report {folder}")
-    return ending.of(ending.report)
+    return ending.after(ending.report)
 
 
 def _reached(experiment: Experiment, request: Request, layout: Layout) -> Reached | None:

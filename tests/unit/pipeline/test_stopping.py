@@ -171,43 +171,28 @@ def test_what_else_cannot_be_raised_is_told_as_ever(monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
 
 
-def test_held_work_is_done_before_it_is_stopped() -> None:
-    done = []
+@pytest.mark.parametrize(
+    ("times", "done"), [(0, ["first", "second", "after it"]), (1, ["first", "second"]), (2, ["first"])]
+)
+def test_held_work_is_done_before_it_is_stopped_unless_it_is_asked_twice(times: int, done: list[str]) -> None:
+    seen = []
 
     def work() -> None:
         with held():
-            _strike()
-            done.append("work")
-        done.append("after it")
+            for number, step in enumerate(("first", "second")):
+                if number < times:
+                    _strike()
+                seen.append(step)
+        seen.append("after it")
 
-    _stopped(work)
-    assert done == ["work"]
-
-
-def test_a_second_one_is_heard_in_held_work() -> None:
-    done = []
-
-    def work() -> None:
-        with held():
-            _strike()
-            done.append("work")
-            _strike()
-            _wait()
-
-    _stopped(work)
-    assert done == ["work"]
+    if times:
+        _stopped(work)
+    else:
+        _run(work)
+    assert seen == done
 
 
-def test_held_work_that_nobody_wants_stopped_goes_on() -> None:
-    done = []
-    with stoppable():
-        with held():
-            done.append("work")
-        done.append("after it")
-    assert done == ["work", "after it"]
-
-
-def test_nothing_comes_after_the_end(tmp_path: Path) -> None:
+def test_nothing_comes_after_the_end() -> None:
     """A signal that was to come again would kill the process, whose own handler it is by then."""
     script = textwrap.dedent(
         """

@@ -15,7 +15,7 @@ from typing import Any
 import urllib3
 
 from loadlab.execute import child
-from loadlab.execute.local import Cores, split_cores
+from loadlab.execute.cores import Cores, split_cores
 from loadlab.execute.processes import Child, ChildProcesses, Command
 
 HOST = "127.0.0.1"
@@ -37,6 +37,8 @@ class Arena:
     children: ChildProcesses
     quick: bool
     profile: bool
+    awake: bool = False
+    """Whether idle cores are kept awake meanwhile, which runs say of themselves too."""
     say: Callable[[str], None]
 
     def pick(self, full: int, short: int) -> int:

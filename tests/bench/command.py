@@ -1,4 +1,5 @@
-"""``python tests/bench [--only NAME] [--quick] [--with-tests] [--profile] [--out FILE]``; ``--compare``, ``--publish``.
+"""``python tests/bench [--only NAME] [--quick] [--with-tests] [--profile] [--keep-awake] [--out FILE]``; ``--compare``,
+``--publish``.
 
 Exit codes: 0 every bar met, 1 a bar missed or a measure failed, 2 usage, 130 interrupted; of a comparison 1 where a bar
 that the first file met is missed in the second.
@@ -40,6 +41,7 @@ from bench.surroundings import Watch
 from bench.table import table_text
 from loadlab.errors import LoadlabError
 from loadlab.execute.processes import ChildProcesses
+from loadlab.execute.wakefulness import keep_awake
 
 ROOT = Path(__file__).resolve().parents[2]
 Measure = Callable[[Arena], Iterator[Figure]]
@@ -107,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="short windows and few repeats, no whole runs")
     parser.add_argument("--with-tests", action="store_true", help="also time `make test`")
     parser.add_argument("--profile", action="store_true", help="say where each stack's time goes (cProfile)")
+    parser.add_argument("--keep-awake", action="store_true", help="keep idle cores awake (window.keep_awake)")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), metavar="FILE", help="default: bench.json")
     parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="compare two such files and measure nothing")
     parser.add_argument("--publish", nargs="+", metavar="FILE", help="put the figures of such files into docs/bench.md")
@@ -137,14 +140,17 @@ def _measured(name: str, asked: argparse.Namespace) -> Measured:
             children=children,
             quick=asked.quick,
             profile=asked.profile,
+            awake=asked.keep_awake,
             say=_say,
         )
         try:
+            if arena.awake:
+                keep_awake(children, arena.cores.sut | arena.cores.rest, arena.folder)
             figures.extend(MEASURES[name](arena))
         except (MeasureError, LoadlabError) as error:
             _say(f"{name}: {error}")
             figures.append(_failed(name, str(error)))
-    return Measured(measure=name, figures=tuple(figures), surroundings=watch.read())
+    return Measured(measure=name, figures=tuple(figures), surroundings=watch.read(kept_awake=asked.keep_awake))
 
 
 def _failed(name: str, why: str) -> Figure:

@@ -25,6 +25,8 @@ class Surroundings:
     steal_ratio: float | None
     others_cores: float | None
     load_1min: float
+    kept_awake: bool = False
+    """Whether idle cores were kept awake meanwhile (`loadlab.execute.wakefulness`)."""
 
     @property
     def quiet(self) -> bool:
@@ -35,8 +37,9 @@ class Surroundings:
         """One line for people."""
         steal = "not counted" if self.steal_ratio is None else f"{self.steal_ratio:.1%}"
         others = "not counted" if self.others_cores is None else f"{self.others_cores:.2f} cores"
-        verdict = "quiet" if self.quiet else "NOISY"
-        return f"{self.elapsed_s:.0f} s, {verdict}: steal {steal}, others used {others}, load {self.load_1min:.1f}"
+        verdict, awake = "quiet" if self.quiet else "NOISY", ", idle cores kept awake" if self.kept_awake else ""
+        used = f"steal {steal}, others used {others}, load {self.load_1min:.1f}"
+        return f"{self.elapsed_s:.0f} s, {verdict}: {used}{awake}"
 
 
 class Watch:
@@ -48,7 +51,7 @@ class Watch:
         self._busy_s = _busy_s()
         self._own_s = _own_s()
 
-    def read(self) -> Surroundings:
+    def read(self, *, kept_awake: bool = False) -> Surroundings:
         """What went on since this was made. Children that ended count as ours once they are waited for."""
         elapsed_s = time.monotonic() - self._began_s
         stolen, total = (b - a for a, b in zip(self._steal, steal_ticks(), strict=True))
@@ -61,6 +64,7 @@ class Watch:
             steal_ratio=stolen / total if total else None,
             others_cores=others,
             load_1min=os.getloadavg()[0],
+            kept_awake=kept_awake,
         )
 
 

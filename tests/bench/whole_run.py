@@ -16,7 +16,8 @@ VERDICT_CODES = (0, 3, 4, 5)
 
 def whole_run(arena: Arena, experiment: str, timeout_s: float, *changes: str) -> tuple[float, Mapping[str, Any]]:
     """Wall time and results of one run. Raises MeasureError when it comes to no verdict."""
-    argv = [arena.loadlab, "run", experiment, *changes, "--json", "--runs", str(arena.folder / "runs")]
+    kept = ("--set", "window.keep_awake=true") if arena.awake else ()
+    argv = [arena.loadlab, "run", experiment, *changes, *kept, "--json", "--runs", str(arena.folder / "runs")]
     began = time.perf_counter()
     done = run(argv, cwd=arena.root, timeout_s=timeout_s)
     took_s = time.perf_counter() - began

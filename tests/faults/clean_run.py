@@ -19,7 +19,7 @@ PRELUDE = f"""{BRIEF}
 import os, time
 import loadlab.pipeline.local_rig as local_rig
 from loadlab.execute.clock import SystemClock
-from loadlab.execute.local import Cores
+from loadlab.execute.cores import Cores
 
 split = local_rig.split_cores
 

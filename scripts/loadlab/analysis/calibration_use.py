@@ -12,12 +12,17 @@ UNCALIBRATED = "uncalibrated"
 HOLDS_DAYS = 30
 DAY_S = 86_400.0
 
+IDLE_CORES = "idle_cores"
+ASLEEP, KEPT_AWAKE = "asleep", "kept awake"
+_BEFORE = {IDLE_CORES: ASLEEP}
+"""What held for calibrations that do not name it."""
 _NAMES = {
     "machine": "machine",
     "kernel": "kernel",
     "cores": "cores",
     "python": "Python",
     "generator": "locustfiles",
+    IDLE_CORES: "idle cores",
 }
 
 
@@ -67,7 +72,7 @@ def _reach_text(reach: Reach, unit: str) -> str:
 
 def _reason(calibration: Calibration, identity: Mapping[str, str], now_unix_s: float) -> str | None:
     """Why it does not hold."""
-    made_with = calibration.identity
+    made_with = {**_BEFORE, **calibration.identity}
     if made_with.get("machine") != identity.get("machine"):
         return "the calibration there is was made on another machine"
     changed = [name for name in identity if made_with.get(name) != identity[name]]

@@ -125,7 +125,8 @@ def steal(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
         "steal",
         format_percent(stolen_ratio),
         f"below {format_percent(bounds.steal_ratio)}",
-        "use a machine whose processors are not shared, or measure at a quieter time",
+        "set window.keep_awake = true where `loadlab doctor` says that it helps, or use a machine whose processors are "
+        "not shared, or measure at a quieter time",
     )
 
 

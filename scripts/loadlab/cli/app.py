@@ -151,12 +151,15 @@ def doctor(
 @app.command()
 def calibrate(
     show: Annotated[bool, typer.Option("--show", help="Show the calibration there is, measure nothing.")] = False,
+    keep_awake: Annotated[
+        bool, typer.Option("--keep-awake", help="Keep idle cores awake, as runs with window.keep_awake do.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find out how true the load generator is on this machine, in about two minutes; later runs cite it."""
     from loadlab.cli.calibrate_command import calibrate_command
 
-    calibrate_command(show=show, as_json=as_json)
+    calibrate_command(show=show, as_json=as_json, keep_awake=keep_awake)
 
 
 @app.command()

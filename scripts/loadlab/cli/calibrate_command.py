@@ -9,9 +9,9 @@ import orjson
 import typer
 from rich.console import Console
 
-from loadlab.analysis.calibration_use import standing
+from loadlab.analysis.calibration_use import IDLE_CORES, KEPT_AWAKE, standing
 from loadlab.cli.destinations import check_state
-from loadlab.errors import EXIT_CONCLUSIVE, EXIT_INVALID, PROGRAM, BundleError, Interrupted
+from loadlab.errors import EXIT_CONCLUSIVE, EXIT_INVALID, PROGRAM, BundleError, Interrupted, UsageError
 from loadlab.execute.calibration_file import NAME, identity, read_calibration
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.machine import Machine
@@ -22,18 +22,22 @@ from loadlab.report.calibration import print_calibration
 
 WIDTH = 120
 """Characters that the tables need; a narrower terminal wraps them, and nothing is cut off."""
+_OF_AWAKE = "with window.keep_awake = true "
 
 
-def calibrate_command(*, show: bool, as_json: bool) -> None:
+def calibrate_command(*, show: bool, as_json: bool, keep_awake: bool = False) -> None:
     """Measure, or show what is there. Exit code 0: truthful, and what is shown holds; 4: not."""
+    if show and keep_awake:
+        raise UsageError("calibrate: got --show and --keep-awake, of which the first measures nothing; leave one out")
     layout = checkout()
     if not show and layout.state is not None:
         check_state(layout.state)
     try:
-        found = _known(layout) if show else calibrate(layout, lambda line: typer.echo(f"calibrate: {line}", err=True))
+        found = _known(layout) if show else calibrate(layout, _say, awake=keep_awake)
     except KeyboardInterrupt:
         raise Interrupted("calibrate: interrupted; the calibration that was there stays as it was") from None
-    says = standing(found, identity(Machine(), layout.root), SystemClock().unix_s())
+    is_awake = found.identity.get(IDLE_CORES) == KEPT_AWAKE
+    says = standing(found, identity(Machine(), layout.root, keep_awake=is_awake), SystemClock().unix_s())
     is_void = show and says.truthful is None
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
@@ -41,8 +45,13 @@ def calibrate_command(*, show: bool, as_json: bool) -> None:
         if is_void and not found.failures:
             typer.echo(f"this one does not hold here and now, calibrate again ({says.text}):\n")
         print_calibration(found, Console(highlight=False, width=max(WIDTH, Console().width)))
-        typer.echo(f"\nruns say: {says.text}\nkept in {layout.state}/{NAME}")
+        which = _OF_AWAKE if is_awake else ""
+        typer.echo(f"\nruns {which}say: {says.text}\nkept in {layout.state}/{NAME}")
     raise typer.Exit(EXIT_INVALID if found.failures or is_void else EXIT_CONCLUSIVE)
+
+
+def _say(line: str) -> None:
+    typer.echo(f"calibrate: {line}", err=True)
 
 
 def _known(layout: Layout) -> Calibration:

@@ -15,7 +15,7 @@ from loadlab.config.overrides import apply_overrides
 from loadlab.config.price_refs import PRICE_KEYS, read_price_refs
 from loadlab.config.stack import MAX_STACKS, STACK_KEYS, read_stack
 from loadlab.config.table import Table, read_toml
-from loadlab.config.values import Reader, checked, choice, decimal, integer, matching, number, text
+from loadlab.config.values import Reader, checked, choice, decimal, flag, integer, matching, number, text
 from loadlab.errors import ConfigError
 from loadlab.model.experiment import (
     AbortRule,
@@ -208,6 +208,7 @@ def _window(top: Table) -> WindowPlan:
     return WindowPlan(
         warmup_s=table.optional("warmup_s", number("0", "600"), default.warmup_s),
         measure_s=table.optional("measure_s", number("0.5", "3600"), default.measure_s),
+        keep_awake=table.optional("keep_awake", flag, default.keep_awake),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 _GUARDIAN = "/execute/guardian.py"
+_AWAKE = "/execute/awake.py"
 _LAB_MODULES = ("flask_gunicorn", "fastapi_uvicorn", "upstream", "golden")
 
 
@@ -90,7 +91,7 @@ def is_contained(pid: int) -> bool:
 
 
 def is_lab_command(words: list[str]) -> bool:
-    """Whether a command line starts one of the lab's services or its load generator."""
+    """Whether a command line starts one of the lab's services, its load generator, or what keeps a core awake."""
     return _lab_name(words) != ""
 
 
@@ -113,6 +114,8 @@ def own_family() -> frozenset[int]:
 def _lab_name(words: list[str]) -> str:
     if any(word.endswith(_GUARDIAN) for word in words):
         return ""  # its words are those of its child, which is found itself
+    if any(word.endswith(_AWAKE) for word in words):
+        return "awake"
     for flag, value in pairwise(words):
         if flag == "-m" and value in _LAB_MODULES:
             return value

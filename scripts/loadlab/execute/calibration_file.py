@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from loadlab.analysis.calibration_use import ASLEEP, IDLE_CORES, KEPT_AWAKE
 from loadlab.errors import BundleError
 from loadlab.execute.durable import write_whole, writing
 from loadlab.execute.machine import Machine, files_sha256
@@ -33,14 +34,18 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path(environ.get("HOME", "/")) / ".local" / "state") / "loadlab"
 
 
-def identity(machine: Machine, root: Path) -> Mapping[str, str]:
-    """What must not change for a calibration to hold. root: of the checkout, whose generator it is."""
+def identity(machine: Machine, root: Path, *, keep_awake: bool = False) -> Mapping[str, str]:
+    """What must not change for a calibration to hold.
+
+    root: of the checkout, whose generator it is. keep_awake: whether idle cores are (`wakefulness`).
+    """
     facts = machine.facts()
     return {
         "machine": machine.machine_id(),
         "kernel": str(facts["kernel"]),
         "cores": str(facts["cores_allowed"]),
         "python": str(facts["python"]),
+        IDLE_CORES: KEPT_AWAKE if keep_awake else ASLEEP,
         "generator": files_sha256(root, GENERATOR)[:GENERATOR_DIGITS],
         **{name: version(name) for name in PACKAGES},
     }

@@ -60,17 +60,17 @@ def run_checks(
     observe_s: float = OBSERVE_S,
     strain_s: float = STRAIN_S,
 ) -> list[Check]:
-    """Look at the machine as it is for ``observe_s`` seconds, then keep all its cores busy for ``strain_s``.
+    """Look at the machine as it is for ``observe_s`` seconds, then let all its cores work for ``strain_s``.
 
     root: the checkout, where runs are kept too. state: where a calibration would be. strain_s: 0 where something runs
-    that must not be disturbed.
+    that must not be disturbed; once more as long, with idle cores kept awake, where the host takes too much.
     """
     seen = Machine() if machine is None else machine
     activity = observe(observe_s)
-    steal_ratio = strained_steal_ratio(strain_s) if strain_s else activity.steal_ratio
+    steal_ratio, awake_ratio = _steal_ratios(strain_s) if strain_s else (activity.steal_ratio, None)
     return [
         check_cores(os.sched_getaffinity(0), seen.cpu_quota_cores()),
-        check_steal(steal_ratio),
+        check_steal(steal_ratio, awake_ratio),
         check_other_load(activity),
         check_left_over(left_over_processes()),
         check_timer(timer_overshoot_s()),
@@ -97,13 +97,29 @@ def check_cores(allowed: set[int], quota_cores: float | None) -> Check:
     return _check("cores", usable >= CORES_NEEDED, "fail", got, f"at least {CORES_NEEDED}", step)
 
 
-def check_steal(ratio: float | None) -> Check:
-    """Time that the host gave to others while this machine wanted it."""
+def _steal_ratios(strain_s: float) -> tuple[float | None, float | None]:
+    """As the cores are, and kept awake where it is too much as they are."""
+    ratio = strained_steal_ratio(strain_s)
+    if ratio is None or ratio < STEAL_MOST_RATIO:
+        return ratio, None
+    return ratio, strained_steal_ratio(strain_s, is_kept_awake=True)
+
+
+def check_steal(ratio: float | None, awake_ratio: float | None = None) -> Check:
+    """Time that the host gave to others while this machine wanted it, or took to wake a core.
+
+    awake_ratio: the same with idle cores kept awake; None where that was not looked at.
+    """
     expected = f"below {format_percent(STEAL_MOST_RATIO)}"
     if ratio is None:
         return _unseen("stolen processor time", expected)
-    step = "the host is shared and busy now: runs repeat what it spoils; a quieter time or host is better"
-    return _check("stolen processor time", ratio < STEAL_MOST_RATIO, "warn", format_percent(ratio), expected, step)
+    got, step = format_percent(ratio), "the host is shared and busy now: runs repeat what it spoils; a quieter time or "
+    step += "host is better"
+    if awake_ratio is not None:
+        got += f"; {format_percent(awake_ratio)} with idle cores kept awake"
+        if awake_ratio < min(STEAL_MOST_RATIO, ratio / 2):
+            step = "the host is slow to wake an idle core: set window.keep_awake = true in the experiment"
+    return _check("stolen processor time", ratio < STEAL_MOST_RATIO, "warn", got, expected, step)
 
 
 def check_other_load(activity: Activity) -> Check:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import urllib3
 
 from loadlab.errors import DeployError
+from loadlab.execute.cores import Cores
 from loadlab.execute.ports import Clock, Endpoint, Isolation
 from loadlab.execute.processes import Child, ChildProcesses, Command, free_port, process_cpu_s, process_tree
 from loadlab.execute.readiness import PortTaken, Readiness, Running
 from loadlab.execute.scrape_targets import ScrapeTarget, ScrapeTargets
 from loadlab.execute.upstream_schedule import begin_anew
+from loadlab.execute.wakefulness import AWAKE
 from loadlab.model.experiment import (
     CommandService,
     Experiment,
@@ -39,36 +41,6 @@ PORT_ATTEMPTS = 3
 """How often something is started on other ports, when another process takes one before it does."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cores:
-    """Which cores the stack under test gets and which everything else gets; equal when there is only one."""
-
-    sut: frozenset[int]
-    rest: frozenset[int]
-
-    @property
-    def shared(self) -> bool:
-        """Whether the stack has to share its cores with the load generator."""
-        return bool(self.sut & self.rest)
-
-
-def split_cores(available: frozenset[int], sut_cores: int) -> Cores:
-    """The last sut_cores cores for the stack under test, the others for everything else.
-
-    Raises:
-        DeployError: more cores are asked for than there are.
-    """
-    ordered = sorted(available)
-    if sut_cores > len(ordered):
-        raise DeployError(
-            f"resources.cpu: got {sut_cores}, but this machine lets loadlab use {len(ordered)} core(s); "
-            "lower resources.cpu or use a larger machine"
-        )
-    if sut_cores == len(ordered):
-        return Cores(sut=available, rest=available)
-    return Cores(sut=frozenset(ordered[-sut_cores:]), rest=frozenset(ordered[:-sut_cores]))
-
-
 class LocalDeployer:
     """Deployer port on this machine."""
 
@@ -82,9 +54,12 @@ class LocalDeployer:
         logs: Path,
         clock: Clock,
         targets: ScrapeTargets,
+        awake: Sequence[Child] = (),
         ready_timeout_s: float = READY_TIMEOUT_S,
     ) -> None:
+        """awake: what keeps the cores from falling asleep, which the deployer watches and does not end."""
         self._targets = targets
+        self._awake = awake
         self._experiment = experiment
         self._cores = cores
         self._children = children
@@ -97,6 +72,10 @@ class LocalDeployer:
 
     def isolation(self) -> Isolation:
         """Pinned cores, or shared on a machine that has none to spare."""
+        known = self._placement()
+        return replace(known, detail=f"{known.detail}; {AWAKE}") if self._awake else known
+
+    def _placement(self) -> Isolation:
         sut, rest = _cpu_list(self._cores.sut), _cpu_list(self._cores.rest)
         if any(isinstance(s.service, UrlService) for s in self._experiment.stacks):
             return Isolation(level="shared", detail="a stack runs elsewhere: its isolation is not known")
@@ -132,7 +111,8 @@ class LocalDeployer:
     def fallen(self) -> Sequence[str]:
         """What has ended by itself."""
         watched = [*self._stacks.values(), *([self._upstream] if self._upstream else [])]
-        return [line for running in watched if (line := running.fell())]
+        awake = [line for child in self._awake if (line := child.fell())]
+        return [*(line for running in watched if (line := running.fell())), *awake]
 
     def endpoint(self, stack: str) -> Endpoint:
         """Where a prepared stack answers."""

@@ -180,10 +180,14 @@ class DecisionRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowPlan:
-    """warmup_s: load on each stack at the top level after a block's start. measure_s: length of each window."""
+    """warmup_s: load on each stack at the top level after a block's start. measure_s: length of each window.
+
+    keep_awake: whether idle cores of this machine are kept from falling asleep (`execute.wakefulness`).
+    """
 
     warmup_s: float = 3.0
     measure_s: float = 8.0
+    keep_awake: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

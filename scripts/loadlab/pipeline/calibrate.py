@@ -16,14 +16,15 @@ from loadlab.errors import UsageError
 from loadlab.execute.activity import left_over_processes
 from loadlab.execute.calibration_file import identity, write_calibration
 from loadlab.execute.clock import SystemClock
+from loadlab.execute.cores import Cores, split_cores
 from loadlab.execute.golden import Golden, take_request_logs
-from loadlab.execute.local import Cores, split_cores
 from loadlab.execute.locust import LocustGenerator
 from loadlab.execute.locust_processes import LocalLocust
 from loadlab.execute.machine import Machine
 from loadlab.execute.ports import Arrivals, Swarm
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.quietness import watch_cores
+from loadlab.execute.wakefulness import check_quota, keep_awake
 from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Step
 from loadlab.model.experiment import Scenario
 from loadlab.pipeline.layout import Layout
@@ -124,11 +125,11 @@ def _arrivals(order: Order) -> Arrivals | None:
 
 
 @contextmanager
-def open_bench(layout: Layout) -> Iterator[Bench]:
-    """A bench on this machine; all that it started is ended when the block is left.
+def open_bench(layout: Layout, *, awake: bool = False) -> Iterator[Bench]:
+    """A bench on this machine; all that it started is ended when the block is left. awake: idle cores are kept so.
 
     Raises:
-        UsageError: the golden server cannot have a core of its own.
+        UsageError: the golden server cannot have a core of its own, or a quota leaves nothing to keep cores awake with.
     """
     cores = split_cores(frozenset(os.sched_getaffinity(0)), 1)
     if cores.shared:
@@ -139,6 +140,9 @@ def open_bench(layout: Layout) -> Iterator[Bench]:
     mine = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory(prefix="loadlab-calibrate-") as name, ChildProcesses() as children:
         folder = Path(name)
+        if awake:
+            check_quota("calibrate: --keep-awake", len(mine), Machine().cpu_quota_cores())
+            keep_awake(children, cores.sut | cores.rest, folder)
         golden = Golden(children=children, services=layout.services, folder=folder, cpus=cores.sut, clock=SystemClock())
         bench = Bench(golden=golden, folder=folder, locustfiles=layout.locustfiles, cores=cores, children=children)
         os.sched_setaffinity(0, cores.rest)
@@ -149,8 +153,8 @@ def open_bench(layout: Layout) -> Iterator[Bench]:
             bench.close()
 
 
-def calibrate(layout: Layout, say: Say) -> Calibration:
-    """Measure everything, keep it in the user's state folder, and return it.
+def calibrate(layout: Layout, say: Say, *, awake: bool = False) -> Calibration:
+    """Measure everything, keep it in the user's state folder, and return it. awake: for runs with window.keep_awake.
 
     An interrupt or an error leaves the calibration that was there. One that shows that the generator cannot be
     believed is kept all the same, so that runs say so.
@@ -165,7 +169,7 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
     if layout.state is None:
         raise UsageError("calibrate: no folder for states is known; set LOADLAB_STATE")
     check_shell(os.environ, Path.cwd())
-    with open_bench(layout) as bench:
+    with open_bench(layout, awake=awake) as bench:
         if others := left_over_processes():
             names = ", ".join(sorted({other.name for other in others}))
             say(f"there are {len(others)} of another run's processes ({names}): what they do will be in the figures")
@@ -177,7 +181,7 @@ def calibrate(layout: Layout, say: Say) -> Calibration:
         steps,
         quality,
         climb.doubling,
-        made_with=identity(Machine(), layout.root),
+        made_with=identity(Machine(), layout.root, keep_awake=awake),
         generators=len(cores.rest),
         took_s=clock.monotonic_s() - began_s,
     )

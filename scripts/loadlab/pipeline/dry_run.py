@@ -12,7 +12,7 @@ from loadlab.design.levels import levels_without_prediction
 from loadlab.design.plan import make_plan
 from loadlab.design.refinement import levels_beyond
 from loadlab.errors import LoadlabError, UsageError
-from loadlab.execute.local import Cores
+from loadlab.execute.cores import Cores
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
 from loadlab.pipeline.duration import least_s, plan_before_demands

@@ -77,6 +77,11 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
         ConfigError: a price list has no size that is large enough.
     """
     _check_stacks(experiment)
+    if experiment.window.keep_awake:
+        raise UsageError(
+            f"{experiment.source}: window.keep_awake: got true, but the nodes of a cluster are not this machine, whose "
+            "cores the local target keeps awake; leave it out, or use --target local"
+        )
     values_of_secrets(experiment)
     lists = {ref.list_id: load_price_list(ref.list_id, layout.prices) for ref in experiment.prices}
     make_tariffs(experiment.prices, lists, experiment.resources)

@@ -11,10 +11,10 @@ import yaml
 
 from loadlab.errors import DeployError
 from loadlab.execute import grafana
+from loadlab.execute.cores import split_cores
 from loadlab.execute.direct import open_direct
 from loadlab.execute.lab.listeners import is_free
 from loadlab.execute.lab.toolbox import Toolbox
-from loadlab.execute.local import split_cores
 from loadlab.execute.ports import Clock, nothing
 from loadlab.execute.processes import Child, ChildProcesses, Command, free_port
 from loadlab.execute.scrape_targets import drop_dead

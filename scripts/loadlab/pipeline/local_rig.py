@@ -12,14 +12,17 @@ import orjson
 from loadlab.errors import UsageError
 from loadlab.execute.activity import left_over_processes
 from loadlab.execute.clock import SystemClock
-from loadlab.execute.local import Cores, LocalDeployer, split_cores
+from loadlab.execute.cores import Cores, split_cores
+from loadlab.execute.local import LocalDeployer
 from loadlab.execute.locust import LocustGenerator
 from loadlab.execute.locust_processes import LocalLocust
+from loadlab.execute.machine import Machine
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.prometheus import MetricsProbe
 from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.execute.store import BundleStore
+from loadlab.execute.wakefulness import check_quota, keep_awake
 from loadlab.model.experiment import Experiment, Scenario
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.rig import Rig
@@ -38,6 +41,7 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
     clock, cores, targets = SystemClock(), cores_for(experiment), ScrapeTargets(layout.targets)
     _tell_of_disturbance(progress, cores)
     with ChildProcesses() as children:
+        awake = keep_awake(children, cores.sut | cores.rest, store.logs) if experiment.window.keep_awake else ()
         deployer = LocalDeployer(
             experiment,
             cores=cores,
@@ -46,6 +50,7 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
             logs=store.logs,
             clock=clock,
             targets=targets,
+            awake=awake,
         )
         locust = LocalLocust(
             files=locust_files(load.scenario, layout.locustfiles),
@@ -110,7 +115,7 @@ def _tell_of_disturbance(progress: Progress, cores: Cores) -> None:
 
 
 def cores_for(experiment: Experiment) -> Cores:
-    """Whole cores and one replica of each stack on this target. Raises UsageError for anything else."""
+    """Whole cores, one replica of each stack, and no quota that keeping cores awake would use up; else UsageError."""
     for stack in experiment.stacks:
         if stack.replicas > 1:
             raise UsageError(
@@ -123,7 +128,10 @@ def cores_for(experiment: Experiment) -> Cores:
             f"{experiment.source}: resources.cpu: got {asked}, but the local target gives whole cores only; "
             "use a whole number, or --target kubernetes for a quota"
         )
-    return split_cores(frozenset(os.sched_getaffinity(0)), int(asked))
+    available = frozenset(os.sched_getaffinity(0))
+    if experiment.window.keep_awake:
+        check_quota(f"{experiment.source}: window.keep_awake", len(available), Machine().cpu_quota_cores())
+    return split_cores(available, int(asked))
 
 
 def locust_files(scenario: Scenario, lab: Path) -> list[Path]:

@@ -29,7 +29,8 @@ def describe(
 ) -> Provenance:
     """Everything that can be said before anything is started; the deployer adds the isolation."""
     machine, git = Machine(), git_state(layout.root)
-    calibrated = standing(read_calibration(layout.state), identity(machine, layout.root), clock.unix_s())
+    made_with = identity(machine, layout.root, keep_awake=experiment.window.keep_awake)
+    calibrated = standing(read_calibration(layout.state), made_with, clock.unix_s())
     return Provenance(
         started_unix_s=clock.unix_s(),
         loadlab_version=version("loadlab"),

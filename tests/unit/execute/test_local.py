@@ -22,7 +22,8 @@ from builders import make_experiment
 from loadlab.errors import DeployError, LoadError
 from loadlab.execute import local
 from loadlab.execute.clock import SystemClock
-from loadlab.execute.local import LocalDeployer, split_cores
+from loadlab.execute.cores import split_cores
+from loadlab.execute.local import LocalDeployer
 from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.processes import ChildProcesses, free_port
 from loadlab.execute.prometheus import MetricsProbe

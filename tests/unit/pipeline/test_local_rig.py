@@ -13,7 +13,7 @@ from builders import LOCUSTFILES, make_experiment, make_sample, make_window, mak
 from loadlab.errors import DeployError, UsageError
 from loadlab.execute.activity import BusyProcess
 from loadlab.execute.clock import SystemClock
-from loadlab.execute.local import split_cores
+from loadlab.execute.cores import split_cores
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import Resources, Scenario
 from loadlab.pipeline.demand import shares

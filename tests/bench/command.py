@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bench.arena import Arena, MeasureError, available_cores
 from bench.compare import NOW_MISSED, compare_text
 from bench.figures import Figure, at_least
 from bench.measure_arrivals import measure_arrivals
+from bench.measure_awake import measure_awake
 from bench.measure_bundle import measure_bundle
 from bench.measure_clients import measure_clients
 from bench.measure_contract import measure_contract
@@ -40,8 +42,9 @@ from bench.record import Measured, RecordError, read_bench, write_bench
 from bench.surroundings import Watch
 from bench.table import table_text
 from loadlab.errors import LoadlabError
+from loadlab.execute.machine import Machine
 from loadlab.execute.processes import ChildProcesses
-from loadlab.execute.wakefulness import keep_awake
+from loadlab.execute.wakefulness import KeptAwake, check_quota
 
 ROOT = Path(__file__).resolve().parents[2]
 Measure = Callable[[Arena], Iterator[Figure]]
@@ -52,6 +55,7 @@ MEASURES: dict[str, Measure] = {
     "side-by-side": measure_side_by_side,
     "services": measure_services,
     "upstream": measure_upstream,
+    "awake": measure_awake,
     "scrape": measure_scrape,
     "bundle": measure_bundle,
     "help": measure_help,
@@ -71,6 +75,8 @@ MEASURES: dict[str, Measure] = {
 }
 LONG = ("quick", "placed", "both-stages", "far-off", "controls", "lab", "faults")
 """Left out by --quick unless asked for by name."""
+WHOLE_RUNS = ("quick", "placed", "both-stages", "far-off")
+"""Real runs of an experiment by `whole_run`, which are told to keep cores awake."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -144,13 +150,24 @@ def _measured(name: str, asked: argparse.Namespace) -> Measured:
             say=_say,
         )
         try:
-            if arena.awake:
-                keep_awake(children, arena.cores.sut | arena.cores.rest, arena.folder)
-            figures.extend(MEASURES[name](arena))
+            with _kept_awake(name, arena):
+                figures.extend(MEASURES[name](arena))
         except (MeasureError, LoadlabError) as error:
             _say(f"{name}: {error}")
             figures.append(_failed(name, str(error)))
     return Measured(measure=name, figures=tuple(figures), surroundings=watch.read(kept_awake=asked.keep_awake))
+
+
+@contextmanager
+def _kept_awake(name: str, arena: Arena) -> Iterator[None]:
+    """Where that is asked for; the runs of whole experiments do it themselves. Raises as its start and check do."""
+    cores = arena.cores.sut | arena.cores.rest
+    kept = KeptAwake(arena.children, cores if arena.awake and name not in WHOLE_RUNS else frozenset(), arena.folder)
+    if arena.awake:
+        check_quota("--keep-awake", len(cores), Machine().cpu_quota_cores())
+    kept.start()
+    yield
+    kept.check()
 
 
 def _failed(name: str, why: str) -> Figure:

@@ -34,7 +34,8 @@ def _rows(first: Bench, second: Bench) -> Iterator[tuple[str, ...]]:
         known = a or b
         assert known is not None, "the name came from one of the two"
         noisy = "noisy" if name in first.noisy | second.noisy else ""
-        remarks = [part for part in (_remark(a, b), noisy) if part]
+        awake = "idle cores kept awake in one" if (name in first.awake) != (name in second.awake) and a and b else ""
+        remarks = [part for part in (_remark(a, b), noisy, awake) if part]
         yield (name, known.unit, _cell(a), _cell(b), _change(a, b), ", ".join(remarks))
 
 

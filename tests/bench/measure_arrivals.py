@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import urllib3
 
 from bench.arena import CHILDREN, HOST, Arena, MeasureError
 from bench.figures import Figure, at_most
+from loadlab.execute.clock import SystemClock
+from loadlab.execute.locust import LocustGenerator
+from loadlab.execute.locust_processes import LocalLocust
+from loadlab.execute.ports import Arrivals, Swarm
 from loadlab.execute.processes import Child, free_port
+from loadlab.model.experiment import Scenario
 from loadlab.stats.histogram import Latencies, decode
+from loadlab.units import counted
 
 RATES_RPS = (100, 1000, 3000)
+SHARED_RPS = RATES_RPS[-1]
+"""The rate that two workers share too: one has to work nearly without a break for it."""
 BAR = at_most(0.001)
 SETTLE_S = 2.0
 PATIENCE_S = 20.0
@@ -29,6 +39,9 @@ def measure_arrivals(arena: Arena) -> Iterator[Figure]:
             measure_s = arena.span_s(60.0, 5.0)
             arena.say(f"arrivals: {measure_s:g} s at {rate_rps} req/s")
             yield _measure_rate(arena, http, port, rate_rps, measure_s)
+        measure_s = arena.span_s(60.0, 5.0)
+        arena.say(f"arrivals: {measure_s:g} s at {SHARED_RPS} req/s, two workers")
+        yield _measure_shared(arena, http, port, measure_s)
     arena.children.end([server])
 
 
@@ -57,6 +70,55 @@ def _measure_rate(arena: Arena, http: urllib3.PoolManager, port: int, rate_rps: 
     )
 
 
+def _measure_shared(arena: Arena, http: urllib3.PoolManager, port: int, measure_s: float) -> Figure:
+    """Two workers under a master; with two cores in all, the second one is beside the server."""
+    two = [*sorted(arena.cores.rest), *sorted(arena.cores.sut)][:2]
+    files = [CHILDREN / "plain_user.py", arena.root / "locustfiles" / "lab_plugin.py"]
+    locust = LocalLocust(
+        files=files, cpus=arena.cores.rest, env={}, children=arena.children, logs=arena.folder, worker_cores=two
+    )
+    generator, clock = LocustGenerator(locust, SystemClock()), SystemClock()
+    try:
+        generator.start()
+        generator.swarm(_shared_swarm(f"http://{HOST}:{port}", files[0]))
+        generator.open_window("shared", opens_in_s=SETTLE_S, measure_s=measure_s)
+        clock.sleep(SETTLE_S)
+        before = _served(http, port, 0)
+        clock.sleep(measure_s)
+        after = _served(http, port, 0)
+        window = generator.collect("shared")
+    finally:
+        generator.close()
+    if window.arrivals is None or window.state != "complete":
+        raise MeasureError(f"two workers: the window is {window.state}: {'; '.join(window.holes) or 'no open load'}")
+    rate = (after["served"] - before["served"]) / (after["at_s"] - before["at_s"])
+    told: dict[str, Any] = {"arrivals": asdict(window.arrivals), "health": asdict(window.health)}
+    told["histogram"] = window.histogram
+    return Figure(
+        name=f"rate error of open arrivals at {SHARED_RPS} req/s, two workers",
+        value=rate_error(rate, SHARED_RPS, told["arrivals"]),
+        unit="ratio",
+        bar=BAR,
+        how=f"the same with the schedule spread over two Locust workers, one of them on the server's core where there "
+        f"are two cores in all; {measure_s:g} s",
+        note=_note(rate, told),
+    )
+
+
+def _shared_swarm(url: str, locustfile: Path) -> Swarm:
+    return Swarm(
+        trial="shared",
+        url=url,
+        scenario=Scenario(user_class="PlainUser", locustfile=locustfile),
+        users=0,
+        think_s=0.0,
+        phase_s=0.0,
+        seed=1,
+        good_within_s=60.0,
+        arrivals=Arrivals(rate_rps=SHARED_RPS, pattern="constant", in_flight_max=2000),
+    )
+
+
 def rate_error(served_rps: float, asked_rps: float, arrivals: Mapping[str, int]) -> float:
     """The first alone could be right by what was late before the window and is made up for in it."""
     return max(abs(served_rps / asked_rps - 1.0), 1.0 - arrivals["started"] / arrivals["planned"])
@@ -68,7 +130,7 @@ def _note(rate: float, window: dict[str, Any]) -> str:
     return (
         f"{rate:.3f}/s; {arrivals['started']} of {arrivals['planned']} planned begun, {arrivals['dropped']} dropped; "
         f"dispatch lag p50 {_ms(lags, 0.5)}, p99 {_ms(lags, 0.99)}; service p99 {_ms(service, 0.99)}; "
-        f"{window['health']['cpu_cores']:.0%} of Locust's core"
+        f"{window['health']['cpu_cores']:.2f} of the load generator's {counted(window['health']['cores'], 'core')}"
     )
 
 

@@ -11,7 +11,7 @@ from bench.arena import Arena, MeasureError, last_line, run
 from bench.figures import Figure, at_least, at_most
 from bench.same_width import GRID, Case, same_width_cases
 from bench.staged_coverage import EXPERIMENT as PLACED
-from bench.whole_run import answer, conclusive, whole_run
+from bench.whole_run import answer, conclusive, typed, whole_run
 from loadlab.design.levels import levels_around
 
 PLACED_TIMEOUT_S = 3600.0
@@ -58,7 +58,7 @@ def both_stages_figures(
 ) -> Iterator[Figure]:
     """What a run took that went through both stages, and how wide its bracket is. users: of the first stage."""
     stages = {int(level["stage"] or 1) for level in results["comparisons"]}
-    how = f"`loadlab run {PLACED}` at {', '.join(map(str, users))} users, wall time, once"
+    how = f"{typed(PLACED, results)} at {', '.join(map(str, users))} users, wall time, once"
     yield _time(name, took_s, results, how=how)
     yield Figure(
         name=f"{name}, its stages",
@@ -75,7 +75,7 @@ def placed_figures(took_s: float, results: Mapping[str, Any], grid_s: float) -> 
 
     grid_s: of the 14-level grid, by its dry run.
     """
-    yield _time(PLACED, took_s, results, how=f"`loadlab run {PLACED}`, wall time from a ready environment, once")
+    yield _time(PLACED, took_s, results, how=f"{typed(PLACED, results)}, wall time from a ready environment, once")
     yield _width(PLACED, results)
     yield Figure(
         name=f"{GRID} as it is over {PLACED}",

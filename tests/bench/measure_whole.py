@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from bench.arena import Arena, MeasureError, last_line, run
 from bench.figures import Figure, at_most
-from bench.whole_run import answer, conclusive, whole_run
+from bench.whole_run import answer, conclusive, typed, whole_run
 
 QUICK_TIMEOUT_S, TEST_TIMEOUT_S = 900.0, 1500.0
 
@@ -22,7 +22,7 @@ def measure_quick(arena: Arena) -> Iterator[Figure]:
         value=took_s,
         unit="s",
         bar=at_most(300.0),
-        how="`loadlab run quick`, wall time from a ready environment, once",
+        how=f"{typed('quick', results)}, wall time from a ready environment, once",
         note=answer(results),
     )
     yield conclusive("make quick", results)

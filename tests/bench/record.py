@@ -41,6 +41,8 @@ class Bench:
     figures: Mapping[str, Figure]
     noisy: frozenset[str]
     """Names of the figures that were measured while the machine had other things to do."""
+    awake: frozenset[str]
+    """Names of those that were measured with idle cores kept awake."""
 
 
 def write_bench(path: Path, measured: Sequence[Measured], *, started: datetime, quick: bool, root: Path) -> None:
@@ -99,12 +101,15 @@ def figure_of(raw: Mapping[str, Any]) -> Figure:
 def _bench(raw: Mapping[str, Any], path: Path) -> Bench:
     figures: dict[str, Figure] = {}
     noisy: set[str] = set()
+    awake: set[str] = set()
     for measure in raw["measures"]:
         for one in measure["figures"]:
             figure = figure_of(one)
             figures[figure.name] = figure
             if not measure["surroundings"]["quiet"]:
                 noisy.add(figure.name)
+            if measure["surroundings"].get("kept_awake"):
+                awake.add(figure.name)
     return Bench(
         source=str(path),
         started=raw["started"],
@@ -113,4 +118,5 @@ def _bench(raw: Mapping[str, Any], path: Path) -> Bench:
         quick=raw["quick"],
         figures=figures,
         noisy=frozenset(noisy),
+        awake=frozenset(awake),
     )

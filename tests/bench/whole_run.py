@@ -12,12 +12,21 @@ from bench.figures import Figure, at_least
 
 CONCLUSIVE = ("diverges", "diverged_at_first", "no_divergence")
 VERDICT_CODES = (0, 3, 4, 5)
+KEPT = ("--set", "window.keep_awake=true")
 
 
 def whole_run(arena: Arena, experiment: str, timeout_s: float, *changes: str) -> tuple[float, Mapping[str, Any]]:
     """Wall time and results of one run. Raises MeasureError when it comes to no verdict."""
-    kept = ("--set", "window.keep_awake=true") if arena.awake else ()
-    argv = [arena.loadlab, "run", experiment, *changes, *kept, "--json", "--runs", str(arena.folder / "runs")]
+    argv = [
+        arena.loadlab,
+        "run",
+        experiment,
+        *changes,
+        *(KEPT if arena.awake else ()),
+        "--json",
+        "--runs",
+        str(arena.folder / "runs"),
+    ]
     began = time.perf_counter()
     done = run(argv, cwd=arena.root, timeout_s=timeout_s)
     took_s = time.perf_counter() - began
@@ -25,6 +34,12 @@ def whole_run(arena: Arena, experiment: str, timeout_s: float, *changes: str) ->
         raise MeasureError(f"loadlab run {experiment}: exit code {done.returncode}: {last_line(done.stderr)}")
     results: Mapping[str, Any] = json.loads(done.stdout)
     return took_s, results
+
+
+def typed(experiment: str, results: Mapping[str, Any]) -> str:
+    """The command of such a run, as people type it."""
+    is_awake = results.get("experiment", {}).get("keep_awake")
+    return f"`{' '.join(['loadlab run', experiment, *(KEPT if is_awake else ())])}`"
 
 
 def answer(results: Mapping[str, Any]) -> str:

@@ -82,7 +82,7 @@ def assess(
         comparisons=tuple(comparison for curve in curves for comparison in curve.comparisons),
         levels=level_summaries(judged, experiment),
         findings=(
-            *run_findings(run, plan),
+            *run_findings(experiment, run, plan),
             *mishap_findings(run),
             *load_findings(run),
             *cross_check_findings(run),
@@ -198,7 +198,7 @@ def count(run: RunData, judged: Judged) -> Counts:
     )
 
 
-def run_findings(run: RunData, plan: Plan) -> tuple[Finding, ...]:
+def run_findings(experiment: Experiment, run: RunData, plan: Plan) -> tuple[Finding, ...]:
     """Doubts about the run as a whole."""
     found = [] if run.complete else [_incomplete(run, plan)]
     if run.interrupted_blocks:
@@ -207,7 +207,7 @@ def run_findings(run: RunData, plan: Plan) -> tuple[Finding, ...]:
     if run.provenance.resumed:
         found.append(finding("resumed", "info", "run", got=f"{len(run.provenance.resumed)} times"))
     if not _calibrated(run):
-        found.append(_uncalibrated(run.provenance))
+        found.append(_uncalibrated(run.provenance, keep_awake=experiment.window.keep_awake))
     if run.provenance.isolation == "shared":
         found.append(
             finding(
@@ -274,8 +274,9 @@ def _absent_bracket(experiment: Experiment) -> Bracket:
     return Bracket(lower_users=None, upper_users=None, kind="inconclusive", reason=reason)
 
 
-def _uncalibrated(provenance: Provenance) -> Finding:
-    step = None if provenance.cluster is not None else f"{PROGRAM} calibrate, about two minutes on a quiet machine"
+def _uncalibrated(provenance: Provenance, *, keep_awake: bool) -> Finding:
+    typed = f"{PROGRAM} calibrate --keep-awake" if keep_awake else f"{PROGRAM} calibrate"
+    step = None if provenance.cluster is not None else f"{typed}, about two minutes on a quiet machine"
     return finding("uncalibrated", "warning", "machine", got=provenance.calibration, next_step=step)
 
 

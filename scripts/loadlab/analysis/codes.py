@@ -60,7 +60,7 @@ MEANING: Mapping[Code, str] = {
     "dispatch_lag": "the load generator sent its requests too long after their arrivals were due",
     "generator_cpu": "the load generator came close to the limit of its processors",
     "throttled": "the load generator was throttled by its processor quota",
-    "steal": "other machines took processor time from this one",
+    "steal": "the host took processor time from this machine",
     "conservation": "the books of the trial do not balance: a request was lost or counted twice",
     "resources": "the service did not tell what it used: the window has no processor time, memory, or cost by use",
     "partial": "a part of the window is unknown",

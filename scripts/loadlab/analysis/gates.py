@@ -114,7 +114,7 @@ def throttled(window: Window, _: Latencies, bounds: GateBounds) -> Finding | Non
 
 
 def steal(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
-    """Less than 1 % of the processor time goes to other virtual machines."""
+    """The host takes less than 1 % of the processor time: for others, or to wake an idle core."""
     stolen_ratio = window.load.health.steal_ratio
     if stolen_ratio is None:
         return _unknown(window, "steal", "stolen processor time")
@@ -125,8 +125,8 @@ def steal(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
         "steal",
         format_percent(stolen_ratio),
         f"below {format_percent(bounds.steal_ratio)}",
-        "set window.keep_awake = true where `loadlab doctor` says that it helps, or use a machine whose processors are "
-        "not shared, or measure at a quieter time",
+        "use a machine whose processors are not shared, or measure at a quieter time; on this machine `loadlab doctor` "
+        "says whether window.keep_awake = true helps",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which pairs must be measured again: any that a gate refused once, and for longer what other machines spoilt.
+"""Which pairs must be measured again: any that a gate refused once, and for longer what the host spoilt.
 
 Steal is what the host took, whatever the stacks did, so trying again picks no result: it waits for the host.
 """

@@ -152,7 +152,7 @@ def doctor(
 def calibrate(
     show: Annotated[bool, typer.Option("--show", help="Show the calibration there is, measure nothing.")] = False,
     keep_awake: Annotated[
-        bool, typer.Option("--keep-awake", help="Keep idle cores awake, as runs with window.keep_awake do.")
+        bool, typer.Option("--keep-awake", help="For runs with window.keep_awake: idle cores are kept awake, as there.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

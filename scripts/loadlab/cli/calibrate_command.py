@@ -9,10 +9,10 @@ import orjson
 import typer
 from rich.console import Console
 
-from loadlab.analysis.calibration_use import IDLE_CORES, KEPT_AWAKE, standing
+from loadlab.analysis.calibration_use import standing
 from loadlab.cli.destinations import check_state
-from loadlab.errors import EXIT_CONCLUSIVE, EXIT_INVALID, PROGRAM, BundleError, Interrupted, UsageError
-from loadlab.execute.calibration_file import NAME, identity, read_calibration
+from loadlab.errors import EXIT_CONCLUSIVE, EXIT_INVALID, PROGRAM, BundleError, Interrupted
+from loadlab.execute.calibration_file import file_name, identity, read_calibration
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.machine import Machine
 from loadlab.model.calibration import Calibration
@@ -27,17 +27,14 @@ _OF_AWAKE = "with window.keep_awake = true "
 
 def calibrate_command(*, show: bool, as_json: bool, keep_awake: bool = False) -> None:
     """Measure, or show what is there. Exit code 0: truthful, and what is shown holds; 4: not."""
-    if show and keep_awake:
-        raise UsageError("calibrate: got --show and --keep-awake, of which the first measures nothing; leave one out")
     layout = checkout()
     if not show and layout.state is not None:
         check_state(layout.state)
     try:
-        found = _known(layout) if show else calibrate(layout, _say, awake=keep_awake)
+        found = _known(layout, keep_awake) if show else calibrate(layout, _say, awake=keep_awake)
     except KeyboardInterrupt:
         raise Interrupted("calibrate: interrupted; the calibration that was there stays as it was") from None
-    is_awake = found.identity.get(IDLE_CORES) == KEPT_AWAKE
-    says = standing(found, identity(Machine(), layout.root, keep_awake=is_awake), SystemClock().unix_s())
+    says = standing(found, identity(Machine(), layout.root, keep_awake=keep_awake), SystemClock().unix_s())
     is_void = show and says.truthful is None
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
@@ -45,8 +42,8 @@ def calibrate_command(*, show: bool, as_json: bool, keep_awake: bool = False) ->
         if is_void and not found.failures:
             typer.echo(f"this one does not hold here and now, calibrate again ({says.text}):\n")
         print_calibration(found, Console(highlight=False, width=max(WIDTH, Console().width)))
-        which = _OF_AWAKE if is_awake else ""
-        typer.echo(f"\nruns {which}say: {says.text}\nkept in {layout.state}/{NAME}")
+        which, name = _OF_AWAKE if keep_awake else "", file_name(keep_awake=keep_awake)
+        typer.echo(f"\nruns {which}say: {says.text}\nkept in {layout.state}/{name}")
     raise typer.Exit(EXIT_INVALID if found.failures or is_void else EXIT_CONCLUSIVE)
 
 
@@ -54,13 +51,11 @@ def _say(line: str) -> None:
     typer.echo(f"calibrate: {line}", err=True)
 
 
-def _known(layout: Layout) -> Calibration:
-    found = read_calibration(layout.state)
+def _known(layout: Layout, keep_awake: bool) -> Calibration:
+    found, name = read_calibration(layout.state, keep_awake=keep_awake), file_name(keep_awake=keep_awake)
     if found is None:
-        what = "got a calibration of another version, or a damaged one" if _is_there(layout) else "no calibration there"
-        raise BundleError(f"{layout.state}/{NAME}: {what}; make one: {PROGRAM} calibrate")
+        is_there = layout.state is not None and (layout.state / name).exists()
+        what = "got a calibration of another version, or a damaged one" if is_there else "no calibration there"
+        again = f"{PROGRAM} calibrate{' --keep-awake' if keep_awake else ''}"
+        raise BundleError(f"{layout.state}/{name}: {what}; make one: {again}")
     return found
-
-
-def _is_there(layout: Layout) -> bool:
-    return layout.state is not None and (layout.state / NAME).exists()

@@ -21,6 +21,7 @@ from loadlab.model.experiment import (
     Service,
     Stack,
     UrlService,
+    WindowPlan,
 )
 
 Entry = tuple[str, object]
@@ -38,7 +39,7 @@ def dump_experiment(experiment: Experiment, *, catalogue: Catalogue | None = Non
         *(_lines("[stack]", _stack(stack)) for stack in experiment.stacks),
         *([_section("upstream", experiment.upstream)] if experiment.upstream is not None else []),
         _lines("load", _load(experiment.load, where.locustfiles)),
-        _section("window", experiment.window),
+        _lines("window", _window(experiment.window)),
         _section("blocks", experiment.blocks),
         *([_section("refine", experiment.refine)] if experiment.refine is not None else []),
         _section("objective", experiment.objective),
@@ -86,6 +87,12 @@ def _service(service: Service) -> Sequence[Entry]:
         case UrlService():
             keys = ("url", "metrics_url")
     return [(key, getattr(service, key)) for key in keys]
+
+
+def _window(window: WindowPlan) -> Sequence[Entry]:
+    """keep_awake where it is asked for: a file without the key, as of before, means that it is not."""
+    kept = [("keep_awake", True)] if window.keep_awake else []
+    return [("warmup_s", window.warmup_s), ("measure_s", window.measure_s), *kept]
 
 
 def _load(load: Load, lab_locustfiles: Path) -> Sequence[Entry]:

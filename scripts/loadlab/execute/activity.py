@@ -114,7 +114,7 @@ def own_family() -> frozenset[int]:
 def _lab_name(words: list[str]) -> str:
     if any(word.endswith(_GUARDIAN) for word in words):
         return ""  # its words are those of its child, which is found itself
-    if any(word.endswith(_AWAKE) for word in words):
+    if any(flag == "-S" and value.endswith(_AWAKE) for flag, value in pairwise(words)):
         return "awake"
     for flag, value in pairwise(words):
         if flag == "-m" and value in _LAB_MODULES:

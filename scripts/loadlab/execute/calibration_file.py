@@ -16,7 +16,7 @@ from loadlab.execute.durable import write_whole, writing
 from loadlab.execute.machine import Machine, files_sha256
 from loadlab.model.calibration import Calibration
 
-NAME = "calibration.json"
+_NAME, _NAME_AWAKE = "calibration.json", "calibration-kept-awake.json"
 FORMAT = 4
 """1 had its rates from closed loops; in 2 an answer ended when the generator read it; in 3 sends could be late."""
 GENERATOR = ("locustfiles/_*.py",)
@@ -51,12 +51,17 @@ def identity(machine: Machine, root: Path, *, keep_awake: bool = False) -> Mappi
     }
 
 
-def read_calibration(folder: Path | None) -> Calibration | None:
+def file_name(*, keep_awake: bool) -> str:
+    """Runs that keep idle cores awake have a calibration of their own, which leaves the other one as it is."""
+    return _NAME_AWAKE if keep_awake else _NAME
+
+
+def read_calibration(folder: Path | None, *, keep_awake: bool = False) -> Calibration | None:
     """What is there; None without one. One that cannot be read, or of another format, is none."""
     if folder is None:
         return None
     try:
-        told = orjson.loads((folder / NAME).read_bytes())
+        told = orjson.loads((folder / file_name(keep_awake=keep_awake)).read_bytes())
         if told["format"] != FORMAT:
             return None
         return TypeAdapter(Calibration).validate_python(told["calibration"])
@@ -66,7 +71,7 @@ def read_calibration(folder: Path | None) -> Calibration | None:
 
 def write_calibration(folder: Path, calibration: Calibration) -> Path:
     """Put it in the place of the one before. Raises StoreFull, BundleError."""
-    path = folder / NAME
+    path = folder / file_name(keep_awake=calibration.identity.get(IDLE_CORES) == KEPT_AWAKE)
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
     if not folder.is_dir():

@@ -18,7 +18,7 @@ from loadlab.execute.processes import Child, ChildProcesses, Command, free_port,
 from loadlab.execute.readiness import PortTaken, Readiness, Running
 from loadlab.execute.scrape_targets import ScrapeTarget, ScrapeTargets
 from loadlab.execute.upstream_schedule import begin_anew
-from loadlab.execute.wakefulness import AWAKE
+from loadlab.execute.wakefulness import AWAKE, KeptAwake
 from loadlab.model.experiment import (
     CommandService,
     Experiment,
@@ -54,10 +54,10 @@ class LocalDeployer:
         logs: Path,
         clock: Clock,
         targets: ScrapeTargets,
-        awake: Sequence[Child] = (),
+        awake: KeptAwake | None = None,
         ready_timeout_s: float = READY_TIMEOUT_S,
     ) -> None:
-        """awake: what keeps the cores from falling asleep, which the deployer watches and does not end."""
+        """awake: what keeps the cores from falling asleep, where that is asked for."""
         self._targets = targets
         self._awake = awake
         self._experiment = experiment
@@ -86,8 +86,10 @@ class LocalDeployer:
         )
 
     def prepare(self, block: int) -> Mapping[str, Endpoint]:
-        """Start the upstream if it is down and every stack fresh; wait until all are ready."""
+        """Start the upstream and what keeps cores awake where they are down, every stack fresh; wait for all."""
         self.release()
+        if self._awake:
+            self._awake.start()
         if self._experiment.upstream and (self._upstream is None or self._upstream.fell()):
             start = partial(self._start_upstream, self._experiment.upstream)
             self._upstream = start()
@@ -111,7 +113,7 @@ class LocalDeployer:
     def fallen(self) -> Sequence[str]:
         """What has ended by itself."""
         watched = [*self._stacks.values(), *([self._upstream] if self._upstream else [])]
-        awake = [line for child in self._awake if (line := child.fell())]
+        awake = self._awake.fallen() if self._awake else ()
         return [*(line for running in watched if (line := running.fell())), *awake]
 
     def endpoint(self, stack: str) -> Endpoint:

@@ -53,7 +53,7 @@ class Deployer(Protocol):
         """
 
     def fallen(self) -> Sequence[str]:
-        """One line for each stack or upstream that has ended since it was prepared; empty when all live.
+        """One line for each stack or upstream, or whatever else was prepared, that has ended; empty when all live.
 
         A line begins with the name of what has ended, and a space or a colon.
         """

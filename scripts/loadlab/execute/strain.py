@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from loadlab.execute.activity import steal_ticks
 from loadlab.execute.processes import ChildProcesses
-from loadlab.execute.wakefulness import keep_awake
+from loadlab.execute.wakefulness import KeptAwake
 
 Ticks = Callable[[], tuple[int, int]]
 _WORK_AND_NAP = """
@@ -52,7 +52,7 @@ def strained_steal_ratio(
 @contextmanager
 def _kept_awake(cores: frozenset[int]) -> Iterator[None]:
     with TemporaryDirectory(prefix="loadlab-strain-") as logs, ChildProcesses() as children:
-        keep_awake(children, cores, Path(logs))
+        KeptAwake(children, cores, Path(logs)).start()
         yield
 
 

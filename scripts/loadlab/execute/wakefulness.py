@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loadlab.errors import DeployError, UsageError
@@ -20,7 +20,8 @@ from loadlab.execute import awake
 from loadlab.execute.processes import Child, ChildProcesses, Command
 from loadlab.units import format_cores
 
-START_S = 10.0
+START_S, START_OF_EACH_S = 10.0, 0.2
+"""How long all and each may take to come to work; a kernel with groups lets ten begin in a second."""
 POLL_S = 0.02
 AWAKE = "idle cores kept awake"
 
@@ -37,20 +38,46 @@ def check_quota(asked_by: str, cores: int, quota_cores: float | None) -> None:
         )
 
 
-def keep_awake(children: ChildProcesses, cores: frozenset[int], logs: Path) -> Sequence[Child]:
-    """One process for each core, at work with the lowest priority from now until it is ended with the children.
+class KeptAwake:
+    """One process for each core, at work with the lowest priority; ended with the children that it is among."""
 
-    Raises:
-        DeployError: one does not come to work, such as where the system has no such priority.
-    """
-    started = [children.start(_command(core, logs)) for core in sorted(cores)]
-    deadline_s = time.monotonic() + START_S
-    for child in started:
-        while not _is_at_work(child):
-            if time.monotonic() > deadline_s:
-                raise DeployError(f"{child.name}: not at work after {START_S:g} s{child.log_tail()}; run again")
-            time.sleep(POLL_S)
-    return started
+    def __init__(self, children: ChildProcesses, cores: frozenset[int], logs: Path) -> None:
+        self._children = children
+        self._cores = sorted(cores)
+        self._logs = logs
+        self._by_core: dict[int, Child] = {}
+
+    def start(self) -> None:
+        """Start those that do not run, and wait until they are at work.
+
+        Raises:
+            DeployError: one does not come to work, such as where the system has no such priority.
+        """
+        for core in self._cores:
+            if core in self._by_core and self._by_core[core].exit_code() is not None:
+                self._children.end([self._by_core.pop(core)], 0.0)
+            if core not in self._by_core:
+                self._by_core[core] = self._children.start(_command(core, self._logs))
+        patience_s = START_S + len(self._cores) * START_OF_EACH_S
+        deadline_s = time.monotonic() + patience_s
+        for child in self._by_core.values():
+            while not _is_at_work(child):
+                if time.monotonic() > deadline_s:
+                    raise DeployError(f"{child.name}: not at work after {patience_s:g} s{child.log_tail()}; run again")
+                time.sleep(POLL_S)
+
+    def check(self) -> None:
+        """Raise DeployError where one has ended by itself: what was measured since then was measured otherwise."""
+        if fallen := self.fallen():
+            raise DeployError(f"{fallen[0]}; measure again")
+
+    def fallen(self) -> Sequence[str]:
+        """What has ended by itself."""
+        return [line for child in self._by_core.values() if (line := child.fell())]
+
+    def pids(self) -> Mapping[int, int]:
+        """Core to process."""
+        return {core: child.pid for core, child in self._by_core.items()}
 
 
 def _command(core: int, logs: Path) -> Command:
@@ -62,7 +89,7 @@ def _command(core: int, logs: Path) -> Command:
 def _is_at_work(child: Child) -> bool:
     """Raises DeployError where it has ended."""
     if fell := child.fell():
-        raise DeployError(f"{fell}; leave window.keep_awake out")
+        raise DeployError(f"{fell}; measure without keeping cores awake")
     try:
         return os.sched_getscheduler(child.pid) == os.SCHED_IDLE
     except ProcessLookupError:

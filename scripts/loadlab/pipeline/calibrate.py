@@ -24,7 +24,7 @@ from loadlab.execute.machine import Machine
 from loadlab.execute.ports import Arrivals, Swarm
 from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.quietness import watch_cores
-from loadlab.execute.wakefulness import check_quota, keep_awake
+from loadlab.execute.wakefulness import KeptAwake, check_quota
 from loadlab.model.calibration import Calibration, CoreQuality, Doubling, Order, Step
 from loadlab.model.experiment import Scenario
 from loadlab.pipeline.layout import Layout
@@ -140,14 +140,16 @@ def open_bench(layout: Layout, *, awake: bool = False) -> Iterator[Bench]:
     mine = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory(prefix="loadlab-calibrate-") as name, ChildProcesses() as children:
         folder = Path(name)
+        kept = KeptAwake(children, (cores.sut | cores.rest) if awake else frozenset(), folder)
         if awake:
             check_quota("calibrate: --keep-awake", len(mine), Machine().cpu_quota_cores())
-            keep_awake(children, cores.sut | cores.rest, folder)
+        kept.start()
         golden = Golden(children=children, services=layout.services, folder=folder, cpus=cores.sut, clock=SystemClock())
         bench = Bench(golden=golden, folder=folder, locustfiles=layout.locustfiles, cores=cores, children=children)
         os.sched_setaffinity(0, cores.rest)
         try:
             yield bench
+            kept.check()
         finally:
             os.sched_setaffinity(0, mine)
             bench.close()

@@ -22,7 +22,7 @@ from loadlab.execute.processes import ChildProcesses
 from loadlab.execute.prometheus import MetricsProbe
 from loadlab.execute.scrape_targets import ScrapeTargets
 from loadlab.execute.store import BundleStore
-from loadlab.execute.wakefulness import check_quota, keep_awake
+from loadlab.execute.wakefulness import KeptAwake, check_quota
 from loadlab.model.experiment import Experiment, Scenario
 from loadlab.pipeline.layout import Layout
 from loadlab.pipeline.rig import Rig
@@ -37,11 +37,9 @@ MOST_SIGN = 0xFF
 def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progress: Progress) -> Iterator[Rig]:
     """Everything a run needs on this machine; all that it started is ended when the block is left."""
     load = experiment.load
-    env = {"LAB_HEADERS_JSON": orjson.dumps(headers(load.scenario)).decode(), "PYTHONWARNINGS": "ignore"}
     clock, cores, targets = SystemClock(), cores_for(experiment), ScrapeTargets(layout.targets)
     _tell_of_disturbance(progress, cores)
     with ChildProcesses() as children:
-        awake = keep_awake(children, cores.sut | cores.rest, store.logs) if experiment.window.keep_awake else ()
         deployer = LocalDeployer(
             experiment,
             cores=cores,
@@ -50,12 +48,12 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
             logs=store.logs,
             clock=clock,
             targets=targets,
-            awake=awake,
+            awake=_awake(experiment, children, cores, store.logs),
         )
         locust = LocalLocust(
             files=locust_files(load.scenario, layout.locustfiles),
             cpus=cores.rest,
-            env=env,
+            env=_env_of_locust(load.scenario),
             children=children,
             logs=store.logs,
             targets=targets,
@@ -76,6 +74,14 @@ def local_rig(experiment: Experiment, layout: Layout, store: BundleStore, progre
         finally:
             generator.close()
             deployer.close()
+
+
+def _env_of_locust(scenario: Scenario) -> Mapping[str, str]:
+    return {"LAB_HEADERS_JSON": orjson.dumps(headers(scenario)).decode(), "PYTHONWARNINGS": "ignore"}
+
+
+def _awake(experiment: Experiment, children: ChildProcesses, cores: Cores, logs: Path) -> KeptAwake | None:
+    return KeptAwake(children, cores.sut | cores.rest, logs) if experiment.window.keep_awake else None
 
 
 @contextmanager

@@ -29,8 +29,9 @@ def describe(
 ) -> Provenance:
     """Everything that can be said before anything is started; the deployer adds the isolation."""
     machine, git = Machine(), git_state(layout.root)
-    made_with = identity(machine, layout.root, keep_awake=experiment.window.keep_awake)
-    calibrated = standing(read_calibration(layout.state), made_with, clock.unix_s())
+    is_awake = experiment.window.keep_awake
+    made_with = identity(machine, layout.root, keep_awake=is_awake)
+    calibrated = standing(read_calibration(layout.state, keep_awake=is_awake), made_with, clock.unix_s())
     return Provenance(
         started_unix_s=clock.unix_s(),
         loadlab_version=version("loadlab"),

@@ -13,7 +13,7 @@ from loadlab.report.words import STATISTICS
 _SETTINGS = (
     *("id", "statistic", "margin_ratio", "alpha", "objective_latency_s", "objective_good_ratio", "scenario", "think_s"),
     *("upstream_latency", "warmup_s", "measure_s", "blocks", "seed", "levels", "prices", "resources"),
-    *("arrivals", "in_flight_max", "load_seed", "own_waits"),
+    *("arrivals", "in_flight_max", "load_seed", "own_waits", "keep_awake"),
 )
 
 _PROVENANCE = ("loadlab_version", "git_revision", "target", "isolation", "isolation_detail", "calibration")

@@ -158,12 +158,17 @@ def setting_items(results: Results) -> tuple[Item, ...]:
             ("Load", _load_text(asked)),
             ("Upstream", asked["upstream_latency"] or "none"),
             ("Levels", f"{levels} users, {placed}"),
-            ("Windows", f"{format_s(asked['warmup_s'])} warm-up, {format_s(asked['measure_s'])} measured"),
+            ("Windows", _windows_text(asked)),
             ("Blocks", f"{asked['blocks']}, seed {asked['seed']}"),
             ("A replica", asked["resources"]),
             ("Price lists", "; ".join(asked["prices"])),
         )
     )
+
+
+def _windows_text(asked: Results) -> str:
+    awake = ", idle cores kept awake" if asked["keep_awake"] else ""
+    return f"{format_s(asked['warmup_s'])} warm-up, {format_s(asked['measure_s'])} measured{awake}"
 
 
 def _stage_texts(refined: Results | None) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,15 @@ import pytest
 
 from builders import UNIX_S, make_arrivals, make_experiment, make_provenance, make_window
 from builders_calibration import IDENTITY, make_calibration
-from loadlab.analysis.calibration_use import DAY_S, HOLDS_DAYS, is_uncalibrated, standing
+from loadlab.analysis.calibration_use import (
+    ASLEEP,
+    DAY_S,
+    HOLDS_DAYS,
+    IDLE_CORES,
+    KEPT_AWAKE,
+    is_uncalibrated,
+    standing,
+)
 from loadlab.analysis.validity import bounds_of, window_findings
 from loadlab.model.calibration import Reach, TruthfulRange
 from loadlab.model.run import Window
@@ -50,6 +58,18 @@ def test_one_that_does_not_hold_says_why(now: dict[str, str], age_s: float, reas
     assert is_uncalibrated(found.text)
     assert reason in found.text
     assert found.truthful is None
+
+
+def test_a_calibration_counts_for_runs_whose_idle_cores_are_as_they_were_in_it() -> None:
+    asleep, awake = {**IDENTITY, IDLE_CORES: ASLEEP}, {**IDENTITY, IDLE_CORES: KEPT_AWAKE}
+    of_before, of_now = make_calibration(), make_calibration(identity=awake)
+    assert not is_uncalibrated(standing(of_before, asleep, UNIX_S).text)
+    assert not is_uncalibrated(standing(of_now, awake, UNIX_S).text)
+    said = [standing(of_before, awake, UNIX_S).text, standing(of_now, asleep, UNIX_S).text]
+    assert said == [
+        "uncalibrated: calibrated with idle cores asleep, now kept awake",
+        "uncalibrated: calibrated with idle cores kept awake, now asleep",
+    ]
 
 
 def test_a_generator_that_was_not_truthful_makes_runs_uncalibrated() -> None:

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from bench.measure_stages import both_stages_figures, placed_figures, same_width
 from bench.same_width import GRID, Case, Need
 from bench.saturation import Load, Sample, load_once
 from bench.self_contained import foreign_parts
+from bench.whole_run import typed, whole_run
 from loadlab.design.levels import levels_around
 from loadlab.design.refinement import second_levels
 from loadlab.execute.processes import free_port
@@ -229,6 +231,24 @@ def test_a_third_level_in_the_second_stage_ends_narrow_no_more_often(users: floa
     two, three = (_placed_narrow(6, levels=levels, users=users, sd_log=sd_log, step=1.4) for levels in (2, 3))
     assert two == pytest.approx(three, abs=0.1)
     assert _placed_narrow(6, levels=1, users=users, sd_log=sd_log, step=1.4) < 0.1
+
+
+@pytest.mark.parametrize("awake", [True, False])
+def test_runs_of_a_bench_that_keeps_cores_awake_do_so_and_say_it_themselves(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch, *, awake: bool
+) -> None:
+    argvs: list[Sequence[str]] = []
+
+    def pretend(argv: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        argvs.append(argv)
+        return subprocess.CompletedProcess(argv, 0, stdout="{}", stderr="")
+
+    monkeypatch.setattr("bench.whole_run.run", pretend)
+    whole_run(replace(arena, awake=awake), "quick", 5.0, "--set", "blocks.count=2")
+    assert ("window.keep_awake=true" in argvs[0]) == awake
+    assert "blocks.count=2" in argvs[0]
+    said = typed("quick", {"experiment": {"keep_awake": awake or None}})
+    assert said == ("`loadlab run quick --set window.keep_awake=true`" if awake else "`loadlab run quick`")
 
 
 def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_for() -> None:

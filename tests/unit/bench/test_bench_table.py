@@ -61,6 +61,13 @@ def test_the_table_says_whether_the_machine_was_quiet() -> None:
     assert "NOISY: steal 3.0%" in table_text(_measured(SCRAPE, surroundings=NOISY))
 
 
+def test_the_table_says_whether_idle_cores_were_kept_awake() -> None:
+    assert "load 0.4, idle cores kept awake" in table_text(
+        _measured(SCRAPE, surroundings=replace(QUIET, kept_awake=True))
+    )
+    assert "awake" not in table_text(_measured(SCRAPE))
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "–"), (0.98123, "0.9812"), (3.0, "3"), (12345.6, "12346"), (0.0, "0")]
 )
@@ -125,3 +132,10 @@ def test_a_comparison_marks_values_out_of_range_noise_other_machines_and_rough_r
     assert "DIFFERENT MACHINES" in text
     assert "one of them is --quick" in text
     assert "DIFFERENT" not in compare_text(first, first)
+
+
+def test_a_comparison_marks_figures_of_which_one_had_idle_cores_kept_awake(tmp_path: Path) -> None:
+    first = _kept(tmp_path / "a.json", _measured(RATIO))
+    second = _kept(tmp_path / "b.json", _measured(RATIO, surroundings=replace(QUIET, kept_awake=True)))
+    assert "idle cores kept awake in one" in compare_text(first, second)
+    assert "awake" not in compare_text(second, second)

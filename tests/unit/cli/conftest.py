@@ -21,7 +21,7 @@ Type = Callable[..., tuple[int, str, str]]
 def type_(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Type:
     """Run the command line in this process: exit code, standard output, standard error. Doctor strains nothing."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("loadlab.execute.doctor.strained_steal_ratio", lambda _: 0.0)
+    monkeypatch.setattr("loadlab.execute.doctor.strained_steal_ratio", lambda _, **__: 0.0)
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["loadlab", *words])

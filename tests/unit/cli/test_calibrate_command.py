@@ -10,12 +10,14 @@ import pytest
 
 from builders_calibration import make_calibration
 from loadlab.cli import calibrate_command
-from loadlab.execute.calibration_file import NAME, identity, read_calibration, write_calibration
+from loadlab.execute.calibration_file import file_name, identity, read_calibration, write_calibration
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.machine import Machine
+from loadlab.model.calibration import Calibration
 from loadlab.pipeline import calibrate as pipeline
 from loadlab.pipeline.layout import Layout, checkout
 
+NAME = file_name(keep_awake=False)
 Type = Callable[..., tuple[int, str, str]]
 
 
@@ -125,7 +127,7 @@ def test_a_machine_with_one_core_cannot_be_calibrated(
 def test_a_folder_that_cannot_keep_it_is_told_before_anything_is_measured(
     type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, why: str
 ) -> None:
-    def measured(*_: object) -> None:
+    def measured(*_: object, **__: object) -> None:
         raise AssertionError("measured in vain")
 
     (tmp_path / "a-file").touch()
@@ -141,11 +143,30 @@ def test_a_folder_that_cannot_keep_it_is_told_before_anything_is_measured(
 def test_the_command_keeps_what_it_measured(type_: Type, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = make_calibration(made_unix_s=5.0)
 
-    def measured(layout: Layout, say: Callable[[str], None]) -> object:
-        assert layout.state == state
+    def measured(layout: Layout, say: Callable[[str], None], *, awake: bool) -> object:
+        assert (layout.state, awake) == (state, False)
         write_calibration(state, found)
         return found
 
     monkeypatch.setattr(calibrate_command, "calibrate", measured)
     assert type_("calibrate", "--json")[0] == 0
     assert read_calibration(state) == found
+
+
+def test_one_made_with_cores_kept_awake_counts_for_runs_that_do_so_too(
+    type_: Type, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(layout: Layout, say: Callable[[str], None], *, awake: bool) -> Calibration:
+        made_with = identity(Machine(), layout.root, keep_awake=awake)
+        found = make_calibration(identity=made_with, made_unix_s=SystemClock().unix_s())
+        write_calibration(state, found)
+        return found
+
+    monkeypatch.setattr(calibrate_command, "calibrate", measured)
+    before = (state / NAME).read_bytes()
+    assert type_("calibrate", "--show", "--keep-awake")[0] == 2
+    for words in (("calibrate", "--keep-awake"), ("calibrate", "--keep-awake", "--show")):
+        code, out, _ = type_(*words)
+        assert code == 0
+        assert "runs with window.keep_awake = true say: calibrated today" in out
+    assert (state / NAME).read_bytes() == before, "the other runs keep theirs"

@@ -68,6 +68,8 @@ def test_a_process_that_is_not_of_the_family_is_named(
         (["python", "upstream"], False),
         (["python", "-I", "-S", guardian.__file__, "child.py", "0", "--", "python", "-m", "upstream"], False),
         (["vi", "lab_plugin.py"], False),
+        (["python", "-I", "-S", "x/loadlab/execute/awake.py"], True),
+        (["vi", "x/loadlab/execute/awake.py"], False),
         ([], False),
     ],
 )

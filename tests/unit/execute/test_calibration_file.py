@@ -11,7 +11,7 @@ from builders_calibration import IDENTITY, make_calibration
 from golden.record_log import RecordLog
 from loadlab.errors import LoadError
 from loadlab.execute import quietness
-from loadlab.execute.calibration_file import NAME, identity, read_calibration, state_folder, write_calibration
+from loadlab.execute.calibration_file import file_name, identity, read_calibration, state_folder, write_calibration
 from loadlab.execute.durable import StoreFull
 from loadlab.execute.golden import read_golden_log, take_request_logs
 from loadlab.execute.machine import Machine
@@ -21,7 +21,7 @@ from loadlab.pipeline.layout import checkout
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     written = make_calibration()
     path = write_calibration(tmp_path / "deep" / "state", written)
-    assert path.name == NAME
+    assert path.name == file_name(keep_awake=False)
     assert read_calibration(tmp_path / "deep" / "state") == written
 
 
@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 99, "calibration": {}}', b'{"format":2,"calibration":{}}'],
 )
 def test_what_is_no_calibration_is_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / file_name(keep_awake=False)).write_bytes(content)
     assert read_calibration(tmp_path) is None
 
 

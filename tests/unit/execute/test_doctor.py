@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadlab.analysis.calibration_use import Standing
+from loadlab.errors import DeployError
 from loadlab.execute import doctor
 from loadlab.execute.activity import Activity, BusyProcess
 from loadlab.execute.doctor import Check, run_checks
@@ -148,11 +149,69 @@ def test_this_machine_gets_every_check_once() -> None:
     assert (found["calibration"].status, found["calibration"].got) == ("warn", "uncalibrated")
 
 
-@pytest.mark.parametrize(("strain_s", "got"), [(0.0, "0 %"), (0.1, "30 %")])
+@pytest.mark.parametrize(("strain_s", "got"), [(0.0, "0 %"), (0.1, "30 %; 30 % with idle cores kept awake")])
 def test_stolen_time_is_looked_for_under_load_unless_something_runs_that_must_not_be_disturbed(
     monkeypatch: pytest.MonkeyPatch, strain_s: float, got: str
 ) -> None:
     monkeypatch.setattr("loadlab.execute.doctor.observe", lambda _: _busy(0.0))
-    monkeypatch.setattr("loadlab.execute.doctor.strained_steal_ratio", lambda seconds: 3 * seconds)
+    monkeypatch.setattr("loadlab.execute.doctor.strained_steal_ratio", lambda seconds, **_: 3 * seconds)
     checks = run_checks(Path(__file__).parents[3], strain_s=strain_s)
     assert next(check.got for check in checks if check.name == "stolen processor time") == got
+
+
+@pytest.mark.parametrize(
+    ("ratio", "awake_ratio", "status", "step"),
+    [
+        (0.004, None, "ok", None),
+        (0.03, 0.001, "warn", "--set window.keep_awake=true"),
+        (0.03, 0.012, "warn", "a quieter time or host is better"),
+        (0.012, 0.008, "warn", "a quieter time or host is better"),
+        (0.03, None, "warn", "a quieter time or host is better"),
+    ],
+)
+def test_keeping_cores_awake_is_advised_where_it_was_seen_to_help(
+    ratio: float, awake_ratio: float | None, status: str, step: str | None
+) -> None:
+    check = doctor.check_steal(ratio, awake_ratio)
+    assert check.status == status
+    assert (check.next_step is None) if step is None else (check.next_step is not None and step in check.next_step)
+    assert ("with idle cores kept awake" in check.got) == (awake_ratio is not None)
+
+
+def _looks(monkeypatch: pytest.MonkeyPatch, asleep: float, awake: float | Exception) -> list[bool]:
+    """What the doctor looks at: for each look whether cores were kept awake."""
+    looks: list[bool] = []
+
+    def look(_: float, *, is_kept_awake: bool = False) -> float:
+        looks.append(is_kept_awake)
+        if is_kept_awake and isinstance(awake, Exception):
+            raise awake
+        return float(awake) if is_kept_awake else asleep  # type: ignore[arg-type]
+
+    monkeypatch.setattr("loadlab.execute.doctor.strained_steal_ratio", look)
+    return looks
+
+
+def test_a_machine_that_loses_nothing_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = _looks(monkeypatch, 0.001, 0.5)
+    assert doctor._steal_ratios(0.1, None) == (0.001, None)
+    assert looks == [False]
+
+
+def test_a_machine_that_loses_much_is_looked_at_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = _looks(monkeypatch, 0.02, 0.001)
+    assert doctor._steal_ratios(0.1, None) == (0.02, 0.001)
+    assert looks == [False, True, False, True, False]
+
+
+def test_cores_are_not_kept_awake_for_a_look_where_a_quota_would_be_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = _looks(monkeypatch, 0.02, 0.001)
+    assert doctor._steal_ratios(0.1, 0.5) == (0.02, None)
+    assert looks == [False]
+
+
+def test_a_system_whose_cores_cannot_be_kept_awake_gets_its_checks_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _looks(monkeypatch, 0.02, DeployError("awake-0 ended with exit code 1"))
+    assert doctor._steal_ratios(0.1, None) == (0.02, None)

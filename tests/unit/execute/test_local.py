@@ -28,6 +28,7 @@ from loadlab.execute.process_probe import ProcessProbe
 from loadlab.execute.processes import ChildProcesses, free_port
 from loadlab.execute.prometheus import MetricsProbe
 from loadlab.execute.scrape_targets import ScrapeTargets
+from loadlab.execute.wakefulness import KeptAwake
 from loadlab.model.experiment import (
     CommandService,
     Experiment,
@@ -259,6 +260,36 @@ def test_a_service_that_runs_elsewhere_is_not_started_and_not_ended(deploy: Depl
     assert second.isolation().level == "shared"
     second.close()
     assert _get(url)["cpus"]
+
+
+def test_what_keeps_cores_awake_is_told_of_and_started_again_with_the_stacks(
+    children: ChildProcesses, tmp_path: Path
+) -> None:
+    cores = split_cores(frozenset(sorted(os.sched_getaffinity(0))[:2]), 1)
+    awake = KeptAwake(children, cores.rest, tmp_path)
+    deployer = LocalDeployer(
+        _pair(mine=_server()),
+        cores=cores,
+        children=children,
+        services=SERVICES,
+        logs=tmp_path,
+        targets=ScrapeTargets(tmp_path / "targets.json"),
+        clock=SystemClock(),
+        awake=awake,
+    )
+    assert deployer.isolation().detail.endswith("; idle cores kept awake")
+    deployer.prepare(1)
+    assert deployer.fallen() == []
+    (pid,) = awake.pids().values()
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while not deployer.fallen() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert deployer.fallen() == [f"awake-{min(cores.rest)} was killed by SIGKILL; its log is empty"]
+    deployer.prepare(1)
+    assert deployer.fallen() == []
+    assert awake.pids()[min(cores.rest)] != pid
+    deployer.close()
 
 
 def test_a_service_elsewhere_that_has_no_page_at_its_root_is_ready(deploy: Deploy) -> None:

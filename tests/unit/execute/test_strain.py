@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from loadlab.execute.strain import strained_steal_ratio
+from loadlab.execute.wakefulness import KeptAwake
 
 
 def _cpu_s_of_children() -> float:
@@ -28,8 +29,18 @@ def test_every_core_is_kept_busy_and_no_child_is_left() -> None:
     cores = sorted(os.sched_getaffinity(0))
     found = strained_steal_ratio(0.4, cores)
     assert found is None or 0 <= found <= 1
-    assert _cpu_s_of_children() - before_s > 0.05 * len(cores), "far less than asked for: other tests run beside this"
+    assert _cpu_s_of_children() - before_s > 0.05 * len(cores), "far less than half: other tests run beside this"
     assert set(psutil.Process().children()) == before
+
+
+def test_cores_are_kept_awake_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[list[int]] = []
+    monkeypatch.setattr(KeptAwake, "start", lambda self: kept.append(self._cores))
+    core = min(os.sched_getaffinity(0))
+    for is_kept_awake in (True, False):
+        looks = iter([(0, 0), (1, 100)])
+        assert strained_steal_ratio(0.01, [core], ticks=looks.__next__, is_kept_awake=is_kept_awake) == 0.01
+    assert kept == [[core], []]
 
 
 def test_a_core_that_is_not_there_ends_the_look_and_not_the_program() -> None:

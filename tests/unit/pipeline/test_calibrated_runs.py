@@ -44,6 +44,17 @@ def test_a_machine_that_was_never_calibrated_is_uncalibrated(layout: Layout) -> 
     assert _described(replace(layout, state=None)).calibration == "uncalibrated"
 
 
+def test_runs_that_keep_cores_awake_cite_a_calibration_of_their_own(layout: Layout) -> None:
+    asleep = make_experiment()
+    awake = replace(asleep, window=replace(asleep.window, keep_awake=True))
+    _calibrate(layout)
+    assert describe(awake, layout, SystemClock(), target="local").calibration == "uncalibrated"
+    made_with = identity(Machine(), checkout().root, keep_awake=True)
+    _calibrate(layout, identity=made_with, bias_p50_ratio=0.009)
+    assert "bias p50 +0.90 %" in describe(awake, layout, SystemClock(), target="local").calibration
+    assert "bias p50 +0.40 %" in describe(asleep, layout, SystemClock(), target="local").calibration
+
+
 def test_a_calibrated_machine_is_cited_and_its_reach_kept(layout: Layout) -> None:
     _calibrate(layout)
     described = _described(layout)

@@ -68,6 +68,13 @@ def test_names_that_kubernetes_cannot_tell_apart_are_refused(tmp_path: Path) -> 
         reach(alike, Layout(root=tmp_path, runs=tmp_path))
 
 
+def test_cores_of_this_machine_are_no_nodes_to_keep_awake(tmp_path: Path) -> None:
+    experiment = make_experiment()
+    awake = replace(experiment, window=replace(experiment.window, keep_awake=True))
+    with pytest.raises(UsageError, match=r"window.keep_awake: got true, but the nodes of a cluster .* --target local"):
+        reach(awake, Layout(root=tmp_path, runs=tmp_path))
+
+
 def test_a_lab_that_is_not_up_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"images.json: not there, so the lab is not up; run `make lab-up`"):
         lab_state(LabFolder(root=tmp_path), LabFolder(root=tmp_path).cluster({}), None)

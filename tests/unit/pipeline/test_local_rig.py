@@ -14,6 +14,7 @@ from loadlab.errors import DeployError, UsageError
 from loadlab.execute.activity import BusyProcess
 from loadlab.execute.clock import SystemClock
 from loadlab.execute.cores import split_cores
+from loadlab.execute.machine import Machine
 from loadlab.execute.store import BundleStore
 from loadlab.model.experiment import Resources, Scenario
 from loadlab.pipeline.demand import shares
@@ -31,6 +32,15 @@ def test_a_fraction_of_a_core_is_refused_on_this_target() -> None:
 def test_more_cores_than_the_machine_has_are_refused() -> None:
     with pytest.raises(DeployError, match=r"resources.cpu: got 4096"):
         cores_for(replace(make_experiment(), resources=Resources(cpu=Decimal(4096))))
+
+
+def test_cores_are_not_kept_awake_at_the_cost_of_a_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "cpu_quota_cores", lambda _: 0.5)
+    asleep = make_experiment()
+    awake = replace(asleep, window=replace(asleep.window, keep_awake=True))
+    with pytest.raises(UsageError, match=r"window.keep_awake: a control group lets 0.50 cores be used"):
+        cores_for(awake)
+    assert cores_for(asleep).sut
 
 
 def test_headers_take_their_values_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

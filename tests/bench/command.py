@@ -77,6 +77,8 @@ LONG = ("quick", "placed", "both-stages", "far-off", "controls", "lab", "faults"
 """Left out by --quick unless asked for by name."""
 WHOLE_RUNS = ("quick", "placed", "both-stages", "far-off")
 """Real runs of an experiment by `whole_run`, which are told to keep cores awake."""
+LEFT_ALONE = ("awake", "controls", "coverage", "same-width")
+"""Keeps cores awake by turns itself, or measures nothing of this machine."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -155,14 +157,19 @@ def _measured(name: str, asked: argparse.Namespace) -> Measured:
         except (MeasureError, LoadlabError) as error:
             _say(f"{name}: {error}")
             figures.append(_failed(name, str(error)))
-    return Measured(measure=name, figures=tuple(figures), surroundings=watch.read(kept_awake=asked.keep_awake))
+    return Measured(
+        measure=name,
+        figures=tuple(figures),
+        surroundings=watch.read(kept_awake=asked.keep_awake and name not in LEFT_ALONE),
+    )
 
 
 @contextmanager
 def _kept_awake(name: str, arena: Arena) -> Iterator[None]:
     """Where that is asked for; the runs of whole experiments do it themselves. Raises as its start and check do."""
     cores = arena.cores.sut | arena.cores.rest
-    kept = KeptAwake(arena.children, cores if arena.awake and name not in WHOLE_RUNS else frozenset(), arena.folder)
+    is_kept = arena.awake and name not in (*WHOLE_RUNS, *LEFT_ALONE)
+    kept = KeptAwake(arena.children, cores if is_kept else frozenset(), arena.folder)
     if arena.awake:
         check_quota("--keep-awake", len(cores), Machine().cpu_quota_cores())
     kept.start()

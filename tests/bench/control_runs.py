@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from loadlab.execute.wakefulness import AWAKE
 from loadlab.stats.student import t_quantile_of
 
 COLUMNS = (
@@ -64,7 +63,6 @@ class Run:
     """UTC, to the minute."""
     revision: str
     machine: str
-    """Model, cores, kernel, and whether idle cores were kept awake."""
     machine_id: str
     control: Control | None
 
@@ -116,12 +114,12 @@ def run_of(results_path: Path, name: str) -> Run:
     results = json.loads(results_path.read_text(encoding="utf-8"))
     made = results["provenance"]
     revision = (made["git_revision"] or "unknown")[:12] + (CHANGED if made["git_dirty"] else "")
-    facts, awake = made["machine"], f", {AWAKE}" if results["experiment"].get("keep_awake") else ""
+    facts = made["machine"]
     return Run(
         name=name,
         started=datetime.fromtimestamp(made["started_unix_s"], UTC).strftime("%Y-%m-%dT%H:%MZ"),
         revision=revision,
-        machine=", ".join(f"{key} {facts[key]}" for key in ("cpu_model", "cores", "kernel") if facts.get(key)) + awake,
+        machine=", ".join(f"{key} {facts[key]}" for key in ("cpu_model", "cores", "kernel") if facts.get(key)),
         machine_id=made["machine_id"],
         control=_control(results),
     )

@@ -1,7 +1,7 @@
 """Real A/A runs, and runs with injected service time, through the whole pipeline at margin 0.
 
     python tests/bench/controls.py [--aa 30] [--injected 20] [--effects 0 0.05 0.1 0.2] [--folder runs/controls]
-                                   [--rows docs/controls.csv] [--docs docs/controls.md] [--keep-awake]
+                                   [--rows docs/controls.csv] [--docs docs/controls.md]
 
 Resumable: a run that has its row is not made again, one that was interrupted is resumed. Each is one level and eight
 blocks, about three minutes, so all of them take four and a half hours; any number of them makes a table. Exit codes:
@@ -53,9 +53,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / FOLDER)
     parser.add_argument("--rows", type=Path, default=ROOT / ROWS)
     parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "controls.md")
-    parser.add_argument("--keep-awake", action="store_true", help="with window.keep_awake; rows say so")
     asked = parser.parse_args()
-    changes = ("window.keep_awake=true",) if asked.keep_awake else ()
     wanted = {effect: asked.injected if effect else asked.aa for effect in asked.effects}
     given_up = set[str]()
     if changed := changed_files(ROOT):
@@ -65,7 +63,7 @@ def main() -> int:
         effect, number = following
         name = run_name(effect, number)
         begun = (asked.folder / name).exists()
-        results = _make(asked.folder / name, effect, number, changes)
+        results = _make(asked.folder / name, effect, number)
         if results is None:
             print(f"{name}: no result, left out", flush=True)
             given_up.add(name)
@@ -104,14 +102,14 @@ def next_run(
     return (effect, number) if number else None
 
 
-def _make(folder: Path, effect: float, number: int, changes: Sequence[str] = ()) -> Path | None:
+def _make(folder: Path, effect: float, number: int) -> Path | None:
     """The results of a run, made, resumed or there already; None where it came to none."""
     if (there := _results(folder)) is not None:
         return there
     begun = _bundle(folder)
-    injected = (f"stack.one.settings.injected_service_ratio={effect}",) if effect else ()
-    sets = [word for change in (f"blocks.seed={number}", *injected, *changes) for word in ("--set", change)]
-    words = ["--resume", str(begun)] if begun else ["control", *sets]
+    words = ["--resume", str(begun)] if begun else ["control", "--set", f"blocks.seed={number}"]
+    if effect and not begun:
+        words += ["--set", f"stack.one.settings.injected_service_ratio={effect}"]
     command = [
         sys.executable,
         "-c",

@@ -44,7 +44,9 @@ def typed(experiment: str, results: Mapping[str, Any]) -> str:
 
 def answer(results: Mapping[str, Any]) -> str:
     bracket = results["bracket"]
-    return f"verdict {results['verdict']['kind']}, bracket ({bracket['lower_users']}, {bracket['upper_users']}]"
+    counts, ends = results["counts"], f"({bracket['lower_users']}, {bracket['upper_users']}]"
+    refused = f"{counts['invalid']} of {counts['windows']} windows refused"
+    return f"verdict {results['verdict']['kind']}, bracket {ends}; {refused}"
 
 
 def conclusive(name: str, results: Mapping[str, Any]) -> Figure:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
-from loadlab.errors import DeployError
 from loadlab.model.calibration import Order, Step
 from loadlab.pipeline.calibrate import Bench, open_bench
 from loadlab.pipeline.layout import Layout
@@ -84,36 +80,3 @@ def test_an_open_load_goes_on_while_the_server_is_frozen(bench: Bench) -> None:
     assert (step.unmatched, step.failed, found.dropped) == (0, 0, 0)
     assert found.truth.p95_s is not None
     assert found.truth.p95_s > 0.1, "a freeze of 400 ms in every 800 ms holds half of all arrivals up"
-
-
-def test_cores_are_kept_awake_while_that_bench_is_open_and_what_ends_meanwhile_is_told(tmp_path: Path) -> None:
-    layout, cores = Layout(root=ROOT, runs=tmp_path), len(os.sched_getaffinity(0))
-    with open_bench(layout, awake=True):
-        kept = _kept_awake()
-        assert len(kept) == cores
-    assert not any(psutil.pid_exists(pid) for pid in kept)
-    with pytest.raises(DeployError, match=r"awake-\d+ was killed by SIGKILL; its log is empty; measure again"):
-        _open_and_kill_one(layout)
-
-
-def _open_and_kill_one(layout: Layout) -> None:
-    with open_bench(layout, awake=True):
-        one = psutil.Process(_kept_awake()[0])
-        guardian = one.parent()
-        assert guardian is not None
-        one.kill()
-        deadline_s = time.monotonic() + 20.0
-        while guardian.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline_s:
-            time.sleep(0.02)
-
-
-def _kept_awake() -> list[int]:
-    """Those among the processes of this one that work at the lowest priority."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if os.sched_getscheduler(process.pid) == os.SCHED_IDLE and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (OSError, psutil.Error):
-            continue
-    return found

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from engine_process import BRIEF, Engine
 from loadlab.execute import awake
+from loadlab.execute.machine import Machine
 
+pytestmark = pytest.mark.skipif(
+    (Machine().cpu_quota_cores() or math.inf) < len(os.sched_getaffinity(0)), reason="a quota would be used up"
+)
 Start = Callable[..., Engine]
 EXPERIMENT = """
 id = "awake"

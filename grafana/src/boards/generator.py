@@ -110,8 +110,8 @@ def _is_it_kept_off_its_processors() -> Panel:
 def _is_its_time_given_to_others() -> Panel:
     return figure(
         "Is its time given to others?",
-        "Share of processor time that the hypervisor gave to somebody else. Worry when it is red, from 1 % on: "
-        "windows are refused.",
+        "Share of processor time that the hypervisor took, for somebody else or to wake an idle core. Worry when it is "
+        "red, from 1 % on: windows are refused.",
         "percentunit",
         [Query("max(locust_generator_steal_ratio)", "stolen")],
         bounds=(Bound(0.01, RED),),
@@ -191,7 +191,8 @@ def _processors_used() -> Panel:
 def _processor_time_taken_by_others() -> Panel:
     return lines(
         "Processor time taken by others",
-        "Share of processor time that the hypervisor gave to somebody else. Worry from 1 % on: windows are refused.",
+        "Share of processor time that the hypervisor took, for somebody else or to wake an idle core. Worry from "
+        "1 % on: windows are refused.",
         "percentunit",
         [Query("max(locust_generator_steal_ratio)", "stolen")],
         width=THIRD_ROW,

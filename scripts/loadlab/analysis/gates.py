@@ -125,8 +125,8 @@ def steal(window: Window, _: Latencies, bounds: GateBounds) -> Finding | None:
         "steal",
         format_percent(stolen_ratio),
         f"below {format_percent(bounds.steal_ratio)}",
-        "use a machine whose processors are not shared, or measure at a quieter time; on this machine `loadlab doctor` "
-        "says whether window.keep_awake = true helps",
+        "use a machine whose processors are not shared, or measure at a quieter time; for a run on this machine that "
+        "lets idle cores sleep, `loadlab doctor` says whether window.keep_awake = true helps",
     )
 
 

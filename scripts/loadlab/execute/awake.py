@@ -4,8 +4,8 @@ Run as a plain script (``python -I -S awake.py``) by the launcher, which pins it
 
 SCHED_IDLE (sched(7)) is below every nice value, among the processes of one scheduling group. Where the kernel makes a
 group of each session (autogroup, sched(7)), groups share a core by their own nice values whatever is in them: without
-the lowest one for its group this process would get a third of a busy core, and it had (ADR 23); with it, 15 parts to
-the other's 1024. Its own nice value makes the kernel book its time as nice, apart from user time.
+the lowest one for its group this process took a third of a core that a load generator wanted whole (ADR 23); with it,
+it gets 15 parts to the other's 1024. Its own nice value makes the kernel book its time as nice, apart from user time.
 
 The work is a chain of divisions, each of which waits for the one before: it keeps a core busy and uses little of what
 that shares with a neighbour on the same physical core.
@@ -23,7 +23,7 @@ LOWEST_NICE = 19
 GROUP = Path("/proc/self/autogroup")
 PAUSE_S = 0.11
 """The kernel lets groups be changed ten times a second, all groups together, unless root asks."""
-NUMBER = 1 << 7680
+NUMBER = 1 << 7679
 """Of 256 digits of CPython: a kilobyte, which stays in the nearest cache."""
 
 

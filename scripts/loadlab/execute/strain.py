@@ -51,6 +51,9 @@ def strained_steal_ratio(
 
 @contextmanager
 def _kept_awake(cores: frozenset[int]) -> Iterator[None]:
+    if not cores:
+        yield
+        return
     with TemporaryDirectory(prefix="loadlab-strain-") as logs, ChildProcesses() as children:
         KeptAwake(children, cores, Path(logs)).start()
         yield

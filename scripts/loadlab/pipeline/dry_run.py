@@ -13,6 +13,7 @@ from loadlab.design.plan import make_plan
 from loadlab.design.refinement import levels_beyond
 from loadlab.errors import LoadlabError, UsageError
 from loadlab.execute.cores import Cores
+from loadlab.execute.wakefulness import AWAKE
 from loadlab.model.experiment import ClosedLoad, Experiment
 from loadlab.model.plan import Plan
 from loadlab.pipeline.duration import least_s, plan_before_demands
@@ -80,6 +81,7 @@ class DryRun:
     windows: int
     warmup_s: float
     measure_s: float
+    keep_awake: bool
     least_s: float
     outlook: tuple[str, ...]
     obstacles: tuple[Obstacle, ...]
@@ -119,6 +121,7 @@ def dry_run(request: Request, layout: Layout) -> DryRun:
         windows=sum(len(block.trials) for block in plan.blocks),
         warmup_s=experiment.window.warmup_s,
         measure_s=experiment.window.measure_s,
+        keep_awake=experiment.window.keep_awake,
         least_s=least_s(experiment, plan),
         outlook=_outlook(experiment, plan, request.target, layout),
         obstacles=_obstacles(experiment, request, layout),
@@ -146,6 +149,7 @@ def plan_text(plan: DryRun) -> str:
     """The plan in a few lines."""
     cores = f"core no. {_list(plan.stack_cores)} for the stack, no. {_list(plan.other_cores)} for the rest"
     placed = f"{plan.level_count} levels, placed by the law after the demands are measured"
+    awake = f", {AWAKE}" if plan.keep_awake else ""
     return "\n".join(
         [
             f"{plan.experiment}: {one_line(plan.question)}",
@@ -154,7 +158,7 @@ def plan_text(plan: DryRun) -> str:
             *([plan.sharing] if plan.sharing else []),
             f"statistic {plan.statistic}, margin {plan.margin_ratio:g}, alpha {plan.alpha:g}, seed {plan.seed}",
             f"levels {', '.join(map(str, plan.levels))}{_unit(plan)}" if plan.levels else placed,
-            f"{plan.blocks} blocks, {plan.windows} windows of {plan.measure_s:g} s: at least "
+            f"{plan.blocks} blocks, {plan.windows} windows of {plan.measure_s:g} s{awake}: at least "
             f"{format_s(plan.least_s)}, before demands, slow answers and repeats",
             *_second_text(plan.refine, _unit(plan) or " users"),
             *(f"stage 1: {line}" if plan.refine else line for line in plan.outlook),

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from loadlab.analysis.calibration_use import IDLE_CORES, KEPT_AWAKE
 from loadlab.model.calibration import Calibration, Quantiles, Reach, Step
 from loadlab.units import ABSENT, format_count, format_percent, format_ratio, format_s
 
@@ -32,7 +33,8 @@ def print_calibration(found: Calibration, console: Console) -> None:
         if steps:
             console.print(f"\n{title}", soft_wrap=True)
             console.print(_table(steps))
-    console.print("\ncores, left alone")
+    is_awake = found.identity.get(IDLE_CORES) == KEPT_AWAKE
+    console.print("\ncores, beside what keeps them awake" if is_awake else "\ncores, left alone")
     console.print(_cores(found))
 
 

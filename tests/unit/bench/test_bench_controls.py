@@ -42,7 +42,6 @@ def results(
     made = {"git_revision": "0123456789abcdef", "git_dirty": False, "started_unix_s": 0.0}
     provenance = {**made, "machine": machine, "machine_id": "cafe"}
     told = {"comparisons": [level], "counts": {"invalid": 3}, "findings": findings, "provenance": provenance}
-    told["experiment"] = {"keep_awake": None}
     path.write_text(json.dumps(told), encoding="utf-8")
     return path
 
@@ -296,25 +295,3 @@ def test_runs_that_are_to_come_are_counted() -> None:
     notes = [figure.note for figure in barred([FINE] * 12 + [FOUND] * 19)]
     assert ["18 of 30 are to come" in note for note in notes] == [True, True, False]
     assert "1 of 20 are to come" in notes[2]
-
-
-def test_runs_with_idle_cores_kept_awake_are_asked_for_and_told_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 130, "", "interrupted")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    controls._make(tmp_path, 0.1, 3, ("window.keep_awake=true",))
-    controls._make(tmp_path, 0.0, 3)
-    sets = [[words[i + 1] for i, word in enumerate(words) if word == "--set"] for words in asked]
-    injected = "stack.one.settings.injected_service_ratio=0.1"
-    assert sets == [["blocks.seed=3", injected, "window.keep_awake=true"], ["blocks.seed=3"]]
-    path = results(tmp_path, LOGS)
-    asleep = run_of(path, "plus0-01").machine
-    told = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**told, "experiment": {"keep_awake": True}}), encoding="utf-8")
-    assert run_of(path, "plus0-01").machine == f"{asleep}, idle cores kept awake"

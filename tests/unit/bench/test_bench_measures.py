@@ -17,7 +17,7 @@ import pytest
 import urllib3
 
 from bench import command, same_width
-from bench.arena import CHILDREN, HOST, Arena, MeasureError
+from bench.arena import CHILDREN, HOST, Arena, MeasureError, available_cores
 from bench.figures import Figure
 from bench.interleaved import ratio_of_medians, turns
 from bench.measure_arrivals import rate_error
@@ -30,7 +30,9 @@ from bench.self_contained import foreign_parts
 from bench.whole_run import typed, whole_run
 from loadlab.design.levels import levels_around
 from loadlab.design.refinement import second_levels
+from loadlab.execute.machine import Machine
 from loadlab.execute.processes import free_port
+from loadlab.execute.wakefulness import KeptAwake
 from loadlab.model.experiment import RefinePlan
 from loadlab.stats.simulation import PlanShape, kink, narrow_ratio
 from loadlab.stats.staged_simulation import StagedShape, simulate_staged
@@ -129,7 +131,8 @@ def test_every_line_that_the_script_judges_is_in_a_figure() -> None:
 
 def _run(lower: int | None, upper: int | None) -> dict[str, Any]:
     kind = "diverges" if lower and upper else "inconclusive"
-    return {"bracket": {"lower_users": lower, "upper_users": upper}, "verdict": {"kind": kind, "sentence": "So it is."}}
+    told = {"bracket": {"lower_users": lower, "upper_users": upper}, "counts": {"invalid": 1, "windows": 9}}
+    return {**told, "verdict": {"kind": kind, "sentence": "So it is."}}
 
 
 @pytest.mark.parametrize(
@@ -249,6 +252,31 @@ def test_runs_of_a_bench_that_keeps_cores_awake_do_so_and_say_it_themselves(
     assert "blocks.count=2" in argvs[0]
     said = typed("quick", {"experiment": {"keep_awake": awake or None}})
     assert said == ("`loadlab run quick --set window.keep_awake=true`" if awake else "`loadlab run quick`")
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "keeps", "says"),
+    [
+        ("help", True, True, True),
+        ("help", False, False, False),
+        ("placed", True, False, True),
+        ("awake", True, False, False),
+        ("coverage", True, False, False),
+    ],
+)
+def test_a_bench_keeps_cores_awake_where_that_is_asked_for_and_means_something(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, name: str, asked: bool, keeps: bool, says: bool
+) -> None:
+    kept: list[list[int]] = []
+    monkeypatch.setattr(KeptAwake, "start", lambda self: kept.append(self._cores))
+    monkeypatch.setattr(Machine, "cpu_quota_cores", lambda _: None)
+    monkeypatch.setitem(command.MEASURES, name, lambda _: iter([Figure(name="one", value=1.0, unit="s", how="once")]))
+    words = ["--only", name, "--out", str(tmp_path / "bench.json"), *(["--keep-awake"] if asked else [])]
+    assert command.main(words) == 0
+    cores = available_cores()
+    assert kept == [sorted(cores.sut | cores.rest) if keeps else []]
+    (measured,) = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))["measures"]
+    assert measured["surroundings"]["kept_awake"] == says
 
 
 def test_quick_leaves_the_long_run_out_and_the_tests_are_timed_only_when_asked_for() -> None:

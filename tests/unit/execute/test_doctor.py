@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import resource
+import time
 from pathlib import Path
 
 import pytest
 
+from builders_calibration import make_calibration
 from loadlab.analysis.calibration_use import Standing
 from loadlab.errors import DeployError
 from loadlab.execute import doctor
 from loadlab.execute.activity import Activity, BusyProcess
+from loadlab.execute.calibration_file import identity, write_calibration
 from loadlab.execute.doctor import Check, run_checks
 from loadlab.execute.machine import Machine
 
@@ -26,6 +29,7 @@ colorama==0.4 ; sys_platform == 'win32' \\
     --hash=sha256:dd
 """
 GIB = 2**30
+NEVER = Standing(text="uncalibrated", truthful=None)
 
 
 def _busy(cpu_cores: float) -> Activity:
@@ -50,8 +54,16 @@ def _ports(root: Path, span: str, closing: int) -> Machine:
         (doctor.check_steal(0.0), "ok", "0 %"),
         (doctor.check_steal(0.02), "warn", "2.0 %"),
         (doctor.check_steal(None), "ok", "not readable"),
-        (doctor.check_calibration(Standing(text="calibrated today on this machine", truthful=None)), "ok", "today"),
-        (doctor.check_calibration(Standing(text="uncalibrated: 40 days", truthful=None)), "warn", "uncalibrated: 40 d"),
+        (
+            doctor.check_calibration(Standing(text="calibrated today on this machine", truthful=None), NEVER),
+            "ok",
+            "today",
+        ),
+        (
+            doctor.check_calibration(Standing(text="uncalibrated: 40 days", truthful=None), NEVER),
+            "warn",
+            "uncalibrated: 40 d",
+        ),
         (doctor.check_other_load(_busy(0.05)), "ok", "0.05 cores$"),
         (doctor.check_other_load(_busy(0.8)), "warn", r"0.80 cores \(compiler 0.80\)"),
         (doctor.check_left_over(()), "ok", "none"),
@@ -155,6 +167,7 @@ def test_stolen_time_is_looked_for_under_load_unless_something_runs_that_must_no
 ) -> None:
     monkeypatch.setattr("loadlab.execute.doctor.observe", lambda _: _busy(0.0))
     monkeypatch.setattr("loadlab.execute.doctor.strained_steal_ratio", lambda seconds, **_: 3 * seconds)
+    monkeypatch.setattr(Machine, "cpu_quota_cores", lambda _: None)
     checks = run_checks(Path(__file__).parents[3], strain_s=strain_s)
     assert next(check.got for check in checks if check.name == "stolen processor time") == got
 
@@ -210,8 +223,19 @@ def test_cores_are_not_kept_awake_for_a_look_where_a_quota_would_be_used_up(monk
     assert looks == [False]
 
 
+@pytest.mark.parametrize("error", [DeployError("awake-0 ended with exit code 1"), OSError("no space left")])
 def test_a_system_whose_cores_cannot_be_kept_awake_gets_its_checks_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    _looks(monkeypatch, 0.02, DeployError("awake-0 ended with exit code 1"))
+    _looks(monkeypatch, 0.02, error)
     assert doctor._steal_ratios(0.1, None) == (0.02, None)
+
+
+def test_a_calibration_for_runs_that_keep_cores_awake_is_shown_beside_the_other(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    made_with = identity(Machine(), root, keep_awake=True)
+    write_calibration(tmp_path, make_calibration(identity=made_with, made_unix_s=time.time()))
+    checks = run_checks(root, state=tmp_path, observe_s=0.01, strain_s=0.0)
+    found = next(check for check in checks if check.name == "calibration")
+    assert found.status == "ok"
+    assert found.got.startswith("uncalibrated; of runs with window.keep_awake = true: calibrated today")

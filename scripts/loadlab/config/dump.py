@@ -91,7 +91,7 @@ def _service(service: Service) -> Sequence[Entry]:
 
 def _window(window: WindowPlan) -> Sequence[Entry]:
     """keep_awake where it is asked for: a file without the key, as of before, means that it is not."""
-    kept = [("keep_awake", True)] if window.keep_awake else []
+    kept = [("keep_awake", window.keep_awake)] if window.keep_awake else []
     return [("warmup_s", window.warmup_s), ("measure_s", window.measure_s), *kept]
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from loadlab.config.catalogue import Catalogue
 from loadlab.config.latency import check_latency
@@ -15,7 +15,7 @@ from loadlab.config.overrides import apply_overrides
 from loadlab.config.price_refs import PRICE_KEYS, read_price_refs
 from loadlab.config.stack import MAX_STACKS, STACK_KEYS, read_stack
 from loadlab.config.table import Table, read_toml
-from loadlab.config.values import Reader, checked, choice, decimal, flag, integer, matching, number, text
+from loadlab.config.values import Reader, Unfit, checked, choice, decimal, integer, matching, number, text
 from loadlab.errors import ConfigError
 from loadlab.model.experiment import (
     AbortRule,
@@ -203,12 +203,20 @@ def _upstream(top: Table, stacks: Sequence[Stack]) -> Upstream | None:
     )
 
 
+def _flag_or_auto(value: object) -> bool | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    if not isinstance(value, bool):
+        raise Unfit('true, false or "auto"')
+    return value
+
+
 def _window(top: Table) -> WindowPlan:
     table, default = top.table_or_empty("window", WindowPlan.__slots__), WindowPlan()
     return WindowPlan(
         warmup_s=table.optional("warmup_s", number("0", "600"), default.warmup_s),
         measure_s=table.optional("measure_s", number("0.5", "3600"), default.measure_s),
-        keep_awake=table.optional("keep_awake", flag, default.keep_awake),
+        keep_awake=table.optional("keep_awake", _flag_or_auto, default.keep_awake),
     )
 
 

@@ -70,7 +70,7 @@ def run_checks(
     seen = Machine() if machine is None else machine
     activity = observe(observe_s)
     steal_ratio, awake_ratio = (
-        _steal_ratios(strain_s, seen.cpu_quota_cores()) if strain_s else (activity.steal_ratio, None)
+        steal_ratios(strain_s, seen.cpu_quota_cores()) if strain_s else (activity.steal_ratio, None)
     )
     return [
         check_cores(os.sched_getaffinity(0), seen.cpu_quota_cores()),
@@ -101,10 +101,11 @@ def check_cores(allowed: set[int], quota_cores: float | None) -> Check:
     return _check("cores", usable >= CORES_NEEDED, "fail", got, f"at least {CORES_NEEDED}", step)
 
 
-def _steal_ratios(strain_s: float, quota_cores: float | None) -> tuple[float | None, float | None]:
-    """As the cores are, and kept awake where it is too much as they are and there is no quota to use up.
+def steal_ratios(strain_s: float, quota_cores: float | None) -> tuple[float | None, float | None]:
+    """What the host takes of cores that work and nap: as they are, and kept awake where that is too much as they are.
 
-    By turns, for what a busy host takes comes and goes.
+    By turns, for what a busy host takes comes and goes. None: the kernel does not say; not looked at, because it is
+    little as they are, keeping them awake would use up a quota, or it could not be done.
     """
     asleep = [strained_steal_ratio(strain_s)]
     if asleep[0] is None or asleep[0] < STEAL_MOST_RATIO or (quota_cores or math.inf) < len(os.sched_getaffinity(0)):
@@ -117,6 +118,11 @@ def _steal_ratios(strain_s: float, quota_cores: float | None) -> tuple[float | N
     except (DeployError, OSError):
         return asleep[0], None
     return _mean(asleep), _mean(awake)
+
+
+def awake_helps(ratio: float | None, awake_ratio: float | None) -> bool:
+    """Of such looks: it is little with idle cores kept awake, and less than half of what it is as they are."""
+    return ratio is not None and awake_ratio is not None and awake_ratio < min(STEAL_MOST_RATIO, ratio / 2)
 
 
 def _mean(ratios: Sequence[float | None]) -> float | None:
@@ -135,7 +141,7 @@ def check_steal(ratio: float | None, awake_ratio: float | None = None) -> Check:
     step += "host is better"
     if awake_ratio is not None:
         got += f"; {format_percent(awake_ratio)} with idle cores kept awake"
-        if awake_ratio < min(STEAL_MOST_RATIO, ratio / 2):
+        if awake_helps(ratio, awake_ratio):
             step = "the host is slow to wake an idle core: --set window.keep_awake=true, or set it in the experiment; "
             step += f"such runs have a calibration of their own: {PROGRAM} calibrate --keep-awake"
     return _check("stolen processor time", ratio < STEAL_MOST_RATIO, "warn", got, expected, step)

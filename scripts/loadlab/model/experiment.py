@@ -182,12 +182,13 @@ class DecisionRule:
 class WindowPlan:
     """warmup_s: load on each stack at the top level after a block's start. measure_s: length of each window.
 
-    keep_awake: whether idle cores of this machine are kept from falling asleep (`execute.wakefulness`).
+    keep_awake: whether idle cores of this machine are kept from falling asleep (`execute.wakefulness`); "auto" until
+    the run has looked whether that helps, which is before anything is measured.
     """
 
     warmup_s: float = 3.0
     measure_s: float = 8.0
-    keep_awake: bool = False
+    keep_awake: bool | Literal["auto"] = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from loadlab.design.plan import make_repeat, owed_repeats
 from loadlab.design.warmup import open_settling_s, settling_s
 from loadlab.model.plan import Block, Trial
 from loadlab.model.run import Demand, Window
+from loadlab.pipeline.advice import advise_on_steal
 from loadlab.pipeline.insist import ATTEMPTS, heal, insist
 from loadlab.pipeline.phase import tell
 from loadlab.pipeline.rig import Measured, Rig
@@ -51,6 +52,7 @@ def run_block(rig: Rig, block: Block, demands: tuple[Demand, ...], attempt: int,
         planned = tuple(trial for trial in running.trials if trial.id in wanted)
         counter.total, counter.owed = counter.total + len(planned), 0
     rig.deployer.release()
+    advise_on_steal(rig, block.number, windows)
     rig.store.event("block_spent", running.spent(began_s))
     rig.store.event("block_finished", {"block": block.number, "attempt": attempt, "windows": [w.id for w in windows]})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from loadlab.analysis.gaps import unknown_pools
 from loadlab.config import check_targets, load_experiment
@@ -81,7 +82,7 @@ class DryRun:
     windows: int
     warmup_s: float
     measure_s: float
-    keep_awake: bool
+    keep_awake: bool | Literal["auto"]
     least_s: float
     outlook: tuple[str, ...]
     obstacles: tuple[Obstacle, ...]
@@ -149,7 +150,7 @@ def plan_text(plan: DryRun) -> str:
     """The plan in a few lines."""
     cores = f"core no. {_list(plan.stack_cores)} for the stack, no. {_list(plan.other_cores)} for the rest"
     placed = f"{plan.level_count} levels, placed by the law after the demands are measured"
-    awake = f", {AWAKE}" if plan.keep_awake else ""
+    awake = {True: f", {AWAKE}", "auto": f", {AWAKE} where that helps"}.get(plan.keep_awake, "")
     return "\n".join(
         [
             f"{plan.experiment}: {one_line(plan.question)}",

@@ -20,6 +20,7 @@ from loadlab.execute.clock import SystemClock
 from loadlab.execute.cluster.state import WORKERS
 from loadlab.execute.store import BundleStore, latest_link
 from loadlab.model.experiment import Experiment
+from loadlab.pipeline.advice import decided
 from loadlab.pipeline.bundle import (
     FOR_RESUME,
     begin,
@@ -82,6 +83,7 @@ def run(request: Request, layout: Layout, progress: Progress, tell: Callable[[Re
                 return _only_reported(_ending(store, experiment, request, layout, progress, tell))
     check_targets(experiment, request.allowed_hosts)
     reached = _reached(experiment, request, layout)
+    experiment = decided(experiment, request.target, progress)
     with BundleStore(folder, SystemClock()) as store:
         _begin(store, experiment, request, layout, reached)
         latest_link(layout.runs, folder)

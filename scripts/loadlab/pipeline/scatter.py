@@ -83,6 +83,8 @@ def _ground(toml: object) -> Mapping[str, Any] | None:
     levels = ("users", "rate_rps", "seed")
     if isinstance(load, dict):
         told["load"] = {key: value for key, value in load.items() if key not in levels}
+    if isinstance(window := told.get("window"), dict):
+        told["window"] = {key: value for key, value in window.items() if key != "keep_awake"}  # decided when it begins
     return {name: told.get(name) for name in GROUND}
 
 

@@ -150,7 +150,12 @@ _experiments = st.builds(
         quota_burst=st.none() | st.integers(1, 1_000),
     ),
     load=_loads,
-    window=st.builds(WindowPlan, warmup_s=_floats(0, 600), measure_s=_floats(0.5, 3600), keep_awake=st.booleans()),
+    window=st.builds(
+        WindowPlan,
+        warmup_s=_floats(0, 600),
+        measure_s=_floats(0.5, 3600),
+        keep_awake=st.sampled_from([False, True, "auto"]),
+    ),
     blocks=st.builds(
         BlockPlan,
         count=st.integers(1, 200),

@@ -249,7 +249,7 @@ def test_a_wrong_value_is_named_with_its_line(read: ReadSmall, old: str, new: st
         ("[windw]\nmeasure_s = 1\n", r"small.toml:16: windw is not a known key; the nearest known key is window"),
         ("[window]\nmeasure_s = 0.1\n", r"small.toml:17: window.measure_s is 0.1; expected a number from 0.5 to 3600"),
         ("[window]\nmeasure_s = nan\n", "window.measure_s is NaN; expected a number from 0.5 to 3600"),
-        ("[window]\nkeep_awake = 1\n", "window.keep_awake is 1; expected true or false"),
+        ("[window]\nkeep_awake = 1\n", 'window.keep_awake is 1; expected true, false or "auto"'),
         ("[window]\nmeasure_s = true\n", "window.measure_s is true; expected a number"),
         ("[window]\nwarmup = 1\n", "window.warmup is not a known key; the nearest known key is warmup_s"),
         ("[objective]\ngood_ratio = 0\n", "expected a number above 0 and up to 1"),

@@ -207,19 +207,19 @@ def _looks(monkeypatch: pytest.MonkeyPatch, asleep: float, awake: float | Except
 
 def test_a_machine_that_loses_nothing_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = _looks(monkeypatch, 0.001, 0.5)
-    assert doctor._steal_ratios(0.1, None) == (0.001, None)
+    assert doctor.steal_ratios(0.1, None) == (0.001, None)
     assert looks == [False]
 
 
 def test_a_machine_that_loses_much_is_looked_at_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = _looks(monkeypatch, 0.02, 0.001)
-    assert doctor._steal_ratios(0.1, None) == (0.02, 0.001)
+    assert doctor.steal_ratios(0.1, None) == (0.02, 0.001)
     assert looks == [False, True, False, True, False]
 
 
 def test_cores_are_not_kept_awake_for_a_look_where_a_quota_would_be_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = _looks(monkeypatch, 0.02, 0.001)
-    assert doctor._steal_ratios(0.1, 0.5) == (0.02, None)
+    assert doctor.steal_ratios(0.1, 0.5) == (0.02, None)
     assert looks == [False]
 
 
@@ -228,7 +228,7 @@ def test_a_system_whose_cores_cannot_be_kept_awake_gets_its_checks_all_the_same(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     _looks(monkeypatch, 0.02, error)
-    assert doctor._steal_ratios(0.1, None) == (0.02, None)
+    assert doctor.steal_ratios(0.1, None) == (0.02, None)
 
 
 def test_a_calibration_for_runs_that_keep_cores_awake_is_shown_beside_the_other(tmp_path: Path) -> None:

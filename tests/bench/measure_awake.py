@@ -33,6 +33,6 @@ def measure_awake(arena: Arena) -> Iterator[Figure]:
             lower=min(ratios),
             upper=max(ratios),
             bar=None,
-            how=f"of all processor time, median of {len(ratios)} looks of {LOOK_S:g} s by turns; each core works and "
-            "naps for a millisecond by turns",
+            how=f"of all processor time, median of {len(ratios)} looks of {LOOK_S:g} s by turns; each core works "
+            "for 0.1 ms and naps for 0.4 by turns",
         )

@@ -1,8 +1,8 @@
 """What the host takes when this machine works: it takes nothing from one that sleeps, so an idle look shows none.
 
-What works without a break never waits to be woken either. The load here works and naps by turns of a millisecond, as
-services and load generators do: their cores fall asleep in between, and how long the host takes to wake one counts as
-stolen (`wakefulness`).
+What works without a break never waits to be woken either. The load here works for 0.1 ms and naps for 0.4 by turns, two
+thousand times a second, as services and load generators at some hundred requests a second do: their cores fall asleep
+in between, and how long the host takes to wake one counts as stolen (`wakefulness`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ import os, sys, time
 os.sched_setaffinity(0, {int(sys.argv[1])})
 end = time.monotonic() + float(sys.argv[2])
 while (now := time.monotonic()) < end:
-    while time.monotonic() < now + 0.001:
+    while time.monotonic() < now + 0.0001:
         pass
-    time.sleep(0.001)
+    time.sleep(0.0004)
 """
 _LEAVE_S = 5.0
 

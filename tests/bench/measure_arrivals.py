@@ -58,15 +58,13 @@ def _measure_rate(arena: Arena, http: urllib3.PoolManager, port: int, rate_rps: 
     after = _served(http, port, locust.pid)
     window = _window(http, url)
     arena.children.end([locust])
-    rate = (after["served"] - before["served"]) / (after["at_s"] - before["at_s"])
-    return Figure(
-        name=f"rate error of open arrivals at {rate_rps} req/s",
-        value=rate_error(rate, rate_rps, window["arrivals"]),
-        unit="ratio",
-        bar=BAR,
+    return _figure(
+        f"rate error of open arrivals at {rate_rps} req/s",
+        rate_rps,
+        (before, after),
+        window,
         how=f"evenly spaced arrivals of one Locust process for {measure_s:g} s: the worse of what the server counted "
         "on its own clock against what was asked, and what was begun in the window of what was planned in it",
-        note=_note(rate, window),
     )
 
 
@@ -91,18 +89,31 @@ def _measure_shared(arena: Arena, http: urllib3.PoolManager, port: int, measure_
         generator.close()
     if window.arrivals is None or window.state != "complete":
         raise MeasureError(f"two workers: the window is {window.state}: {'; '.join(window.holes) or 'no open load'}")
-    rate = (after["served"] - before["served"]) / (after["at_s"] - before["at_s"])
     told: dict[str, Any] = {"arrivals": asdict(window.arrivals), "health": asdict(window.health)}
     told["histogram"] = window.histogram
-    return Figure(
-        name=f"rate error of open arrivals at {SHARED_RPS} req/s, two workers",
-        value=rate_error(rate, SHARED_RPS, told["arrivals"]),
-        unit="ratio",
-        bar=BAR,
+    return _figure(
+        f"rate error of open arrivals at {SHARED_RPS} req/s, two workers",
+        SHARED_RPS,
+        (before, after),
+        told,
         how=f"the same with the schedule spread over two Locust workers, one of them on the server's core where there "
         f"are two cores in all; {measure_s:g} s",
-        note=_note(rate, told),
     )
+
+
+def _figure(
+    name: str,
+    asked_rps: int,
+    served: tuple[dict[str, float], dict[str, float]],
+    window: dict[str, Any],
+    *,
+    how: str,
+) -> Figure:
+    """served: what the server said at the window's open and close."""
+    before, after = served
+    rate = (after["served"] - before["served"]) / (after["at_s"] - before["at_s"])
+    error = rate_error(rate, asked_rps, window["arrivals"])
+    return Figure(name=name, value=error, unit="ratio", bar=BAR, how=how, note=_note(rate, window))
 
 
 def _shared_swarm(url: str, locustfile: Path) -> Swarm:

@@ -207,7 +207,7 @@ def run_findings(experiment: Experiment, run: RunData, plan: Plan) -> tuple[Find
     if run.provenance.resumed:
         found.append(finding("resumed", "info", "run", got=f"{len(run.provenance.resumed)} times"))
     if not _calibrated(run):
-        found.append(_uncalibrated(run.provenance, keep_awake=experiment.window.keep_awake is True))
+        found.append(_uncalibrated(run.provenance, keep_awake=experiment.window.is_kept_awake))
     if run.provenance.isolation == "shared":
         found.append(
             finding(

@@ -55,7 +55,7 @@ def describe_experiment(experiment: Experiment, plan: Plan, run: RunData, toml: 
         in_flight_max=None if isinstance(load, ClosedLoad) else load.in_flight_max,
         load_seed=None if isinstance(load, ClosedLoad) else load.seed,
         own_waits=own_waits(run),
-        keep_awake=experiment.window.keep_awake is True or None,
+        keep_awake=experiment.window.is_kept_awake or None,
     )
 
 

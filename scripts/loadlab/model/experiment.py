@@ -190,6 +190,11 @@ class WindowPlan:
     measure_s: float = 8.0
     keep_awake: bool | Literal["auto"] = False
 
+    @property
+    def is_kept_awake(self) -> bool:
+        """Whether they are, as far as it is decided."""
+        return self.keep_awake is True
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockPlan:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loadlab.analysis.summarise import summarise_window
-from loadlab.errors import PROGRAM
+from loadlab.errors import PROGRAM, Interrupted
 from loadlab.execute.doctor import STRAIN_S, awake_helps, steal_ratios
 from loadlab.execute.machine import Machine
 from loadlab.model.experiment import Experiment
@@ -30,7 +30,10 @@ def decided(experiment: Experiment, target: str, progress: Progress) -> Experime
     ratio, awake_ratio = None, None
     if target == "local":
         progress.stage(f"looking what the host takes of {len(os.sched_getaffinity(0))} cores that work and nap")
-        ratio, awake_ratio = steal_ratios(STRAIN_S, Machine().cpu_quota_cores())
+        try:
+            ratio, awake_ratio = steal_ratios(STRAIN_S, Machine().cpu_quota_cores())
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; nothing was measured yet, and there is no run to go on with") from None
     helps = awake_helps(ratio, awake_ratio)
     if helps:
         progress.message(
@@ -45,7 +48,7 @@ def advise_on_steal(rig: Rig, block: int, windows: Sequence[Window]) -> None:
 
     Whether that would help is for the doctor to say. Not on a cluster, where it cannot be had.
     """
-    if block != 1 or rig.experiment.window.keep_awake or rig.deployer.isolation().level == "quota":
+    if block != 1 or rig.experiment.window.is_kept_awake or rig.deployer.isolation().level == "quota":
         return
     refused = sum("steal" in summarise_window(one, rig.experiment, rig.bounds).reasons for one in windows)
     if refused >= MANY_RATIO * len(windows):

@@ -77,7 +77,7 @@ def reach(experiment: Experiment, layout: Layout) -> Reached:
         ConfigError: a price list has no size that is large enough.
     """
     _check_stacks(experiment)
-    if experiment.window.keep_awake is True:
+    if experiment.window.is_kept_awake:
         raise UsageError(
             f"{experiment.source}: window.keep_awake: got true, but the nodes of a cluster are not this machine, whose "
             "cores the local target keeps awake; leave it out, or use --target local"

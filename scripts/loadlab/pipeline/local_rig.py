@@ -81,7 +81,7 @@ def _env_of_locust(scenario: Scenario) -> Mapping[str, str]:
 
 
 def _awake(experiment: Experiment, children: ChildProcesses, cores: Cores, logs: Path) -> KeptAwake | None:
-    return KeptAwake(children, cores.sut | cores.rest, logs) if experiment.window.keep_awake is True else None
+    return KeptAwake(children, cores.sut | cores.rest, logs) if experiment.window.is_kept_awake else None
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def cores_for(experiment: Experiment) -> Cores:
             "use a whole number, or --target kubernetes for a quota"
         )
     available = frozenset(os.sched_getaffinity(0))
-    if experiment.window.keep_awake is True:
+    if experiment.window.is_kept_awake:
         check_quota(f"{experiment.source}: window.keep_awake", len(available), Machine().cpu_quota_cores())
     return split_cores(available, int(asked))
 

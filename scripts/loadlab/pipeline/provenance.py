@@ -29,7 +29,7 @@ def describe(
 ) -> Provenance:
     """Everything that can be said before anything is started; the deployer adds the isolation."""
     machine, git = Machine(), git_state(layout.root)
-    is_awake = experiment.window.keep_awake is True
+    is_awake = experiment.window.is_kept_awake
     made_with = identity(machine, layout.root, keep_awake=is_awake)
     calibrated = standing(read_calibration(layout.state, keep_awake=is_awake), made_with, clock.unix_s())
     return Provenance(

@@ -73,7 +73,7 @@ def _pair(**services: Service) -> Experiment:
 def deploy(children: ChildProcesses, tmp_path: Path) -> Iterator[Deploy]:
     started: list[LocalDeployer] = []
 
-    def make(experiment: Experiment, ready_timeout_s: float = 20.0) -> LocalDeployer:
+    def make(experiment: Experiment, ready_timeout_s: float = 20.0, awake: KeptAwake | None = None) -> LocalDeployer:
         cores = split_cores(frozenset(os.sched_getaffinity(0)), 1)
         deployer = LocalDeployer(
             experiment,
@@ -83,6 +83,7 @@ def deploy(children: ChildProcesses, tmp_path: Path) -> Iterator[Deploy]:
             logs=tmp_path,
             targets=ScrapeTargets(tmp_path / "targets.json"),
             clock=SystemClock(),
+            awake=awake,
             ready_timeout_s=ready_timeout_s,
         )
         started.append(deployer)
@@ -263,20 +264,11 @@ def test_a_service_that_runs_elsewhere_is_not_started_and_not_ended(deploy: Depl
 
 
 def test_what_keeps_cores_awake_is_told_of_and_started_again_with_the_stacks(
-    children: ChildProcesses, tmp_path: Path
+    deploy: Deploy, children: ChildProcesses, tmp_path: Path
 ) -> None:
-    cores = split_cores(frozenset(sorted(os.sched_getaffinity(0))[:2]), 1)
-    awake = KeptAwake(children, cores.rest, tmp_path)
-    deployer = LocalDeployer(
-        _pair(mine=_server()),
-        cores=cores,
-        children=children,
-        services=SERVICES,
-        logs=tmp_path,
-        targets=ScrapeTargets(tmp_path / "targets.json"),
-        clock=SystemClock(),
-        awake=awake,
-    )
+    core = min(os.sched_getaffinity(0))
+    awake = KeptAwake(children, frozenset({core}), tmp_path)
+    deployer = deploy(_pair(mine=_server()), awake=awake)
     assert deployer.isolation().detail.endswith("; idle cores kept awake")
     deployer.prepare(1)
     assert deployer.fallen() == []
@@ -285,11 +277,10 @@ def test_what_keeps_cores_awake_is_told_of_and_started_again_with_the_stacks(
     deadline = time.monotonic() + 10
     while not deployer.fallen() and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert deployer.fallen() == [f"awake-{min(cores.rest)} was killed by SIGKILL; its log is empty"]
+    assert deployer.fallen() == [f"awake-{core} was killed by SIGKILL; its log is empty"]
     deployer.prepare(1)
     assert deployer.fallen() == []
-    assert awake.pids()[min(cores.rest)] != pid
-    deployer.close()
+    assert awake.pids()[core] != pid
 
 
 def test_a_service_elsewhere_that_has_no_page_at_its_root_is_ready(deploy: Deploy) -> None:

@@ -35,6 +35,13 @@ class StubbornGroup:
         self.text = text
 
 
+def _stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None:
+    """This is started instead of what keeps a core awake."""
+    script = folder / "awake.py"
+    script.write_text(f"{program}\n", encoding="utf-8")
+    monkeypatch.setattr(awake, "__file__", str(script))
+
+
 def test_every_core_gets_a_process_of_its_own_at_the_lowest_priority_of_all(
     children: ChildProcesses, tmp_path: Path
 ) -> None:
@@ -78,9 +85,7 @@ def test_they_work_are_watched_and_end_with_the_children(tmp_path: Path) -> None
 def test_one_that_cannot_have_that_priority_is_told_with_its_reason(
     children: ChildProcesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub = tmp_path / "awake.py"
-    stub.write_text("import sys; sys.exit('the lowest priority cannot be had: no')\n", encoding="utf-8")
-    monkeypatch.setattr(awake, "__file__", str(stub))
+    _stand_in(monkeypatch, tmp_path, "import sys; sys.exit('the lowest priority cannot be had: no')")
     said = (
         f"awake-{CORE} ended with exit code 1; last log lines: the lowest priority cannot be had: no; measure without"
     )
@@ -91,9 +96,7 @@ def test_one_that_cannot_have_that_priority_is_told_with_its_reason(
 def test_one_that_never_comes_to_work_is_told(
     children: ChildProcesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub = tmp_path / "awake.py"
-    stub.write_text("import time; time.sleep(60)\n", encoding="utf-8")
-    monkeypatch.setattr(awake, "__file__", str(stub))
+    _stand_in(monkeypatch, tmp_path, "import time; time.sleep(60)")
     monkeypatch.setattr(wakefulness, "START_S", 0.1)
     with pytest.raises(DeployError, match=rf"awake-{CORE}: not at work after 0\.3 s; its log is empty; run again"):
         KeptAwake(children, frozenset({CORE}), tmp_path).start()

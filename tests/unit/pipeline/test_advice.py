@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from builders import make_experiment
+from loadlab.errors import Interrupted
 from loadlab.execute.ports import Isolation
 from loadlab.pipeline import advice
 from loadlab.pipeline.advice import decided
@@ -60,6 +61,17 @@ def test_what_is_left_to_the_run_is_decided_by_a_look_at_the_cores(
     assert made.window == replace(experiment.window, keep_awake=kept)
     said = [message for message in watcher.messages if message.startswith("the host takes 2.0 % of the processor time")]
     assert len(said) == (asked == "auto" and kept)
+
+
+def test_an_interrupt_while_it_looks_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(advice, "steal_ratios", interrupted)
+    experiment = make_experiment()
+    asked = replace(experiment, window=replace(experiment.window, keep_awake="auto"))
+    with pytest.raises(Interrupted, match="interrupted; nothing was measured yet"):
+        decided(asked, "local", Watcher())
 
 
 def test_it_is_told_once_after_the_first_block(tmp_path: Path) -> None:
